@@ -1,0 +1,125 @@
+//! Reason codes: the stable names of every refusal.
+//!
+//! Text may change, codes may not. `docs/reason-codes.md` holds a row for each code and a test compares both ways.
+
+use core::fmt;
+
+macro_rules! reasons {
+    ($($(#[$group:meta])* $variant:ident = $code:literal : $meaning:literal;)+) => {
+        /// Why something was refused. One variant per stable code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $(#[doc = $meaning] $variant,)+ }
+
+        impl Reason {
+            /// Every reason, in the order of the registry.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant,)+];
+
+            /// The stable code, as it appears in answers, leaves and vectors.
+            pub const fn code(self) -> &'static str {
+                match self { $(Reason::$variant => $code,)+ }
+            }
+
+            /// One plain sentence on what the code means.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Reason::$variant => $meaning,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Token: guard. Everything here is decided before any signature is looked at.
+    TokenTooLarge = "TOKEN_TOO_LARGE": "the token is larger than 16 KiB, or its text larger than 22 KiB";
+    TokenEncoding = "TOKEN_ENCODING": "the token's text is not unpadded url-safe base64";
+    TokenMalformed = "TOKEN_MALFORMED": "the token's bytes are not a Biscuit";
+    TokenNotCanonical = "TOKEN_NOT_CANONICAL": "the token or one of its blocks is not in canonical protobuf form";
+    TooManyBlocks = "TOO_MANY_BLOCKS": "the token has more than 16 blocks";
+    SignatureVersion = "SIGNATURE_VERSION": "a block is not signed with Biscuit signature payload version 1";
+    KeyAlgorithm = "KEY_ALGORITHM": "a key or signature in the token is not Ed25519 or has the wrong size";
+    WeakKey = "WEAK_KEY": "an Ed25519 key is of small order or not canonically encoded";
+    OutsideProfile = "OUTSIDE_PROFILE": "a block uses something that the profile narrows/1 does not have";
+    TooManyFacts = "TOO_MANY_FACTS": "a block holds more facts than the profile allows";
+    TooManyChecks = "TOO_MANY_CHECKS": "a block holds more checks than the profile allows";
+    CostBound = "COST_BOUND": "the static evaluation cost of the token is above the bound";
+    MixedTypes = "MIXED_TYPES": "a predicate argument is used with another type than its vocabulary gives it";
+    FactsInPlainBlock = "FACTS_IN_PLAIN_BLOCK": "a block without an external signature holds facts";
+    UnknownCaveat = "UNKNOWN_CAVEAT": "a check is not the rendering of any caveat in the vocabulary";
+    ProfileFacts = "PROFILE_FACTS": "the authority block or a hop lacks a required fact or caveat, or holds it twice";
+
+    // Token: chain.
+    UnknownRoot = "UNKNOWN_ROOT": "the token was not signed by any trusted issuer key";
+    BadSignature = "BAD_SIGNATURE": "a signature in the token does not verify";
+    BadProof = "BAD_PROOF": "the token's closing secret or seal does not match its last block";
+    HopSigner = "HOP_SIGNER": "a hop is signed by another key than the one that the hop before it named as holder";
+    HopIndex = "HOP_INDEX": "a hop does not carry the next index";
+    HopDepth = "HOP_DEPTH": "the token has more hops than its depth caveats allow";
+    HopOutlivesParent = "HOP_OUTLIVES_PARENT": "a hop expires later than its parent";
+    TokenSealed = "TOKEN_SEALED": "the token is sealed and can't be narrowed further";
+
+    // Caveats against a call.
+    Expired = "EXPIRED": "the token or one of its hops has expired";
+    WrongAudience = "WRONG_AUDIENCE": "the token is not addressed to this audience";
+    ToolNotGranted = "TOOL_NOT_GRANTED": "the tool is not among those that the token grants";
+    ArgumentRefused = "ARGUMENT_REFUSED": "an argument is missing or outside what a caveat allows";
+    ArgumentNotListed = "ARGUMENT_NOT_LISTED": "the call has an argument that a closed-world caveat does not list";
+    PermitRequired = "PERMIT_REQUIRED": "the tool's manifest demands a permit and a token alone is not enough";
+    UnknownTool = "UNKNOWN_TOOL": "the tool is not in this server's manifest";
+
+    // Arguments and other canonical JSON.
+    JsonMalformed = "JSON_MALFORMED": "the text is not JSON";
+    JsonTooLarge = "JSON_TOO_LARGE": "the JSON text is too large, too deep or has too many members";
+    JsonDuplicateKey = "JSON_DUPLICATE_KEY": "a JSON object has the same key twice";
+    JsonNumber = "JSON_NUMBER": "a JSON number can't be held exactly (beyond 2^53-1, or more than 15 significant digits)";
+    JsonString = "JSON_STRING": "a JSON string holds a lone surrogate or a bad escape";
+    JsonNotCanonical = "JSON_NOT_CANONICAL": "the bytes are not in the canonical form of RFC 8785";
+    CaveatMalformed = "CAVEAT_MALFORMED": "a caveat's JSON has an unknown kind or member, or a value outside its bounds";
+    CaveatNamesNoTool = "CAVEAT_NAMES_NO_TOOL": "a caveat names no tool";
+
+    // Holder proofs.
+    ProofMissing = "PROOF_MISSING": "a proof of possession is required and none was given";
+    ProofMalformed = "PROOF_MALFORMED": "the proof is not two base64url parts with the members that its kind requires";
+    ProofSignature = "PROOF_SIGNATURE": "the proof's signature does not verify under the holder's key";
+    ProofMismatch = "PROOF_MISMATCH": "the proof was made for another token, tool, audience, arguments or request";
+    ProofTime = "PROOF_TIME": "the proof's time is outside the accepted window";
+    ProofReplayed = "PROOF_REPLAYED": "this proof has been used before";
+
+    // Log, receipts.
+    ReceiptMalformed = "RECEIPT_MALFORMED": "the receipt is not a tlog-proof@v1";
+    ReceiptOrigin = "RECEIPT_ORIGIN": "the receipt's checkpoint is of another log";
+    CheckpointMalformed = "CHECKPOINT_MALFORMED": "the checkpoint is not a C2SP checkpoint";
+    CheckpointSignature = "CHECKPOINT_SIGNATURE": "the checkpoint carries no valid signature of the log's key";
+    InclusionProof = "INCLUSION_PROOF": "the leaf is not in the tree that the checkpoint names";
+    ConsistencyProof = "CONSISTENCY_PROOF": "the older tree is not a prefix of the newer one";
+    ReceiptOtherToken = "RECEIPT_OTHER_TOKEN": "the receipt's leaf names other block ids than the token";
+    LeafMalformed = "LEAF_MALFORMED": "a leaf is not a canonical envelope of a known version";
+    LogLeafChanged = "LOG_LEAF_CHANGED": "a stored leaf does not hash to its stored leaf hash";
+    LogHashChanged = "LOG_HASH_CHANGED": "a stored tree hash differs from the one computed from the leaves";
+    LogRootMismatch = "LOG_ROOT_MISMATCH": "the root computed from the leaves differs from the checkpoint's";
+    LogTailMissing = "LOG_TAIL_MISSING": "the log has fewer leaves than its head, checkpoint or a receipt says";
+    LogReceiptInvalid = "LOG_RECEIPT_INVALID": "a receipt does not verify against the log";
+}
+
+impl Reason {
+    /// The reason with this stable code, or `None` when no such code exists.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_unique_and_reads_back() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason.code()), Some(*reason));
+        }
+    }
+}
