@@ -4,6 +4,7 @@
 //! are arguments, and bounded caches are values that the caller owns.
 
 pub mod log;
+pub mod json;
 mod reason;
 
 // The public interface is:
