@@ -3,9 +3,26 @@
 //! The crate is pure. It knows no clock, network, disk, policy or private key of the issuer: time, randomness and keys
 //! are arguments, and bounded caches are values that the caller owns.
 
-pub mod log;
+pub mod biscuit;
+mod call;
+pub mod caveat;
+pub mod datalog;
+mod decide;
+mod id;
 pub mod json;
+mod key;
+pub mod log;
+pub mod proof;
 mod reason;
+mod refusal;
+mod token;
 
 // The public interface is:
+pub use call::Call;
+pub use caveat::Caveat;
+pub use decide::{Denial, Failure};
+pub use id::{BlockId, EntryId, TaskId};
+pub use key::{PublicKey, public_key};
 pub use reason::Reason;
+pub use refusal::Refusal;
+pub use token::{Authority, Block, Maker, PROFILE, RootKey, UnverifiedToken, VerifiedToken, token_bytes, token_text};

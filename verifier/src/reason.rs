@@ -62,6 +62,7 @@ reasons! {
     ToolNotGranted = "TOOL_NOT_GRANTED": "the tool is not among those that the token grants";
     ArgumentRefused = "ARGUMENT_REFUSED": "an argument is missing or outside what a caveat allows";
     ArgumentNotListed = "ARGUMENT_NOT_LISTED": "the call has an argument that a closed-world caveat does not list";
+    DevToken = "DEV_TOKEN": "a development issuer made the token and this verifier does not accept such tokens";
     PermitRequired = "PERMIT_REQUIRED": "the tool's manifest demands a permit and a token alone is not enough";
     UnknownTool = "UNKNOWN_TOOL": "the tool is not in this server's manifest";
 
@@ -81,6 +82,7 @@ reasons! {
     ProofSignature = "PROOF_SIGNATURE": "the proof's signature does not verify under the holder's key";
     ProofMismatch = "PROOF_MISMATCH": "the proof was made for another token, tool, audience, arguments or request";
     ProofTime = "PROOF_TIME": "the proof's time is outside the accepted window";
+    ReplayCacheFull = "REPLAY_CACHE_FULL": "the memory of used proofs is full, so a second use could not be told";
     ProofReplayed = "PROOF_REPLAYED": "this proof has been used before";
 
     // Log, receipts.

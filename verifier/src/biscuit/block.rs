@@ -1,0 +1,210 @@
+//! One block's facts and checks, read from its protobuf into the typed profile.
+
+use std::collections::BTreeSet;
+
+use biscuit_auth::format::schema::{self, op, op_binary, term};
+use prost::Message;
+
+use crate::{
+    Caveat, Reason,
+    datalog::{CALL_FACTS, Check, Expression, Operator, PROFILE_FACTS, Predicate, Query, Term, typecheck},
+};
+
+/// What a block says, in the vocabulary of the profile.
+#[derive(Clone, Debug)]
+pub(crate) struct Body {
+    pub(crate) facts: Vec<Predicate>,
+    pub(crate) caveats: Vec<Caveat>,
+}
+
+/// Strings that a block refers to by number.
+#[derive(Default)]
+pub(crate) struct Symbols(Vec<String>);
+
+impl Body {
+    /// Reads a block's bytes. A signed hop has a symbol table of its own; the authority and plain blocks share `running`.
+    pub(super) fn read(bytes: &[u8], signed_hop: bool, running: &mut Symbols) -> Result<Self, Reason> {
+        let block = schema::Block::decode(bytes).map_err(|_| Reason::TokenMalformed)?;
+        if block.encode_to_vec() != bytes {
+            return Err(Reason::TokenNotCanonical);
+        }
+        let outside = block.context.is_some()
+            || !block.version.is_some_and(|version| SCHEMA_VERSIONS.contains(&version))
+            || !block.rules.is_empty()
+            || !block.scope.is_empty()
+            || !block.public_keys.is_empty();
+        if outside {
+            return Err(Reason::OutsideProfile);
+        }
+        if block.facts.len() > MAX_FACTS {
+            return Err(Reason::TooManyFacts);
+        }
+        if block.checks.len() > MAX_CHECKS {
+            return Err(Reason::TooManyChecks);
+        }
+        let mut own = Symbols::default();
+        let symbols = if signed_hop { &mut own } else { running };
+        symbols.extend(block.symbols)?;
+        let facts = block.facts.iter().map(|fact| read_fact(&fact.predicate, symbols)).collect::<Result<_, _>>()?;
+        let caveats = block.checks.iter().map(|check| read_caveat(check, symbols)).collect::<Result<_, _>>()?;
+        Ok(Self { facts, caveats })
+    }
+}
+
+impl Symbols {
+    /// Biscuit refuses a table that repeats a default symbol; any repetition is refused here.
+    fn extend(&mut self, symbols: Vec<String>) -> Result<(), Reason> {
+        for symbol in symbols {
+            let repeated = DEFAULT_SYMBOLS.contains(&symbol.as_str()) || self.0.contains(&symbol);
+            if repeated || symbol.len() > MAX_SYMBOL || self.0.len() >= MAX_SYMBOLS {
+                return Err(Reason::OutsideProfile);
+            }
+            self.0.push(symbol);
+        }
+        Ok(())
+    }
+
+    fn text(&self, id: u64) -> Result<&str, Reason> {
+        let index = usize::try_from(id).map_err(|_| Reason::OutsideProfile)?;
+        let found = match index.checked_sub(FIRST_OWN_SYMBOL) {
+            Some(own) => self.0.get(own).map(String::as_str),
+            None => DEFAULT_SYMBOLS.get(index).copied(),
+        };
+        found.ok_or(Reason::OutsideProfile)
+    }
+}
+
+fn read_fact(predicate: &schema::Predicate, symbols: &Symbols) -> Result<Predicate, Reason> {
+    let fact = read_predicate(predicate, symbols)?;
+    crate::datalog::typecheck_fact(&fact, PROFILE_FACTS)?;
+    Ok(fact)
+}
+
+fn read_caveat(check: &schema::Check, symbols: &Symbols) -> Result<Caveat, Reason> {
+    let check = read_check(check, symbols)?;
+    typecheck(&check, CALL_FACTS)?;
+    Caveat::read(&check).ok_or(Reason::UnknownCaveat)
+}
+
+fn read_check(check: &schema::Check, symbols: &Symbols) -> Result<Check, Reason> {
+    let plain_if = check.kind.is_none_or(|kind| kind == schema::check::Kind::One as i32);
+    if !plain_if || check.queries.is_empty() || check.queries.len() > MAX_QUERIES {
+        return Err(Reason::OutsideProfile);
+    }
+    Ok(Check { queries: check.queries.iter().map(|query| read_query(query, symbols)).collect::<Result<_, _>>()? })
+}
+
+fn read_query(query: &schema::Rule, symbols: &Symbols) -> Result<Query, Reason> {
+    let head_is_query = symbols.text(query.head.name)? == "query" && query.head.terms.is_empty();
+    if !head_is_query || !query.scope.is_empty() || query.expressions.len() > MAX_EXPRESSIONS {
+        return Err(Reason::OutsideProfile);
+    }
+    if query.body.len() > MAX_PREDICATES {
+        return Err(Reason::CostBound);
+    }
+    Ok(Query {
+        body: query.body.iter().map(|predicate| read_predicate(predicate, symbols)).collect::<Result<_, _>>()?,
+        expressions: query.expressions.iter().map(|expression| read_expression(expression, symbols)).collect::<Result<_, _>>()?,
+    })
+}
+
+fn read_predicate(predicate: &schema::Predicate, symbols: &Symbols) -> Result<Predicate, Reason> {
+    if predicate.terms.len() > MAX_TERMS {
+        return Err(Reason::OutsideProfile);
+    }
+    let terms = predicate.terms.iter().map(|term| read_term(term, symbols)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Predicate::new(symbols.text(predicate.name)?, terms))
+}
+
+fn read_term(term: &schema::Term, symbols: &Symbols) -> Result<Term, Reason> {
+    Ok(match term.content.as_ref().ok_or(Reason::TokenMalformed)? {
+        term::Content::Variable(id) => Term::variable(symbols.text((*id).into())?),
+        term::Content::Integer(number) => Term::Integer(*number),
+        term::Content::String(id) => Term::text(symbols.text(*id)?),
+        term::Content::Date(seconds) => Term::Date(*seconds),
+        term::Content::Bytes(bytes) if bytes.len() <= MAX_SYMBOL => Term::Bytes(bytes.clone()),
+        term::Content::Bool(flag) => Term::Flag(*flag),
+        term::Content::Null(_) => Term::Null,
+        term::Content::Set(set) => read_set(set, symbols)?,
+        term::Content::Bytes(_) | term::Content::Array(_) | term::Content::Map(_) => return Err(Reason::OutsideProfile),
+    })
+}
+
+fn read_set(set: &schema::TermSet, symbols: &Symbols) -> Result<Term, Reason> {
+    if set.set.len() > MAX_SET {
+        return Err(Reason::OutsideProfile);
+    }
+    let mut elements = BTreeSet::new();
+    for element in &set.set {
+        let element = match read_term(element, symbols)? {
+            Term::Set(_) | Term::Variable(_) => return Err(Reason::OutsideProfile),
+            element => element,
+        };
+        if !elements.insert(element) {
+            return Err(Reason::OutsideProfile);
+        }
+    }
+    Ok(Term::Set(elements))
+}
+
+/// Biscuit writes expressions in postfix; only plain values and the operators of the profile are taken.
+fn read_expression(expression: &schema::Expression, symbols: &Symbols) -> Result<Expression, Reason> {
+    if expression.ops.len() > MAX_OPS {
+        return Err(Reason::OutsideProfile);
+    }
+    let mut stack = Vec::new();
+    for op in &expression.ops {
+        let next = match op.content.as_ref().ok_or(Reason::TokenMalformed)? {
+            op::Content::Value(value) => Expression::Term(read_term(value, symbols)?),
+            op::Content::Binary(binary) => {
+                let operator = op_binary::Kind::from_i32(binary.kind).and_then(read_operator).ok_or(Reason::OutsideProfile)?;
+                let (Some(right), Some(left)) = (stack.pop(), stack.pop()) else { return Err(Reason::TokenMalformed) };
+                Expression::Binary(operator, Box::new(left), Box::new(right))
+            }
+            op::Content::Unary(_) | op::Content::Closure(_) => return Err(Reason::OutsideProfile),
+        };
+        stack.push(next);
+    }
+    match (stack.pop(), stack.is_empty()) {
+        (Some(expression), true) => Ok(expression),
+        _ => Err(Reason::TokenMalformed),
+    }
+}
+
+/// Regular expressions are missing on purpose: the engine compiles them at each evaluation and reads a bad one as false.
+fn read_operator(kind: op_binary::Kind) -> Option<Operator> {
+    Some(match kind {
+        op_binary::Kind::LessThan => Operator::LessThan,
+        op_binary::Kind::GreaterThan => Operator::GreaterThan,
+        op_binary::Kind::LessOrEqual => Operator::LessOrEqual,
+        op_binary::Kind::GreaterOrEqual => Operator::GreaterOrEqual,
+        op_binary::Kind::Equal => Operator::Equal,
+        op_binary::Kind::NotEqual => Operator::NotEqual,
+        op_binary::Kind::Contains => Operator::Contains,
+        op_binary::Kind::Prefix => Operator::StartsWith,
+        op_binary::Kind::Suffix => Operator::EndsWith,
+        _ => return None,
+    })
+}
+
+/// Datalog versions 3.0 to 3.3 as Biscuit numbers them.
+const SCHEMA_VERSIONS: core::ops::RangeInclusive<u32> = 3..=6;
+const MAX_FACTS: usize = 64;
+const MAX_CHECKS: usize = 16;
+const MAX_QUERIES: usize = 8;
+const MAX_PREDICATES: usize = 4;
+const MAX_EXPRESSIONS: usize = 8;
+const MAX_OPS: usize = 64;
+const MAX_TERMS: usize = 8;
+const MAX_SET: usize = 256;
+const MAX_SYMBOL: usize = 1024;
+const MAX_SYMBOLS: usize = 1024;
+
+/// Ids below this name the default symbols of the Biscuit specification.
+const FIRST_OWN_SYMBOL: usize = 1024;
+
+/// The default symbol table, in the order that the Biscuit specification fixes.
+const DEFAULT_SYMBOLS: [&str; 28] = [
+    "read", "write", "resource", "operation", "right", "time", "role", "owner", "tenant", "namespace", "user", "team", "service", "admin", "email",
+    "group", "member", "ip_address", "client", "client_ip", "domain", "path", "version", "cluster", "node", "hostname", "nonce", "query",
+];

@@ -1,0 +1,215 @@
+//! Building blocks with the Biscuit library. Keys and randomness are arguments.
+
+use biscuit_auth::{
+    KeyPair, PrivateKey, UnverifiedBiscuit,
+    builder::{self, Algorithm, BiscuitBuilder, BlockBuilder},
+};
+
+use super::guard::{Proof, guard};
+use crate::{
+    Caveat, EntryId, PublicKey, Reason, TaskId,
+    datalog::{Check, Expression, Operator, Predicate, Query, Term},
+};
+
+/// What the issuer says in an authority block.
+#[derive(Clone, Debug)]
+pub struct AuthorityClaims {
+    /// The task that the token is for.
+    pub task: TaskId,
+    /// The log entry that records this mint.
+    pub entry: EntryId,
+    /// The issuer's identifier (RFC 8414 `issuer`).
+    pub issuer: String,
+    /// A pairwise pseudonym of the person or workload, or its name where a pack says so.
+    pub subject: String,
+    /// The first agent's name, by the issuer's word.
+    pub agent: String,
+    /// The key that the first agent has proved to hold.
+    pub holder: PublicKey,
+    /// Whether a development issuer made it; verifiers refuse such tokens unless told.
+    pub dev: bool,
+    /// Exactly one each of expires, audience and depth, at least one of tools, and any others.
+    pub caveats: Vec<Caveat>,
+}
+
+/// What a holder says in a hop.
+#[derive(Clone, Debug)]
+pub struct HopClaims {
+    /// The key of the new holder.
+    pub holder: PublicKey,
+    /// The new holder's name, by the delegator's word.
+    pub agent: String,
+    /// The log entry under which this hop is to be reported.
+    pub entry: EntryId,
+    /// What the new holder may not do any more.
+    pub caveats: Vec<Caveat>,
+}
+
+/// The authority block, ready to be signed by the issuer's key.
+///
+/// # Errors
+/// `PROFILE_FACTS` or `CAVEAT_MALFORMED` when the claims are not those of a profile token.
+pub fn authority_block(claims: &AuthorityClaims) -> Result<BiscuitBuilder, Reason> {
+    let mut facts = vec![
+        // the null is a construct of Datalog 3.3, which makes Biscuit sign payload version 1 here and in every later block
+        Predicate::new("profile", [Term::text(crate::token::PROFILE), Term::Null]),
+        Predicate::new("task", [Term::Bytes(claims.task.0.to_vec())]),
+        Predicate::new("entry", [Term::Bytes(claims.entry.0.to_vec())]),
+        Predicate::new("issuer", [Term::text(&claims.issuer)]),
+        Predicate::new("subject", [Term::text(&claims.subject)]),
+        Predicate::new("agent", [Term::text(&claims.agent)]),
+        Predicate::new("holder", [Term::Bytes(claims.holder.as_bytes().to_vec())]),
+    ];
+    if claims.dev {
+        facts.push(Predicate::new("dev", [Term::Flag(true)]));
+    }
+    let mut block = BiscuitBuilder::new();
+    for fact in &facts {
+        block = block.fact(to_fact(fact)).map_err(|_| Reason::ProfileFacts)?;
+    }
+    for caveat in &claims.caveats {
+        block = block.check(to_check(&caveat.check())).map_err(|_| Reason::CaveatMalformed)?;
+    }
+    Ok(block)
+}
+
+/// Appends a hop, signed by the present holder, to an open token. Needs no service and no root key.
+///
+/// `next_seed` is fresh randomness for the chain's next key; it must not be any holder's seed. The parent is guarded but
+/// its signatures are not checked: a holder that verified it when it was handed over need not pay twice.
+///
+/// # Errors
+/// `TOKEN_SEALED`, or what the guard says of the parent or of the result.
+pub fn append_hop(parent: &[u8], holder_seed: &[u8; 32], hop: &HopClaims, next_seed: &[u8; 32]) -> Result<Vec<u8>, Reason> {
+    let index = open_hops(parent)? + 1;
+    let fact = Predicate::new("hop", [
+        Term::Integer(index),
+        Term::Bytes(hop.holder.as_bytes().to_vec()),
+        Term::text(&hop.agent),
+        Term::Bytes(hop.entry.0.to_vec()),
+    ]);
+    let block = add_checks(BlockBuilder::new().fact(to_fact(&fact)).map_err(|_| Reason::ProfileFacts)?, &hop.caveats)?;
+    let token = UnverifiedBiscuit::from(parent).map_err(|_| Reason::TokenMalformed)?;
+    let signed = token
+        .third_party_request()
+        .and_then(|request| request.create_block(&private_key(holder_seed)?, block))
+        .and_then(|block| block.serialize())
+        .map_err(|_| Reason::TokenMalformed)?;
+    finish(token.append_third_party_with_keypair(&signed, KeyPair::from(&private_key(next_seed).map_err(|_| Reason::TokenMalformed)?)))
+}
+
+/// Appends a plain block: same holder, more caveats.
+///
+/// # Errors
+/// As [`append_hop`].
+pub fn append_plain(parent: &[u8], caveats: &[Caveat], next_seed: &[u8; 32]) -> Result<Vec<u8>, Reason> {
+    open_hops(parent)?;
+    let block = add_checks(BlockBuilder::new(), caveats)?;
+    let token = UnverifiedBiscuit::from(parent).map_err(|_| Reason::TokenMalformed)?;
+    let next = KeyPair::from(&private_key(next_seed).map_err(|_| Reason::TokenMalformed)?);
+    finish(token.append_with_keypair(&next, block))
+}
+
+/// A copy to which nothing can be appended: what a tool or the log is handed. A sealed token is returned as it is.
+///
+/// # Errors
+/// What the guard says of the token.
+pub fn seal(token: &[u8]) -> Result<Vec<u8>, Reason> {
+    let envelope = guard(token).map_err(|refusal| refusal.reason)?;
+    match envelope.proof {
+        Proof::Sealed(_) => Ok(token.to_vec()),
+        Proof::Open(_) => finish(UnverifiedBiscuit::from(token).and_then(|token| token.seal())),
+    }
+}
+
+/// How many hops an open token has.
+fn open_hops(token: &[u8]) -> Result<i64, Reason> {
+    let envelope = guard(token).map_err(|refusal| refusal.reason)?;
+    match envelope.proof {
+        Proof::Sealed(_) => Err(Reason::TokenSealed),
+        Proof::Open(_) => i64::try_from(envelope.blocks.iter().filter(|block| block.external.is_some()).count()).map_err(|_| Reason::TooManyBlocks),
+    }
+}
+
+/// What we build, our own guard must accept, or it must not leave.
+fn finish(token: Result<UnverifiedBiscuit, biscuit_auth::error::Token>) -> Result<Vec<u8>, Reason> {
+    let bytes = token.and_then(|token| token.to_vec()).map_err(|_| Reason::TokenMalformed)?;
+    guard(&bytes).map_err(|refusal| refusal.reason)?;
+    Ok(bytes)
+}
+
+fn private_key(seed: &[u8; 32]) -> Result<PrivateKey, biscuit_auth::error::Token> {
+    Ok(PrivateKey::from_bytes(seed, Algorithm::Ed25519)?)
+}
+
+fn add_checks(mut block: BlockBuilder, caveats: &[Caveat]) -> Result<BlockBuilder, Reason> {
+    for caveat in caveats {
+        block = block.check(to_check(&caveat.check())).map_err(|_| Reason::CaveatMalformed)?;
+    }
+    Ok(block)
+}
+
+fn to_check(check: &Check) -> builder::Check {
+    builder::Check { queries: check.queries.iter().map(to_query).collect(), kind: builder::CheckKind::One }
+}
+
+fn to_query(query: &Query) -> builder::Rule {
+    let expressions = query.expressions.iter().map(|expression| {
+        let mut ops = Vec::new();
+        to_ops(expression, &mut ops);
+        builder::Expression { ops }
+    });
+    builder::Rule::new(builder::Predicate::new("query".to_owned(), Vec::new()), query.body.iter().map(to_predicate).collect(), expressions.collect(), Vec::new())
+}
+
+fn to_ops(expression: &Expression, ops: &mut Vec<builder::Op>) {
+    match expression {
+        Expression::Term(term) => ops.push(builder::Op::Value(to_term(term))),
+        Expression::Not(inner) => {
+            to_ops(inner, ops);
+            ops.push(builder::Op::Unary(builder::Unary::Negate));
+        }
+        Expression::Binary(operator, left, right) => {
+            to_ops(left, ops);
+            to_ops(right, ops);
+            ops.push(builder::Op::Binary(to_operator(*operator)));
+        }
+    }
+}
+
+fn to_operator(operator: Operator) -> builder::Binary {
+    match operator {
+        Operator::LessThan => builder::Binary::LessThan,
+        Operator::GreaterThan => builder::Binary::GreaterThan,
+        Operator::LessOrEqual => builder::Binary::LessOrEqual,
+        Operator::GreaterOrEqual => builder::Binary::GreaterOrEqual,
+        Operator::Equal => builder::Binary::Equal,
+        Operator::NotEqual => builder::Binary::NotEqual,
+        Operator::Contains => builder::Binary::Contains,
+        Operator::StartsWith => builder::Binary::Prefix,
+        Operator::EndsWith => builder::Binary::Suffix,
+        Operator::And => builder::Binary::And,
+        Operator::Or => builder::Binary::Or,
+    }
+}
+
+fn to_fact(predicate: &Predicate) -> builder::Fact {
+    builder::Fact::new(predicate.name.clone(), predicate.terms.iter().map(to_term).collect::<Vec<_>>())
+}
+
+fn to_predicate(predicate: &Predicate) -> builder::Predicate {
+    builder::Predicate::new(predicate.name.clone(), predicate.terms.iter().map(to_term).collect::<Vec<_>>())
+}
+
+fn to_term(term: &Term) -> builder::Term {
+    match term {
+        Term::Variable(name) => builder::Term::Variable(name.clone()),
+        Term::Integer(number) => builder::Term::Integer(*number),
+        Term::Text(text) => builder::Term::Str(text.clone()),
+        Term::Date(seconds) => builder::Term::Date(*seconds),
+        Term::Bytes(bytes) => builder::Term::Bytes(bytes.clone()),
+        Term::Flag(flag) => builder::Term::Bool(*flag),
+        Term::Null => builder::Term::Null,
+        Term::Set(elements) => builder::Term::Set(elements.iter().map(to_term).collect()),
+    }
+}

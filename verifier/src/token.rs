@@ -1,0 +1,184 @@
+//! A token from bytes to a verified chain: guard, signatures, hop rule.
+
+mod rule;
+
+use core::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::{
+    BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, TaskId,
+    biscuit::{Envelope, guard, verify_chain},
+};
+
+/// The name of the profile, in every authority block.
+pub const PROFILE: &str = "narrows/1";
+
+/// A key that may sign authority blocks.
+#[derive(Clone, Copy, Debug)]
+pub struct RootKey {
+    /// The key's number, which tokens carry as `rootKeyId`.
+    pub id: u32,
+    /// The public key.
+    pub key: PublicKey,
+}
+
+/// A token that passed the guard. Nothing in it has been verified, so nothing of it can be read.
+pub struct UnverifiedToken {
+    envelope: Envelope,
+}
+
+/// A token whose signatures and hop rule hold under a trusted root key.
+#[derive(Clone, Debug)]
+pub struct VerifiedToken {
+    /// What the issuer said.
+    pub authority: Authority,
+    /// Every block, the authority block first.
+    pub blocks: Vec<Block>,
+    /// The newest holder, whose proof of possession a presentation needs.
+    pub holder: PublicKey,
+    /// The root key that signed the authority block.
+    pub root: RootKey,
+    /// Seconds since the Unix epoch from which on the token is no longer accepted: the least of all blocks.
+    pub expires: u64,
+    /// Whether nothing can be appended any more.
+    pub sealed: bool,
+}
+
+/// The facts of the authority block: the issuer's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// The task that the token is for.
+    pub task: TaskId,
+    /// The issuer's identifier.
+    pub issuer: String,
+    /// The person or workload, by pseudonym unless a pack says otherwise.
+    pub subject: String,
+    /// Whether a development issuer made it.
+    pub dev: bool,
+}
+
+/// One verified block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Names the block for revocation, parent links and receipts.
+    pub id: BlockId,
+    /// Who made it, and whom it names.
+    pub maker: Maker,
+    /// What it demands of calls.
+    pub caveats: Vec<Caveat>,
+}
+
+/// Who made a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// The issuer, block 0: `agent` is attested by the issuer.
+    Issuer {
+        /// The first agent's name.
+        agent: String,
+        /// The first agent's key.
+        holder: PublicKey,
+        /// The log entry of the mint.
+        entry: EntryId,
+    },
+    /// The holder named by the block before, or the issuer when the service narrows.
+    Delegator {
+        /// The key that signed the hop.
+        signer: PublicKey,
+        /// Counted from 1.
+        index: u32,
+        /// The new holder's name, by the delegator's word alone.
+        agent: String,
+        /// The new holder's key.
+        holder: PublicKey,
+        /// The log entry under which the hop is to be reported.
+        entry: EntryId,
+    },
+    /// Whoever held the open token: it can only add caveats, and its id is no handle.
+    Anyone,
+}
+
+impl UnverifiedToken {
+    /// Decodes the text form: url-safe base64 without padding (RFC 4648 §5).
+    ///
+    /// # Errors
+    /// `TOKEN_TOO_LARGE`, `TOKEN_ENCODING`, or what [`UnverifiedToken::from_bytes`] refuses.
+    pub fn from_text(text: &str) -> Result<Self, Refusal> {
+        Self::from_bytes(&token_bytes(text)?)
+    }
+
+    /// Runs the guard over the bytes of a token.
+    ///
+    /// # Errors
+    /// The reasons under "guard" in the registry.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
+        guard(bytes).map(|envelope| Self { envelope })
+    }
+
+    /// Checks every signature under a trusted root, then the hop rule.
+    ///
+    /// Expiry is not looked at: it is a caveat, and [`VerifiedToken::decide`] takes the time.
+    ///
+    /// # Errors
+    /// `UNKNOWN_ROOT`, `BAD_SIGNATURE`, `BAD_PROOF`, `PROFILE_FACTS`, `FACTS_IN_PLAIN_BLOCK` or a `HOP_…` reason.
+    pub fn verify(&self, roots: &[RootKey]) -> Result<VerifiedToken, Refusal> {
+        let root = roots.iter().find(|root| root.id == self.envelope.root_key_id).ok_or(Reason::UnknownRoot)?;
+        verify_chain(&self.envelope, &root.key)?;
+        rule::follow(&self.envelope, root)
+    }
+}
+
+impl fmt::Debug for UnverifiedToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // the envelope of an open token holds the secret for appending
+        write!(formatter, "UnverifiedToken({} blocks)", self.envelope.blocks.len())
+    }
+}
+
+impl VerifiedToken {
+    /// The newest block.
+    pub fn newest(&self) -> BlockId {
+        self.blocks.last().map_or(BlockId([0; 32]), |block| block.id)
+    }
+
+    /// How many hops follow the authority block.
+    pub fn depth(&self) -> usize {
+        self.hops().count()
+    }
+
+    /// The blocks that name a holder, the authority block first: name, key and log entry.
+    pub fn principals(&self) -> impl Iterator<Item = (&str, &PublicKey, &EntryId)> {
+        self.blocks.iter().filter_map(|block| match &block.maker {
+            Maker::Issuer { agent, holder, entry } | Maker::Delegator { agent, holder, entry, .. } => Some((agent.as_str(), holder, entry)),
+            Maker::Anyone => None,
+        })
+    }
+
+    /// The block ids, the authority block's first.
+    pub fn block_ids(&self) -> Vec<BlockId> {
+        self.blocks.iter().map(|block| block.id).collect()
+    }
+
+    fn hops(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().filter(|block| matches!(block.maker, Maker::Delegator { .. }))
+    }
+}
+
+/// The bytes of a token's text form.
+///
+/// # Errors
+/// `TOKEN_TOO_LARGE` or `TOKEN_ENCODING`.
+pub fn token_bytes(text: &str) -> Result<Vec<u8>, Reason> {
+    if text.len() > MAX_TEXT {
+        return Err(Reason::TokenTooLarge);
+    }
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| Reason::TokenEncoding)
+}
+
+/// The text form of a token.
+pub fn token_text(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// 16 KiB in base64, which is bounded before it is decoded.
+const MAX_TEXT: usize = 22 * 1024;

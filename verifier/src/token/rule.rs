@@ -1,0 +1,140 @@
+//! The hop rule: who may have made each block. All safety of delegation is in here; Biscuit itself accepts a thief's own
+//! signed hop and a thief's plain block with facts.
+
+use super::{Authority, Block, Maker, PROFILE, RootKey, VerifiedToken};
+use crate::{
+    BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, TaskId,
+    biscuit::{Body, Envelope, SignedBlock},
+    datalog::{Predicate, Term},
+};
+
+/// Follows the chain from the authority block and names every maker.
+pub(super) fn follow(envelope: &Envelope, root: &RootKey) -> Result<VerifiedToken, Refusal> {
+    let Some((first, later)) = envelope.blocks.split_first() else { return Err(Reason::TokenMalformed.into()) };
+    let (authority, maker) = read_authority(&first.body).map_err(|reason| Refusal::at(reason, 0))?;
+    let mut chain = Chain { holder: maker.1, hops: 0, bounds: Bounds::of_authority(&first.body.caveats).map_err(|reason| Refusal::at(reason, 0))? };
+    let mut parent = BlockId::of(None, &first.bytes, None);
+    let mut blocks = vec![Block { id: parent, maker: maker.0, caveats: first.body.caveats.clone() }];
+    for (index, block) in (1..).zip(later) {
+        let maker = chain.admit(block, &root.key).map_err(|reason| Refusal::at(reason, index))?;
+        parent = BlockId::of(Some(parent), &block.bytes, block.external.as_ref().map(|external| external.key.as_bytes()));
+        blocks.push(Block { id: parent, maker, caveats: block.body.caveats.clone() });
+    }
+    Ok(VerifiedToken { authority, blocks, holder: chain.holder, root: *root, expires: chain.bounds.expires, sealed: envelope.sealed() })
+}
+
+/// What the blocks so far allow of the next one.
+struct Chain {
+    holder: PublicKey,
+    hops: u32,
+    bounds: Bounds,
+}
+
+struct Bounds {
+    expires: u64,
+    depth: u32,
+}
+
+impl Chain {
+    fn admit(&mut self, block: &SignedBlock, issuer: &PublicKey) -> Result<Maker, Reason> {
+        let Some(external) = &block.external else {
+            if !block.body.facts.is_empty() {
+                return Err(Reason::FactsInPlainBlock);
+            }
+            self.bounds.narrow(&block.body.caveats);
+            return Ok(Maker::Anyone);
+        };
+        if external.key != self.holder && external.key != *issuer {
+            return Err(Reason::HopSigner);
+        }
+        let hop = read_hop(&block.body)?;
+        if self.hops.checked_add(1) != Some(hop.index) {
+            return Err(Reason::HopIndex);
+        }
+        let outlives = block.body.caveats.iter().any(|caveat| matches!(caveat, Caveat::Expires(at) if *at > self.bounds.expires));
+        if outlives {
+            return Err(Reason::HopOutlivesParent);
+        }
+        self.bounds.narrow(&block.body.caveats);
+        self.hops = hop.index;
+        if self.hops > self.bounds.depth {
+            return Err(Reason::HopDepth);
+        }
+        self.holder = hop.holder;
+        Ok(Maker::Delegator { signer: external.key, index: hop.index, agent: hop.agent, holder: hop.holder, entry: hop.entry })
+    }
+}
+
+impl Bounds {
+    /// The authority block says expiry, depth and audience exactly once and tools at least once.
+    fn of_authority(caveats: &[Caveat]) -> Result<Self, Reason> {
+        let count = |kind| caveats.iter().filter(|caveat| caveat.kind() == kind).count();
+        if count("tools") == 0 || count("audience") != 1 || count("expires") != 1 || count("depth") != 1 {
+            return Err(Reason::ProfileFacts);
+        }
+        let mut bounds = Self { expires: u64::MAX, depth: u32::MAX };
+        bounds.narrow(caveats);
+        Ok(bounds)
+    }
+
+    fn narrow(&mut self, caveats: &[Caveat]) {
+        for caveat in caveats {
+            match caveat {
+                Caveat::Expires(at) => self.expires = self.expires.min(*at),
+                Caveat::Depth(max) => self.depth = self.depth.min(*max),
+                Caveat::Tools(_) | Caveat::Argument(_) | Caveat::ClosedArguments(_) | Caveat::Audience(_) => {}
+            }
+        }
+    }
+}
+
+fn read_authority(body: &Body) -> Result<(Authority, (Maker, PublicKey)), Reason> {
+    let profile = single(&body.facts, "profile")?;
+    let dev = body.facts.iter().any(|fact| fact.name == "dev");
+    if profile.terms.first() != Some(&Term::text(PROFILE)) || body.facts.len() != 7 + usize::from(dev) {
+        return Err(Reason::ProfileFacts);
+    }
+    if dev && single(&body.facts, "dev")?.terms != [Term::Flag(true)] {
+        return Err(Reason::ProfileFacts);
+    }
+    let text = |name| match single(&body.facts, name)?.terms.as_slice() {
+        [Term::Text(text)] if !text.is_empty() => Ok(text.clone()),
+        _ => Err(Reason::ProfileFacts),
+    };
+    let bytes = |name| match single(&body.facts, name)?.terms.as_slice() {
+        [Term::Bytes(bytes)] => Ok(bytes.as_slice()),
+        _ => Err(Reason::ProfileFacts),
+    };
+    let authority = Authority { task: TaskId::from_slice(bytes("task")?).ok_or(Reason::ProfileFacts)?, issuer: text("issuer")?, subject: text("subject")?, dev };
+    let holder = PublicKey::from_bytes(bytes("holder")?)?;
+    let entry = EntryId::from_slice(bytes("entry")?).ok_or(Reason::ProfileFacts)?;
+    Ok((authority, (Maker::Issuer { agent: text("agent")?, holder, entry }, holder)))
+}
+
+struct HopFact {
+    index: u32,
+    holder: PublicKey,
+    agent: String,
+    entry: EntryId,
+}
+
+fn read_hop(body: &Body) -> Result<HopFact, Reason> {
+    let [fact] = body.facts.as_slice() else { return Err(Reason::ProfileFacts) };
+    match (fact.name.as_str(), fact.terms.as_slice()) {
+        ("hop", [Term::Integer(index), Term::Bytes(holder), Term::Text(agent), Term::Bytes(entry)]) if !agent.is_empty() => Ok(HopFact {
+            index: u32::try_from(*index).map_err(|_| Reason::HopIndex)?,
+            holder: PublicKey::from_bytes(holder)?,
+            agent: agent.clone(),
+            entry: EntryId::from_slice(entry).ok_or(Reason::ProfileFacts)?,
+        }),
+        _ => Err(Reason::ProfileFacts),
+    }
+}
+
+fn single<'a>(facts: &'a [Predicate], name: &str) -> Result<&'a Predicate, Reason> {
+    let mut found = facts.iter().filter(|fact| fact.name == name);
+    match (found.next(), found.next()) {
+        (Some(fact), None) => Ok(fact),
+        _ => Err(Reason::ProfileFacts),
+    }
+}
