@@ -51,7 +51,10 @@ fn add_arguments(value: &Value, path: &mut String, facts: &mut Facts, budget: &m
         Value::Integer(number) => facts.add(Predicate::new("arg_int", [place, Term::Integer(*number)])),
         Value::Decimal(number) => facts.add(Predicate::new("arg_decimal", [place, Term::text(number.as_str())])),
         Value::Text(text) => facts.add(Predicate::new("arg_text", [place, Term::text(text)])),
-        Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| at(path, &index.to_string(), |path| add_arguments(item, path, facts, budget))),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, item)| at(path, &index.to_string(), |path| add_arguments(item, path, facts, budget))),
         Value::Object(members) => {
             let names: BTreeSet<Term> = members.keys().map(|key| Term::text(&key.0)).collect();
             facts.add(Predicate::new("arg_names", [place, Term::Set(names)]))?;

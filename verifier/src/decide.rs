@@ -43,7 +43,12 @@ impl VerifiedToken {
                     return Err(Denial::outright(Reason::CostBound));
                 }
                 if !facts.satisfy(&check) {
-                    failures.push(Failure { reason: caveat.refusal(), block: index, added_by: self.added_by(index), caveat: caveat.clone() });
+                    failures.push(Failure {
+                        reason: caveat.refusal(),
+                        block: index,
+                        added_by: self.added_by(index),
+                        caveat: caveat.clone(),
+                    });
                 }
             }
         }
@@ -79,7 +84,14 @@ impl fmt::Display for Denial {
         match self.failures.first() {
             None => write!(formatter, "{}: {}", self.reason, self.reason.meaning()),
             Some(first) => {
-                write!(formatter, "{}: block {}, added by {}: {}", self.reason, first.block, first.added_by.escape_debug(), first.caveat.sentence())
+                write!(
+                    formatter,
+                    "{}: block {}, added by {}: {}",
+                    self.reason,
+                    first.block,
+                    first.added_by.escape_debug(),
+                    first.caveat.sentence()
+                )
             }
         }
     }

@@ -59,10 +59,24 @@ mod tests {
 
     #[test]
     fn keys_of_small_order_and_odd_encodings_are_refused() {
-        let identity = { let mut bytes = [0; 32]; bytes[0] = 1; bytes };
-        let order_two = { let mut bytes = [0xff; 32]; bytes[0] = 0xec; bytes[31] = 0x7f; bytes };
+        let identity = {
+            let mut bytes = [0; 32];
+            bytes[0] = 1;
+            bytes
+        };
+        let order_two = {
+            let mut bytes = [0xff; 32];
+            bytes[0] = 0xec;
+            bytes[31] = 0x7f;
+            bytes
+        };
         // y = p + 1 is the identity again, written above the field prime
-        let non_canonical = { let mut bytes = [0xff; 32]; bytes[0] = 0xee; bytes[31] = 0x7f; bytes };
+        let non_canonical = {
+            let mut bytes = [0xff; 32];
+            bytes[0] = 0xee;
+            bytes[31] = 0x7f;
+            bytes
+        };
         for bytes in [identity, order_two, non_canonical, [0; 32]] {
             assert_eq!(PublicKey::from_bytes(&bytes), Err(Reason::WeakKey));
         }

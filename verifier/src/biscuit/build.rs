@@ -82,12 +82,10 @@ pub fn authority_block(claims: &AuthorityClaims) -> Result<BiscuitBuilder, Reaso
 /// `TOKEN_SEALED`, or what the guard says of the parent or of the result.
 pub fn append_hop(parent: &[u8], holder_seed: &[u8; 32], hop: &HopClaims, next_seed: &[u8; 32]) -> Result<Vec<u8>, Reason> {
     let index = open_hops(parent)? + 1;
-    let fact = Predicate::new("hop", [
-        Term::Integer(index),
-        Term::Bytes(hop.holder.as_bytes().to_vec()),
-        Term::text(&hop.agent),
-        Term::Bytes(hop.entry.0.to_vec()),
-    ]);
+    let fact = Predicate::new(
+        "hop",
+        [Term::Integer(index), Term::Bytes(hop.holder.as_bytes().to_vec()), Term::text(&hop.agent), Term::Bytes(hop.entry.0.to_vec())],
+    );
     let block = add_checks(BlockBuilder::new().fact(to_fact(&fact)).map_err(|_| Reason::ProfileFacts)?, &hop.caveats)?;
     let token = UnverifiedBiscuit::from(parent).map_err(|_| Reason::TokenMalformed)?;
     let signed = token
@@ -127,7 +125,9 @@ fn open_hops(token: &[u8]) -> Result<i64, Reason> {
     let envelope = guard(token).map_err(|refusal| refusal.reason)?;
     match envelope.proof {
         Proof::Sealed(_) => Err(Reason::TokenSealed),
-        Proof::Open(_) => i64::try_from(envelope.blocks.iter().filter(|block| block.external.is_some()).count()).map_err(|_| Reason::TooManyBlocks),
+        Proof::Open(_) => {
+            i64::try_from(envelope.blocks.iter().filter(|block| block.external.is_some()).count()).map_err(|_| Reason::TooManyBlocks)
+        }
     }
 }
 
@@ -159,7 +159,12 @@ fn to_query(query: &Query) -> builder::Rule {
         to_ops(expression, &mut ops);
         builder::Expression { ops }
     });
-    builder::Rule::new(builder::Predicate::new("query".to_owned(), Vec::new()), query.body.iter().map(to_predicate).collect(), expressions.collect(), Vec::new())
+    builder::Rule::new(
+        builder::Predicate::new("query".to_owned(), Vec::new()),
+        query.body.iter().map(to_predicate).collect(),
+        expressions.collect(),
+        Vec::new(),
+    )
 }
 
 fn to_ops(expression: &Expression, ops: &mut Vec<builder::Op>) {
@@ -211,5 +216,71 @@ fn to_term(term: &Term) -> builder::Term {
         Term::Flag(flag) => builder::Term::Bool(*flag),
         Term::Null => builder::Term::Null,
         Term::Set(elements) => builder::Term::Set(elements.iter().map(to_term).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use biscuit_auth::builder::Algorithm;
+
+    use super::*;
+    use crate::{Call, Maker, RootKey, UnverifiedToken, caveat::parse_list, json, public_key};
+
+    fn caveats(text: &str) -> Vec<Caveat> {
+        parse_list(&json::parse(text.as_bytes(), json::Limits::CAVEATS).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_token_narrows_through_two_hops_and_decides() {
+        let claims = AuthorityClaims {
+            task: TaskId([1; 16]),
+            entry: EntryId([2; 16]),
+            issuer: "https://issuer.example".into(),
+            subject: "p-1".into(),
+            agent: "planner".into(),
+            holder: public_key(&[11; 32]),
+            dev: false,
+            caveats: caveats(
+                r#"[{"kind":"tools","allow":["crm.read",{"prefix":"mail."}]},{"kind":"audience","one_of":["https://crm.example"]},{"kind":"expires","at":"2026-11-21T12:00:00Z"},{"kind":"depth","max":3}]"#,
+            ),
+        };
+        let root = KeyPair::from(&PrivateKey::from_bytes(&[9; 32], Algorithm::Ed25519).unwrap());
+        let next = KeyPair::from(&PrivateKey::from_bytes(&[10; 32], Algorithm::Ed25519).unwrap());
+        let token = authority_block(&claims)
+            .unwrap()
+            .root_key_id(7)
+            .build_with_key_pair(&root, biscuit_auth::datalog::SymbolTable::new(), &next)
+            .unwrap();
+        let bytes = token.to_vec().unwrap();
+        let hop = |seed: u8, agent: &str, text: &str| HopClaims {
+            holder: public_key(&[seed; 32]),
+            agent: agent.into(),
+            entry: EntryId([seed; 16]),
+            caveats: caveats(text),
+        };
+        let bytes = append_hop(&bytes, &[11; 32], &hop(12, "executor", r#"[{"kind":"tools","allow":["crm.read"]}]"#), &[13; 32]).unwrap();
+        let bytes =
+            append_plain(&bytes, &caveats(r#"[{"kind":"arg","tool":"crm.read","path":"/id","is":{"range":{"max":10}}}]"#), &[14; 32])
+                .unwrap();
+        let bytes = append_hop(&bytes, &[12; 32], &hop(15, "worker", "[]"), &[16; 32]).unwrap();
+        for bytes in [bytes.clone(), seal(&bytes).unwrap()] {
+            let roots = [RootKey { id: 7, key: public_key(&[9; 32]) }];
+            let verified = UnverifiedToken::from_bytes(&bytes).unwrap().verify(&roots).unwrap();
+            assert_eq!(verified.depth(), 2);
+            assert_eq!(verified.holder, public_key(&[15; 32]));
+            assert_eq!(verified.principals().map(|(agent, ..)| agent).collect::<Vec<_>>(), ["planner", "executor", "worker"]);
+            assert_eq!(verified.blocks[2].maker, Maker::Anyone);
+            let decide = |tool, arguments: &str| {
+                let arguments = json::parse(arguments.as_bytes(), json::Limits::ARGUMENTS).unwrap();
+                verified.decide(&Call { tool, arguments: &arguments, audience: "https://crm.example", time: 1_700_000_000 })
+            };
+            assert_eq!(decide("crm.read", r#"{"id":10}"#), Ok(()));
+            let denial = decide("mail.send", "{}").unwrap_err();
+            assert_eq!(
+                (denial.reason, denial.failures[0].block, denial.failures[0].added_by.as_str()),
+                (Reason::ToolNotGranted, 1, "planner")
+            );
+            assert_eq!(decide("crm.read", r#"{"id":11}"#).unwrap_err().failures[0].added_by, "holder");
+        }
     }
 }

@@ -9,8 +9,8 @@ mod chain;
 mod guard;
 mod text;
 
-pub use build::{AuthorityClaims, HopClaims, append_hop, append_plain, authority_block, seal};
 pub(crate) use block::Body;
+pub use build::{AuthorityClaims, HopClaims, append_hop, append_plain, authority_block, seal};
 pub(crate) use chain::verify_chain;
 pub(crate) use guard::{Envelope, SignedBlock, guard};
 pub use text::parse_check;

@@ -34,7 +34,11 @@ fn read_query(query: &parsed::Rule) -> Result<Query, Reason> {
         return Err(Reason::OutsideProfile);
     }
     Ok(Query {
-        body: query.body.iter().map(|predicate| Ok(Predicate::new(&predicate.name, read_terms(&predicate.terms)?))).collect::<Result<_, _>>()?,
+        body: query
+            .body
+            .iter()
+            .map(|predicate| Ok(Predicate::new(&predicate.name, read_terms(&predicate.terms)?)))
+            .collect::<Result<_, _>>()?,
         expressions: query.expressions.iter().map(|expression| read_ops(&expression.ops)).collect::<Result<_, _>>()?,
     })
 }
@@ -128,7 +132,17 @@ mod tests {
     fn text_outside_the_profile_or_its_bounds_is_refused() {
         let deep = format!("tool($t), {}true{}", "(".repeat(5000), ")".repeat(5000));
         let long = format!("tool(\"{}\")", "x".repeat(5000));
-        for text in [r#"tool($t), $t.matches("a")"#, "tool($t) trusting previous", "tool($t), [1].any($x -> true)", "", "tool($t); tool($t)", &deep, &long, "tool({p})", "num($a), $a + 1 > 0"] {
+        for text in [
+            r#"tool($t), $t.matches("a")"#,
+            "tool($t) trusting previous",
+            "tool($t), [1].any($x -> true)",
+            "",
+            "tool($t); tool($t)",
+            &deep,
+            &long,
+            "tool({p})",
+            "num($a), $a + 1 > 0",
+        ] {
             assert_eq!(parse_check(text).err(), Some(Reason::OutsideProfile), "{}", text.chars().take(60).collect::<String>());
         }
     }

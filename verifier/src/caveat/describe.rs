@@ -9,7 +9,9 @@ impl Caveat {
     pub fn sentence(&self) -> String {
         match self {
             Caveat::Tools(tools) => format!("only {tools}", tools = tools.sentence()),
-            Caveat::Argument(argument) => format!("`{}` of {} must be {}", argument.path.escape_debug(), quote(&argument.tool), argument.is.sentence()),
+            Caveat::Argument(argument) => {
+                format!("`{}` of {} must be {}", argument.path.escape_debug(), quote(&argument.tool), argument.is.sentence())
+            }
             Caveat::ClosedArguments(closed) => {
                 let place = if closed.at.is_empty() { String::new() } else { format!(" at `{}`", closed.at.escape_debug()) };
                 format!("{}{place} may have no arguments but {}", quote(&closed.tool), list(&closed.names))

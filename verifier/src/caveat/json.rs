@@ -36,7 +36,11 @@ impl Caveat {
         let kind = members.text("kind")?;
         let caveat = match kind.as_str() {
             "tools" => Caveat::Tools(Tools::from_json(members.value("allow")?)?),
-            "arg" => Caveat::Argument(Argument { tool: members.tool()?, path: members.text("path")?, is: Matcher::from_json(members.value("is")?)? }),
+            "arg" => Caveat::Argument(Argument {
+                tool: members.tool()?,
+                path: members.text("path")?,
+                is: Matcher::from_json(members.value("is")?)?,
+            }),
             "closed_args" => Caveat::ClosedArguments(ClosedArguments {
                 tool: members.tool()?,
                 at: if members.has("at") { members.text("at")? } else { String::new() },
@@ -86,7 +90,11 @@ impl Caveat {
             Caveat::ClosedArguments(closed) => {
                 tool_name(&closed.tool)?;
                 pointer(&closed.at)?;
-                if closed.names.len() > MAX_SET || closed.names.iter().any(|name| name.len() > MAX_TEXT) { Err(Reason::CaveatMalformed) } else { Ok(()) }
+                if closed.names.len() > MAX_SET || closed.names.iter().any(|name| name.len() > MAX_TEXT) {
+                    Err(Reason::CaveatMalformed)
+                } else {
+                    Ok(())
+                }
             }
             Caveat::Audience(audiences) if audiences.is_empty() => Err(Reason::CaveatMalformed),
             Caveat::Audience(audiences) => bounded_set(audiences, MAX_SET, MAX_TEXT),
@@ -178,7 +186,8 @@ impl Matcher {
             Matcher::Exact(value) => bounded(value),
             Matcher::OneOf(values) => !values.is_empty() && values.len() <= MAX_SET && values.iter().all(bounded),
             Matcher::Range { min, max } => {
-                [min, max].into_iter().flatten().all(|side| side.unsigned_abs() <= MAX_INTEGER) && !matches!((min, max), (Some(min), Some(max)) if min > max)
+                [min, max].into_iter().flatten().all(|side| side.unsigned_abs() <= MAX_INTEGER)
+                    && !matches!((min, max), (Some(min), Some(max)) if min > max)
             }
             Matcher::Prefix(prefix) => prefix.len() <= MAX_TEXT,
         };
@@ -217,7 +226,11 @@ pub(crate) fn write_time(seconds: u64) -> String {
 /// RFC 3339 with whole seconds; a fraction would be rounded by somebody, so it is refused.
 fn read_time(text: &str) -> Result<u64, Reason> {
     let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| Reason::CaveatMalformed)?;
-    if time.nanosecond() == 0 { u64::try_from(time.unix_timestamp()).map_err(|_| Reason::CaveatMalformed) } else { Err(Reason::CaveatMalformed) }
+    if time.nanosecond() == 0 {
+        u64::try_from(time.unix_timestamp()).map_err(|_| Reason::CaveatMalformed)
+    } else {
+        Err(Reason::CaveatMalformed)
+    }
 }
 
 /// The members of an object, each taken once; what is left over at the end is refused.
@@ -262,7 +275,8 @@ impl<'a> Members<'a> {
 
 fn text_set(value: &Value) -> Result<BTreeSet<String>, Reason> {
     let Value::Array(items) = value else { return Err(Reason::CaveatMalformed) };
-    let set: BTreeSet<String> = items.iter().map(|item| item.as_text().map(str::to_owned).ok_or(Reason::CaveatMalformed)).collect::<Result<_, _>>()?;
+    let set: BTreeSet<String> =
+        items.iter().map(|item| item.as_text().map(str::to_owned).ok_or(Reason::CaveatMalformed)).collect::<Result<_, _>>()?;
     if set.len() == items.len() { Ok(set) } else { Err(Reason::CaveatMalformed) }
 }
 
@@ -283,7 +297,8 @@ fn tool_name(name: &str) -> Result<(), Reason> {
 }
 
 fn bounded_set(set: &BTreeSet<String>, count: usize, length: usize) -> Result<(), Reason> {
-    let sound = set.len() <= count && set.iter().all(|text| !text.is_empty() && text.len() <= length && !text.chars().any(char::is_control));
+    let sound =
+        set.len() <= count && set.iter().all(|text| !text.is_empty() && text.len() <= length && !text.chars().any(char::is_control));
     if sound { Ok(()) } else { Err(Reason::CaveatMalformed) }
 }
 

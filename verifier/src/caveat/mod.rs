@@ -137,7 +137,8 @@ impl Matcher {
             (Matcher::Exact(value), other) => other.accepts(value),
             (Matcher::OneOf(values), other) => values.iter().all(|value| other.accepts(value)),
             (Matcher::Range { min, max }, Matcher::Range { min: wider_min, max: wider_max }) => {
-                wider_min.is_none_or(|wider| min.is_some_and(|min| min >= wider)) && wider_max.is_none_or(|wider| max.is_some_and(|max| max <= wider))
+                wider_min.is_none_or(|wider| min.is_some_and(|min| min >= wider))
+                    && wider_max.is_none_or(|wider| max.is_some_and(|max| max <= wider))
             }
             (Matcher::Prefix(prefix), Matcher::Prefix(wider)) => prefix.starts_with(wider.as_str()),
             (Matcher::Range { .. } | Matcher::Prefix(_), _) => false,
@@ -148,7 +149,9 @@ impl Matcher {
         match (self, value) {
             (Matcher::Exact(expected), value) => expected == value,
             (Matcher::OneOf(values), value) => values.contains(value),
-            (Matcher::Range { min, max }, Scalar::Integer(number)) => min.is_none_or(|min| *number >= min) && max.is_none_or(|max| *number <= max),
+            (Matcher::Range { min, max }, Scalar::Integer(number)) => {
+                min.is_none_or(|min| *number >= min) && max.is_none_or(|max| *number <= max)
+            }
             (Matcher::Prefix(prefix), Scalar::Text(text)) => text.starts_with(prefix.as_str()),
             (Matcher::Range { .. } | Matcher::Prefix(_), _) => false,
         }

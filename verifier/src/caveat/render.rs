@@ -80,7 +80,10 @@ fn closed_queries(closed: &ClosedArguments) -> Vec<Query> {
     vec![
         other_tool(&closed.tool),
         Query {
-            body: vec![Predicate::new("tool", [Term::text(&closed.tool)]), Predicate::new("arg_names", [Term::text(&closed.at), Term::variable("n")])],
+            body: vec![
+                Predicate::new("tool", [Term::text(&closed.tool)]),
+                Predicate::new("arg_names", [Term::text(&closed.at), Term::variable("n")]),
+            ],
             expressions: vec![Expression::binary(Operator::Contains, Term::Set(names), Term::variable("n"))],
         },
     ]

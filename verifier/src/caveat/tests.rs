@@ -106,7 +106,8 @@ fn closed_arguments_refuse_what_they_do_not_list() {
 }
 
 pub(crate) fn any_matcher() -> impl Strategy<Value = Matcher> {
-    let scalar = || prop_oneof![any::<bool>().prop_map(Scalar::Flag), (-20_i64..20).prop_map(Scalar::Integer), "[a-c]{0,3}".prop_map(Scalar::Text)];
+    let scalar =
+        || prop_oneof![any::<bool>().prop_map(Scalar::Flag), (-20_i64..20).prop_map(Scalar::Integer), "[a-c]{0,3}".prop_map(Scalar::Text)];
     prop_oneof![
         scalar().prop_map(Matcher::Exact),
         prop::collection::btree_set(scalar(), 1..5).prop_map(Matcher::OneOf),
@@ -119,10 +120,9 @@ proptest! {
     /// `within` may say no to a narrowing, never yes to a widening.
     #[test]
     fn a_matcher_within_another_accepts_nothing_more(inner in any_matcher(), outer in any_matcher(), value in prop_oneof!["[a-c]{0,3}".prop_map(Value::Text), (-20_i64..20).prop_map(Value::Integer), any::<bool>().prop_map(Value::Flag)]) {
-        prop_assume!(inner.within(&outer));
         let arguments = Value::object([("a", value)]).canonical();
         let of = |is: &Matcher| Caveat::Argument(Argument { tool: "t".into(), path: "/a".into(), is: is.clone() });
-        prop_assert!(!passes(&of(&inner), "t", &arguments) || passes(&of(&outer), "t", &arguments));
+        prop_assert!(!inner.within(&outer) || !passes(&of(&inner), "t", &arguments) || passes(&of(&outer), "t", &arguments));
     }
 
     #[test]

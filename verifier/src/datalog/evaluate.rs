@@ -42,7 +42,8 @@ impl Facts {
     /// The most bindings that evaluating `check` can look at: the sum over queries of the product of matching facts.
     pub fn cost(&self, check: &Check) -> u64 {
         check.queries.iter().fold(0, |sum, query| {
-            let product = query.body.iter().fold(1_u64, |product, predicate| product.saturating_mul(self.named(&predicate.name).len() as u64));
+            let product =
+                query.body.iter().fold(1_u64, |product, predicate| product.saturating_mul(self.named(&predicate.name).len() as u64));
             sum.saturating_add(product)
         })
     }

@@ -15,8 +15,10 @@ pub fn typecheck(check: &Check, vocabulary: Vocabulary) -> Result<(), Reason> {
 pub(crate) fn typecheck_fact(fact: &Predicate, vocabulary: Vocabulary) -> Result<(), Reason> {
     let types = types_of(fact, vocabulary)?;
     for (term, expected) in fact.terms.iter().zip(types) {
-        if value_type(term)? != Some(Kind::One(*expected)) {
-            return Err(Reason::MixedTypes);
+        match value_type(term)? {
+            Some(Kind::One(found)) if found == *expected => {}
+            Some(Kind::EmptySet) if *expected == Type::Texts => {}
+            _ => return Err(Reason::MixedTypes),
         }
     }
     Ok(())

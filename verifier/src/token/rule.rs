@@ -12,7 +12,8 @@ use crate::{
 pub(super) fn follow(envelope: &Envelope, root: &RootKey) -> Result<VerifiedToken, Refusal> {
     let Some((first, later)) = envelope.blocks.split_first() else { return Err(Reason::TokenMalformed.into()) };
     let (authority, maker) = read_authority(&first.body).map_err(|reason| Refusal::at(reason, 0))?;
-    let mut chain = Chain { holder: maker.1, hops: 0, bounds: Bounds::of_authority(&first.body.caveats).map_err(|reason| Refusal::at(reason, 0))? };
+    let mut chain =
+        Chain { holder: maker.1, hops: 0, bounds: Bounds::of_authority(&first.body.caveats).map_err(|reason| Refusal::at(reason, 0))? };
     let mut parent = BlockId::of(None, &first.bytes, None);
     let mut blocks = vec![Block { id: parent, maker: maker.0, caveats: first.body.caveats.clone() }];
     for (index, block) in (1..).zip(later) {
@@ -105,7 +106,12 @@ fn read_authority(body: &Body) -> Result<(Authority, (Maker, PublicKey)), Reason
         [Term::Bytes(bytes)] => Ok(bytes.as_slice()),
         _ => Err(Reason::ProfileFacts),
     };
-    let authority = Authority { task: TaskId::from_slice(bytes("task")?).ok_or(Reason::ProfileFacts)?, issuer: text("issuer")?, subject: text("subject")?, dev };
+    let authority = Authority {
+        task: TaskId::from_slice(bytes("task")?).ok_or(Reason::ProfileFacts)?,
+        issuer: text("issuer")?,
+        subject: text("subject")?,
+        dev,
+    };
     let holder = PublicKey::from_bytes(bytes("holder")?)?;
     let entry = EntryId::from_slice(bytes("entry")?).ok_or(Reason::ProfileFacts)?;
     Ok((authority, (Maker::Issuer { agent: text("agent")?, holder, entry }, holder)))
