@@ -78,9 +78,7 @@ impl Clients {
         let nobody = SecretHashes::default();
         let secrets = client.map_or(&nobody, |client| &client.secrets);
         let right = bool::from(secrets.contains(&credentials.secret));
-        client
-            .filter(|client| right && client.auth_method == AuthMethod::ClientSecretBasic)
-            .ok_or(Reason::ClientAuth)
+        client.filter(|client| right && client.auth_method == AuthMethod::ClientSecretBasic).ok_or(Reason::ClientAuth)
     }
 }
 
@@ -105,19 +103,15 @@ impl BasicCredentials {
         let (client_id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
         let client_id = form_decode(client_id)?;
         let secret = form_decode(secret)?;
-        (is_client_id(&client_id) && (1..=MAX_SECRET_BYTES).contains(&secret.len())).then(|| Self {
-            client_id: client_id.to_string(),
-            secret,
-        })
+        (is_client_id(&client_id) && (1..=MAX_SECRET_BYTES).contains(&secret.len()))
+            .then(|| Self { client_id: client_id.to_string(), secret })
     }
 }
 
 impl SecretHashes {
     fn new(digests: &[String]) -> Self {
         let mut slots = Self::default();
-        let hashes = digests
-            .iter()
-            .filter_map(|digest| parse_secret_hash(digest));
+        let hashes = digests.iter().filter_map(|digest| parse_secret_hash(digest));
         for (slot, hash) in slots.0.iter_mut().zip(hashes) {
             *slot = (true, hash);
         }
@@ -127,9 +121,7 @@ impl SecretHashes {
     /// Compares with every slot before it decides, in constant time.
     fn contains(&self, secret: &str) -> Choice {
         let given = <[u8; 32]>::from(Sha256::digest(secret.as_bytes()));
-        self.0.iter().fold(Choice::from(0), |found, (live, hash)| {
-            found | (Choice::from(u8::from(*live)) & hash.ct_eq(&given))
-        })
+        self.0.iter().fold(Choice::from(0), |found, (live, hash)| found | (Choice::from(u8::from(*live)) & hash.ct_eq(&given)))
     }
 }
 
@@ -196,9 +188,7 @@ fn form_decode(text: &str) -> Option<Zeroizing<String>> {
             other => other,
         });
     }
-    std::str::from_utf8(&bytes)
-        .ok()
-        .map(|text| Zeroizing::new(text.to_string()))
+    std::str::from_utf8(&bytes).ok().map(|text| Zeroizing::new(text.to_string()))
 }
 
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -227,39 +217,17 @@ mod tests {
             jwks: None,
             agents: None,
         };
-        Clients::new(&[
-            client("agent-1", AuthMethod::ClientSecretBasic, hashes),
-            client("signer", AuthMethod::PrivateKeyJwt, &[]),
-        ])
+        Clients::new(&[client("agent-1", AuthMethod::ClientSecretBasic, hashes), client("signer", AuthMethod::PrivateKeyJwt, &[])])
     }
 
     #[test]
     fn both_halves_are_form_decoded() {
         let clients = registry(&["old secret/1", "new"]);
-        for accepted in [
-            "agent-1:new",
-            "agent%2D1:new",
-            "agent-1:old+secret%2f1",
-            "agent-1:old secret/1",
-        ] {
+        for accepted in ["agent-1:new", "agent%2D1:new", "agent-1:old+secret%2f1", "agent-1:old secret/1"] {
             let client = clients.authenticate_basic(&basic(accepted)).ok();
-            assert_eq!(
-                client.map(|client| client.id.as_str()),
-                Some("agent-1"),
-                "{accepted}"
-            );
+            assert_eq!(client.map(|client| client.id.as_str()), Some("agent-1"), "{accepted}");
         }
-        assert!(
-            clients
-                .authenticate_basic(
-                    &[
-                        b"bAsIc ".as_slice(),
-                        STANDARD.encode("agent-1:new").as_bytes()
-                    ]
-                    .concat()
-                )
-                .is_ok()
-        );
+        assert!(clients.authenticate_basic(&[b"bAsIc ".as_slice(), STANDARD.encode("agent-1:new").as_bytes()].concat()).is_ok());
     }
 
     #[test]
@@ -293,12 +261,7 @@ mod tests {
         ];
         for case in cases {
             let refusal = clients.authenticate_basic(&case).err();
-            assert_eq!(
-                refusal,
-                Some(Reason::ClientAuth),
-                "{}",
-                String::from_utf8_lossy(&case)
-            );
+            assert_eq!(refusal, Some(Reason::ClientAuth), "{}", String::from_utf8_lossy(&case));
         }
     }
 
@@ -326,12 +289,7 @@ mod tests {
     fn secret_hash_has_one_spelling() {
         let hash = secret_hash("x");
         assert!(parse_secret_hash(&hash).is_some());
-        for bad in [
-            hash.to_uppercase(),
-            hash.replace("sha256:", ""),
-            format!("{hash}0"),
-            hash.replace("sha256", "sha1"),
-        ] {
+        for bad in [hash.to_uppercase(), hash.replace("sha256:", ""), format!("{hash}0"), hash.replace("sha256", "sha1")] {
             assert!(parse_secret_hash(&bad).is_none(), "{bad}");
         }
     }

@@ -9,9 +9,7 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 /// The machine's wall clock; a clock set before 1970 reads as 0, at which nothing is valid yet.
 pub fn system_clock() -> Clock {
     Arc::new(|| {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
     })
 }
@@ -22,10 +20,7 @@ mod tests {
 
     #[test]
     fn system_clock_counts_milliseconds() {
-        let before = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_millis() as u64;
+        let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
         let now = system_clock()();
         assert!(now >= before && now - before < 60_000);
     }

@@ -53,18 +53,9 @@ pub enum InitError {
 ///
 /// # Errors
 /// Flags that don't make a valid configuration, before anything is written; a file that exists or can't be made.
-pub fn init(
-    options: &InitOptions,
-    random: &mut impl CryptoRngCore,
-) -> Result<Initialised, InitError> {
-    let client_secret = options
-        .client_id
-        .as_ref()
-        .map(|_| clients::generate_secret(random));
-    let text = config_text(
-        options,
-        client_secret.as_ref().map(|secret| secret.as_str()),
-    );
+pub fn init(options: &InitOptions, random: &mut impl CryptoRngCore) -> Result<Initialised, InitError> {
+    let client_secret = options.client_id.as_ref().map(|_| clients::generate_secret(random));
+    let text = config_text(options, client_secret.as_ref().map(|secret| secret.as_str()));
     let config = Config::parse(&text)?;
 
     make_private_directory(&options.data_dir)?;
@@ -73,20 +64,15 @@ pub fn init(
     SecretKey::generate(KeyRole::Log, random).write_new(&config.log_key_file())?;
     let config_file = options.data_dir.join("narrows.toml");
     write_private(&config_file, text.as_bytes())?;
-    Ok(Initialised {
-        config_file,
-        issuer_key_id: root_key_id(&issuer_key.public_key()),
-        client_secret,
-    })
+    Ok(Initialised { config_file, issuer_key_id: root_key_id(&issuer_key.public_key()), client_secret })
 }
 
 /// Makes a directory with mode 0700; one that is there already keeps its mode, the files in it are 0600 anyway.
 fn make_private_directory(path: &Path) -> Result<(), KeyError> {
     match DirBuilder::new().recursive(true).mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(KeyError {
-            reason: Reason::KeyFileMissing,
-            message: format!("can't create the directory `{}`: {error}", path.display()),
-        }),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(KeyError { reason: Reason::KeyFileMissing, message: format!("can't create the directory `{}`: {error}", path.display()) })
+        }
         _ => Ok(()),
     }
 }
@@ -144,15 +130,8 @@ mod tests {
         assert_ne!(issuer.public_key(), log.public_key());
         assert_eq!(root_key_id(&issuer.public_key()), made.issuer_key_id);
         let secret = made.client_secret.unwrap();
-        assert_eq!(
-            config.client[0].secret_hashes,
-            [clients::secret_hash(&secret)]
-        );
-        assert!(
-            !fs::read_to_string(&made.config_file)
-                .unwrap()
-                .contains(secret.as_str())
-        );
+        assert_eq!(config.client[0].secret_hashes, [clients::secret_hash(&secret)]);
+        assert!(!fs::read_to_string(&made.config_file).unwrap().contains(secret.as_str()));
     }
 
     #[test]
@@ -162,17 +141,12 @@ mod tests {
         init(&options, &mut OsRng).unwrap();
         let key_file = options.data_dir.join("issuer.key");
         let before = fs::read(&key_file).unwrap();
-        assert!(
-            matches!(init(&options, &mut OsRng), Err(InitError::Key(error)) if error.reason == Reason::KeyFileExists)
-        );
+        assert!(matches!(init(&options, &mut OsRng), Err(InitError::Key(error)) if error.reason == Reason::KeyFileExists));
         assert_eq!(fs::read(&key_file).unwrap(), before);
 
         options.data_dir = scratch.0.join("other");
         options.issuer = "http://narrows.example".into();
-        assert!(matches!(
-            init(&options, &mut OsRng),
-            Err(InitError::Config(_))
-        ));
+        assert!(matches!(init(&options, &mut OsRng), Err(InitError::Config(_))));
         assert!(!options.data_dir.exists());
     }
 }

@@ -33,17 +33,8 @@ impl ApiError {
 
     /// A refusal of an OAuth endpoint with an error code that the reason alone doesn't give, such as `invalid_target`;
     /// the status is 400.
-    pub fn oauth_as(
-        code: &'static str,
-        reason: Reason,
-        description: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            Some(code),
-            reason,
-            description.into(),
-        )
+    pub fn oauth_as(code: &'static str, reason: Reason, description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Some(code), reason, description.into())
     }
 
     /// A refusal of any other endpoint.
@@ -53,11 +44,7 @@ impl ApiError {
 
     /// A refusal in the shape of the endpoint at `path`, for layers that stand before all endpoints.
     pub fn at_path(path: &str, reason: Reason) -> Self {
-        if path.starts_with("/oauth/") {
-            Self::oauth(reason, reason.meaning())
-        } else {
-            Self::plain(reason, reason.meaning())
-        }
+        if path.starts_with("/oauth/") { Self::oauth(reason, reason.meaning()) } else { Self::plain(reason, reason.meaning()) }
     }
 
     /// The JSON body with the trace id.
@@ -65,41 +52,17 @@ impl ApiError {
         let description = description_text(&self.description);
         let reason = self.reason.code();
         let answer = match self.oauth {
-            Some(error) => serde_json::to_string(&OauthBody {
-                error,
-                error_description: &description,
-                reason,
-                trace,
-            }),
-            None => serde_json::to_string(&PlainBody {
-                reason,
-                message: &description,
-                trace,
-            }),
+            Some(error) => serde_json::to_string(&OauthBody { error, error_description: &description, reason, trace }),
+            None => serde_json::to_string(&PlainBody { reason, message: &description, trace }),
         };
         // Plain strings always serialise; an empty body would still be a refusal.
         answer.unwrap_or_default()
     }
 
-    fn new(
-        status: StatusCode,
-        oauth: Option<&'static str>,
-        reason: Reason,
-        description: Cow<'static, str>,
-    ) -> Self {
+    fn new(status: StatusCode, oauth: Option<&'static str>, reason: Reason, description: Cow<'static, str>) -> Self {
         // One text for every failure of client authentication: a difference would tell which client ids exist.
-        let description = if reason == Reason::ClientAuth {
-            Cow::Borrowed(Reason::ClientAuth.meaning())
-        } else {
-            description
-        };
-        Self {
-            status,
-            oauth,
-            reason,
-            description,
-            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS),
-        }
+        let description = if reason == Reason::ClientAuth { Cow::Borrowed(Reason::ClientAuth.meaning()) } else { description };
+        Self { status, oauth, reason, description, retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS) }
     }
 }
 
@@ -112,10 +75,7 @@ impl IntoResponse for ApiError {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(
-                WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"narrows\", charset=\"UTF-8\""),
-            );
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"narrows\", charset=\"UTF-8\""));
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
@@ -147,15 +107,11 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         Reason::ClientAuth => (StatusCode::UNAUTHORIZED, "invalid_client"),
         Reason::RouteUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
-        Reason::ContentType | Reason::ContentEncoding => {
-            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request")
-        }
+        Reason::ContentType | Reason::ContentEncoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
         Reason::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
         Reason::ResponseType => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
-        Reason::Overloaded | Reason::NotReady => {
-            (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
-        }
+        Reason::Overloaded | Reason::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         _ => (StatusCode::BAD_REQUEST, "invalid_request"),
     }
@@ -199,27 +155,16 @@ mod tests {
     #[test]
     fn other_refusals_have_reason_message_and_trace() {
         let error = ApiError::plain(Reason::Expired, "too late");
-        assert_eq!(
-            error.body("abc"),
-            r#"{"reason":"EXPIRED","message":"too late","trace":"abc"}"#
-        );
+        assert_eq!(error.body("abc"), r#"{"reason":"EXPIRED","message":"too late","trace":"abc"}"#);
     }
 
     #[test]
     fn every_client_auth_refusal_is_the_same_with_a_challenge() {
         let unknown = ApiError::oauth(Reason::ClientAuth, "no client `x`");
-        assert_eq!(
-            unknown,
-            ApiError::oauth(Reason::ClientAuth, "wrong secret of `y`")
-        );
+        assert_eq!(unknown, ApiError::oauth(Reason::ClientAuth, "wrong secret of `y`"));
         let response = unknown.into_response();
         assert_eq!(response.status(), 401);
-        assert!(
-            response.headers()[WWW_AUTHENTICATE]
-                .to_str()
-                .unwrap()
-                .starts_with("Basic ")
-        );
+        assert!(response.headers()[WWW_AUTHENTICATE].to_str().unwrap().starts_with("Basic "));
     }
 
     #[test]

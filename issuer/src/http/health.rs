@@ -15,8 +15,7 @@ use super::error::ApiError;
 
 /// Tells whether a token could be made durable now, or why not. It must not share a connection pool with the requests,
 /// or the answer is lost just when it matters.
-pub type Readiness =
-    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), Reason>> + Send>> + Send + Sync>;
+pub type Readiness = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), Reason>> + Send>> + Send + Sync>;
 
 /// Makes a [`Readiness`] of an async closure.
 pub fn readiness<F, Answer>(probe: F) -> Readiness
@@ -29,9 +28,7 @@ where
 
 /// The routes `/livez` and `/readyz`.
 pub fn routes<S: Clone + Send + Sync + 'static>(readiness: Readiness) -> Router<S> {
-    Router::new()
-        .route("/livez", get(async || fine("alive")))
-        .route("/readyz", get(move || ready(readiness, PROBE_TIMEOUT)))
+    Router::new().route("/livez", get(async || fine("alive"))).route("/readyz", get(move || ready(readiness, PROBE_TIMEOUT)))
 }
 
 async fn ready(readiness: Readiness, limit: Duration) -> Response {
@@ -50,10 +47,7 @@ fn unready(reason: Reason) -> Response {
 }
 
 fn fine(status: &str) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "no-store"),
-    ];
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (headers, format!("{{\"status\":\"{status}\"}}")).into_response()
 }
 
@@ -80,10 +74,7 @@ mod tests {
     async fn readiness_follows_the_probe_and_liveness_does_not() {
         let ready = || readiness(async || Ok(()));
         let broken = || readiness(async || Err(Reason::LogRootMismatch));
-        assert_eq!(
-            ask("/readyz", ready()).await,
-            (200, "{\"status\":\"ready\"}".into())
-        );
+        assert_eq!(ask("/readyz", ready()).await, (200, "{\"status\":\"ready\"}".into()));
         let (status, body) = ask("/readyz", broken()).await;
         assert_eq!(status, 503);
         assert!(body.contains("LOG_ROOT_MISMATCH"), "{body}");

@@ -20,9 +20,7 @@ use crate::config::Limits;
 /// Wraps a router so that handlers see only complete, bounded and unencoded bodies, and answer in time.
 pub fn bound(router: Router, limits: &Limits) -> Router {
     let limits = Arc::new(limits.clone());
-    router.layer(middleware::from_fn(move |request: Request, next: Next| {
-        answer_bounded(request, next, Arc::clone(&limits))
-    }))
+    router.layer(middleware::from_fn(move |request: Request, next: Next| answer_bounded(request, next, Arc::clone(&limits))))
 }
 
 async fn answer_bounded(request: Request, next: Next, limits: Arc<Limits>) -> Response {
@@ -35,17 +33,10 @@ async fn answer_bounded(request: Request, next: Next, limits: Arc<Limits>) -> Re
     };
     let request = Request::from_parts(parts, Body::from(body));
     // A handler cut off here may have written its leaf; it has not released a token, which is the side to err on.
-    timeout_at(deadline, next.run(request))
-        .await
-        .unwrap_or_else(|_| ApiError::at_path(&path, Reason::Overloaded).into_response())
+    timeout_at(deadline, next.run(request)).await.unwrap_or_else(|_| ApiError::at_path(&path, Reason::Overloaded).into_response())
 }
 
-async fn read_body(
-    headers: &HeaderMap,
-    body: Body,
-    limit: usize,
-    deadline: Instant,
-) -> Result<Bytes, Reason> {
+async fn read_body(headers: &HeaderMap, body: Body, limit: usize, deadline: Instant) -> Result<Bytes, Reason> {
     let encodings = headers.get_all(CONTENT_ENCODING).iter();
     // An inflated body has no bound that its compressed size tells.
     if encodings.into_iter().any(|value| value != "identity") {
@@ -85,10 +76,7 @@ mod tests {
         type Data = Bytes;
         type Error = Infallible;
 
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
             if self.0 == 0 {
                 return Poll::Pending;
             }
@@ -98,17 +86,8 @@ mod tests {
     }
 
     fn router() -> Router {
-        let router = Router::new()
-            .route("/oauth/token", post(async |body: String| body))
-            .route("/hang", get(std::future::pending::<()>));
-        bound(
-            router,
-            &Limits {
-                max_body_bytes: 8,
-                request_timeout_ms: 200,
-                ..Limits::default()
-            },
-        )
+        let router = Router::new().route("/oauth/token", post(async |body: String| body)).route("/hang", get(std::future::pending::<()>));
+        bound(router, &Limits { max_body_bytes: 8, request_timeout_ms: 200, ..Limits::default() })
     }
 
     async fn send(request: Request) -> (u16, String) {
@@ -124,16 +103,10 @@ mod tests {
 
     #[tokio::test]
     async fn body_up_to_the_limit_passes_and_one_byte_more_is_413() {
-        assert_eq!(
-            send(post_of("12345678".into())).await,
-            (200, "12345678".into())
-        );
+        assert_eq!(send(post_of("12345678".into())).await, (200, "12345678".into()));
         let (status, body) = send(post_of("123456789".into())).await;
         assert_eq!(status, 413);
-        assert!(
-            body.contains("\"error\":\"invalid_request\"") && body.contains("REQUEST_TOO_LARGE"),
-            "{body}"
-        );
+        assert!(body.contains("\"error\":\"invalid_request\"") && body.contains("REQUEST_TOO_LARGE"), "{body}");
     }
 
     #[tokio::test]
@@ -144,9 +117,7 @@ mod tests {
     #[tokio::test]
     async fn encoded_body_is_415() {
         let mut request = post_of("1234".into());
-        request
-            .headers_mut()
-            .insert(CONTENT_ENCODING, "gzip".parse().unwrap());
+        request.headers_mut().insert(CONTENT_ENCODING, "gzip".parse().unwrap());
         let (status, body) = send(request).await;
         assert_eq!(status, 415);
         assert!(body.contains("CONTENT_ENCODING"), "{body}");

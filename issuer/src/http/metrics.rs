@@ -33,17 +33,9 @@ struct RouteCounter {
 impl Metrics {
     /// Counters for the given route patterns; requests of any other path count as `unmatched`.
     pub fn new(routes: &[&'static str]) -> Self {
-        let counter = |route| RouteCounter {
-            route,
-            by_class: Default::default(),
-        };
+        let counter = |route| RouteCounter { route, by_class: Default::default() };
         Self {
-            requests: routes
-                .iter()
-                .copied()
-                .chain(["unmatched"])
-                .map(counter)
-                .collect(),
+            requests: routes.iter().copied().chain(["unmatched"]).map(counter).collect(),
             refusals: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             fail_closed: AtomicU64::new(0),
             tokens_issued: AtomicU64::new(0),
@@ -81,11 +73,7 @@ impl Metrics {
     }
 
     pub(crate) fn count_request(&self, route: &str, status: StatusCode) {
-        let counter = self
-            .requests
-            .iter()
-            .find(|counter| counter.route == route)
-            .or(self.requests.last());
+        let counter = self.requests.iter().find(|counter| counter.route == route).or(self.requests.last());
         let class = usize::from(status.as_u16() / 100).saturating_sub(1);
         if let Some(counter) = counter.and_then(|counter| counter.by_class.get(class)) {
             add(counter);
@@ -109,22 +97,14 @@ impl Metrics {
     /// The page in Prometheus' text format.
     pub fn text(&self) -> String {
         let mut page = Page(String::with_capacity(4_096));
-        page.kind(
-            "narrows_requests_total",
-            "counter",
-            "answered requests by route and status class",
-        );
+        page.kind("narrows_requests_total", "counter", "answered requests by route and status class");
         for counter in &self.requests {
             for (class, count) in CLASSES.iter().zip(&counter.by_class) {
                 let labels = format!("{{route=\"{}\",status=\"{class}\"}}", counter.route);
                 page.count_if_any("narrows_requests_total", &labels, count);
             }
         }
-        page.kind(
-            "narrows_refusals_total",
-            "counter",
-            "refusals by reason code",
-        );
+        page.kind("narrows_refusals_total", "counter", "refusals by reason code");
         for (reason, count) in Reason::ALL.iter().zip(&self.refusals) {
             let labels = format!("{{reason=\"{reason}\"}}");
             page.count_if_any("narrows_refusals_total", &labels, count);
@@ -136,30 +116,10 @@ impl Metrics {
                 "refusals caused by the service itself, above all: no durable log, no token",
                 &self.fail_closed,
             ),
-            (
-                "narrows_tokens_issued_total",
-                "counter",
-                "tokens that left the service",
-                &self.tokens_issued,
-            ),
-            (
-                "narrows_derivations_total",
-                "counter",
-                "offline derivations reported and logged",
-                &self.derivations,
-            ),
-            (
-                "narrows_log_leaves",
-                "gauge",
-                "leaves in the merkle log",
-                &self.log_size,
-            ),
-            (
-                "narrows_connections_open",
-                "gauge",
-                "connections open now",
-                &self.connections_open,
-            ),
+            ("narrows_tokens_issued_total", "counter", "tokens that left the service", &self.tokens_issued),
+            ("narrows_derivations_total", "counter", "offline derivations reported and logged", &self.derivations),
+            ("narrows_log_leaves", "gauge", "leaves in the merkle log", &self.log_size),
+            ("narrows_connections_open", "gauge", "connections open now", &self.connections_open),
             (
                 "narrows_connections_refused_total",
                 "counter",
@@ -193,10 +153,7 @@ impl Drop for OpenConnection {
 /// The route `/metrics`.
 pub fn routes<S: Clone + Send + Sync + 'static>(metrics: Arc<Metrics>) -> Router<S> {
     let page = move || async move {
-        let headers = [
-            (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),
-            (CACHE_CONTROL, "no-store"),
-        ];
+        let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];
         (headers, metrics.text())
     };
     Router::new().route("/metrics", get(page))

@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod request_id;
 pub mod serve;
 pub mod well_known;
+mod write_deadline;
 
 use std::sync::Arc;
 
@@ -27,9 +28,7 @@ pub fn envelope(router: Router, limits: &Limits, metrics: Arc<Metrics>) -> Route
 fn with_fallbacks(router: Router) -> Router {
     router
         .fallback(async |uri: Uri| ApiError::at_path(uri.path(), Reason::RouteUnknown))
-        .method_not_allowed_fallback(async |uri: Uri| {
-            ApiError::at_path(uri.path(), Reason::MethodNotAllowed)
-        })
+        .method_not_allowed_fallback(async |uri: Uri| ApiError::at_path(uri.path(), Reason::MethodNotAllowed))
 }
 
 #[cfg(test)]
@@ -44,16 +43,11 @@ mod tests {
     use super::*;
 
     async fn send(method: &str, path: &str) -> (http::response::Parts, Value) {
-        let router = Router::new()
-            .route("/oauth/token", post(async || "token"))
-            .route("/livez", get(async || "alive"));
+        let router = Router::new().route("/oauth/token", post(async || "token")).route("/livez", get(async || "alive"));
         let metrics = Arc::new(Metrics::new(&["/oauth/token", "/livez"]));
         let router = envelope(router, &Limits::default(), metrics);
         let request = Request::builder().method(method).uri(path);
-        let response = router
-            .oneshot(request.body(Body::empty()).unwrap())
-            .await
-            .unwrap();
+        let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         (parts, serde_json::from_slice(&bytes).unwrap_or_default())
@@ -77,10 +71,7 @@ mod tests {
         assert_eq!(parts.headers["allow"], "POST");
         assert_eq!(body["error"], "invalid_request");
         assert_eq!(body["reason"], "METHOD_NOT_ALLOWED");
-        assert_eq!(
-            body["trace"],
-            parts.headers["narrows-trace"].to_str().unwrap()
-        );
+        assert_eq!(body["trace"], parts.headers["narrows-trace"].to_str().unwrap());
         let (parts, body) = send("POST", "/livez").await;
         assert_eq!(parts.status, 405);
         assert_eq!(parts.headers["allow"], "GET,HEAD");

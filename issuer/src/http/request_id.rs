@@ -68,9 +68,7 @@ impl<S: Sync> FromRequestParts<S> for TraceId {
 
 /// Wraps a router so that each request gets a trace id, one log line and its place in the metrics.
 pub fn trace(router: Router, metrics: Arc<Metrics>) -> Router {
-    router.layer(middleware::from_fn(move |request: Request, next: Next| {
-        answer_traced(request, next, Arc::clone(&metrics))
-    }))
+    router.layer(middleware::from_fn(move |request: Request, next: Next| answer_traced(request, next, Arc::clone(&metrics))))
 }
 
 async fn answer_traced(mut request: Request, next: Next, metrics: Arc<Metrics>) -> Response {
@@ -150,14 +148,8 @@ mod tests {
     #[test]
     fn only_a_valid_traceparent_gives_the_trace_id() {
         let parent = "00f067aa0ba902b7";
-        assert_eq!(
-            traced(&format!("00-{TRACE}-{parent}-01")).as_deref(),
-            Some(TRACE)
-        );
-        assert_eq!(
-            traced(&format!("cc-{TRACE}-{parent}-01-more")).as_deref(),
-            Some(TRACE)
-        );
+        assert_eq!(traced(&format!("00-{TRACE}-{parent}-01")).as_deref(), Some(TRACE));
+        assert_eq!(traced(&format!("cc-{TRACE}-{parent}-01-more")).as_deref(), Some(TRACE));
         let zeros = "0".repeat(32);
         for bad in [
             String::new(),
@@ -174,10 +166,7 @@ mod tests {
         }
         let mut twice = HeaderMap::new();
         for _ in 0..2 {
-            twice.append(
-                "traceparent",
-                format!("00-{TRACE}-{parent}-01").parse().unwrap(),
-            );
+            twice.append("traceparent", format!("00-{TRACE}-{parent}-01").parse().unwrap());
         }
         assert_eq!(TraceId::from_headers(&twice), None);
     }
@@ -214,10 +203,7 @@ mod tests {
             assert_eq!(response.headers()["narrows-trace"], TRACE);
             let lines = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
             assert_eq!(lines.lines().count(), 1, "{lines}");
-            assert!(
-                lines.contains("/items/{id}") && lines.contains(TRACE) && lines.contains("200"),
-                "{lines}"
-            );
+            assert!(lines.contains("/items/{id}") && lines.contains(TRACE) && lines.contains("200"), "{lines}");
             assert!(!lines.contains("SECRET"), "{lines}");
         }
     }
@@ -228,10 +214,7 @@ mod tests {
         let router = super::super::with_fallbacks(Router::new());
         let request = http::Request::get("/nowhere").body(Body::empty()).unwrap();
         let response = trace(router, metrics).oneshot(request).await.unwrap();
-        let header = response.headers()["narrows-trace"]
-            .to_str()
-            .unwrap()
-            .to_string();
+        let header = response.headers()["narrows-trace"].to_str().unwrap().to_string();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(value["trace"], header);

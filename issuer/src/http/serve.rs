@@ -4,9 +4,8 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,15 +14,15 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceExt};
 
 use super::metrics::Metrics;
+use super::write_deadline::WriteDeadline;
 use crate::config::Limits;
 
 /// How the service stopped.
@@ -47,10 +46,7 @@ pub async fn serve<S, B>(
     shutdown: impl Future<Output = ()>,
 ) -> Drained
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -120,17 +116,9 @@ enum Ended {
     TimedOut,
 }
 
-async fn connection<S, B>(
-    stream: TcpStream,
-    service: S,
-    limits: &Limits,
-    mut stopping: watch::Receiver<()>,
-) -> Ended
+async fn connection<S, B>(stream: TcpStream, service: S, limits: &Limits, mut stopping: watch::Receiver<()>) -> Ended
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -192,10 +180,7 @@ where
 /// A lack of file handles lasts longer than a peer that hung up before it was accepted.
 async fn wait_out(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    if !matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    ) {
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
         tracing::warn!(%error, "can't accept connections, trying again");
         sleep(ACCEPT_PAUSE).await;
     }
@@ -210,84 +195,6 @@ fn is_timed_out(error: &hyper::Error) -> bool {
         source = inner.source();
     }
     false
-}
-
-/// A stream that fails when its peer leaves what was sent unread for too long: a slow reader would otherwise hold a
-/// connection slot and the answer's memory for as long as it likes.
-struct WriteDeadline {
-    stream: TcpStream,
-    limit: Duration,
-    blocked: Option<Pin<Box<Sleep>>>,
-}
-
-impl WriteDeadline {
-    fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self {
-            stream,
-            limit,
-            blocked: None,
-        }
-    }
-
-    fn watch<T>(
-        &mut self,
-        written: Poll<io::Result<T>>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.blocked = None;
-            return written;
-        }
-        let deadline = Instant::now() + self.limit;
-        let blocked = self
-            .blocked
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        ready!(blocked.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncRead for WriteDeadline {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for WriteDeadline {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch(written, context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.watch(written, context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.watch(flushed, context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }
 
 /// The envelope answers a late request itself, with a reason; only a service without one meets the backstop.
@@ -319,13 +226,7 @@ mod tests {
     }
 
     fn quick() -> Limits {
-        Limits {
-            first_byte_timeout_ms: 200,
-            header_timeout_ms: 200,
-            request_timeout_ms: 200,
-            write_timeout_ms: 200,
-            ..Limits::default()
-        }
+        Limits { first_byte_timeout_ms: 200, header_timeout_ms: 200, request_timeout_ms: 200, write_timeout_ms: 200, ..Limits::default() }
     }
 
     async fn start(limits: Limits) -> Server {
@@ -353,14 +254,7 @@ mod tests {
             })
             .await
         });
-        Server {
-            address,
-            metrics,
-            stop,
-            task,
-            begun,
-            finish,
-        }
+        Server { address, metrics, stop, task, begun, finish }
     }
 
     impl Server {
@@ -393,9 +287,7 @@ mod tests {
     #[tokio::test]
     async fn half_sent_header_is_closed() {
         let server = start(quick()).await;
-        let mut stream = server
-            .send("GET /fast HTTP/1.1\r\nHost: x\r\nX-Half: ")
-            .await;
+        let mut stream = server.send("GET /fast HTTP/1.1\r\nHost: x\r\nX-Half: ").await;
         let text = until_closed(&mut stream).await;
         assert!(!text.contains("200 OK"), "{text}");
     }
@@ -411,14 +303,9 @@ mod tests {
     #[tokio::test]
     async fn slow_body_gets_408_in_json() {
         let server = start(quick()).await;
-        let mut stream = server
-            .send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
-            .await;
+        let mut stream = server.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab").await;
         let text = until_closed(&mut stream).await;
-        assert!(
-            text.contains(" 408 ") && text.contains("REQUEST_TIMEOUT"),
-            "{text}"
-        );
+        assert!(text.contains(" 408 ") && text.contains("REQUEST_TIMEOUT"), "{text}");
     }
 
     #[tokio::test]
@@ -426,10 +313,7 @@ mod tests {
         let server = start(quick()).await;
         let mut stream = server.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await;
         let text = until_closed(&mut stream).await;
-        assert!(
-            text.contains(" 503 ") && text.contains("retry-after"),
-            "{text}"
-        );
+        assert!(text.contains(" 503 ") && text.contains("retry-after"), "{text}");
     }
 
     #[tokio::test]
@@ -449,14 +333,8 @@ mod tests {
     #[tokio::test]
     async fn oversize_headers_are_refused() {
         let server = start(Limits::default()).await;
-        let large = format!(
-            "GET /fast HTTP/1.1\r\nHost: x\r\nX-Large: {}\r\n\r\n",
-            "x".repeat(20_000)
-        );
-        let many = format!(
-            "GET /fast HTTP/1.1\r\nHost: x\r\n{}\r\n",
-            "X-A: b\r\n".repeat(65)
-        );
+        let large = format!("GET /fast HTTP/1.1\r\nHost: x\r\nX-Large: {}\r\n\r\n", "x".repeat(20_000));
+        let many = format!("GET /fast HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(65));
         let line = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(100_000));
         for request in [large, many, line] {
             let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -471,26 +349,16 @@ mod tests {
     #[tokio::test]
     async fn oversize_body_is_413_before_it_is_sent() {
         let server = start(Limits::default()).await;
-        let mut stream = server
-            .send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n")
-            .await;
+        let mut stream = server.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n").await;
         let text = until_closed(&mut stream).await;
-        assert!(
-            text.contains(" 413 ") && text.contains("REQUEST_TOO_LARGE"),
-            "{text}"
-        );
+        assert!(text.contains(" 413 ") && text.contains("REQUEST_TOO_LARGE"), "{text}");
     }
 
     #[tokio::test]
     async fn one_connection_over_the_cap_is_closed_at_once() {
-        let limits = Limits {
-            max_connections: 1,
-            ..Limits::default()
-        };
+        let limits = Limits { max_connections: 1, ..Limits::default() };
         let server = start(limits).await;
-        let mut first = server
-            .send("GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            .await;
+        let mut first = server.send("GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
         server.begun.notified().await;
         assert_eq!(until_closed(&mut server.send("").await).await, "");
         assert!(server.counts("narrows_connections_refused_total 1"));
@@ -500,10 +368,7 @@ mod tests {
 
     #[tokio::test]
     async fn stopping_lets_the_request_in_flight_finish() {
-        let limits = Limits {
-            first_byte_timeout_ms: 60_000,
-            ..Limits::default()
-        };
+        let limits = Limits { first_byte_timeout_ms: 60_000, ..Limits::default() };
         let server = start(limits).await;
         let mut slow = server.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await;
         let mut silent = server.send("").await;
@@ -518,10 +383,7 @@ mod tests {
 
     #[tokio::test]
     async fn drain_deadline_cuts_off_what_hangs() {
-        let limits = Limits {
-            drain_timeout_ms: 100,
-            ..Limits::default()
-        };
+        let limits = Limits { drain_timeout_ms: 100, ..Limits::default() };
         let server = start(limits).await;
         let mut slow = server.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await;
         server.begun.notified().await;
@@ -532,11 +394,7 @@ mod tests {
 
     #[tokio::test]
     async fn old_connection_takes_no_further_request() {
-        let limits = Limits {
-            connection_age_ms: 100,
-            header_timeout_ms: 60_000,
-            ..Limits::default()
-        };
+        let limits = Limits { connection_age_ms: 100, header_timeout_ms: 60_000, ..Limits::default() };
         let server = start(limits).await;
         let mut stream = server.send("GET /fast HTTP/1.1\r\nHost: x\r\n\r\n").await;
         assert!(until_closed(&mut stream).await.ends_with("fast"));
@@ -549,17 +407,11 @@ mod tests {
         let metrics = Arc::new(Metrics::new(&[]));
         let counted = Arc::clone(&metrics);
         let router = Router::new().route("/hang", get(std::future::pending::<()>));
-        tokio::spawn(async move {
-            serve(listener, router, &quick(), counted, std::future::pending()).await
-        });
+        tokio::spawn(async move { serve(listener, router, &quick(), counted, std::future::pending()).await });
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n";
         stream.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(until_closed(&mut stream).await, "");
-        assert!(
-            metrics
-                .text()
-                .contains("narrows_connections_expired_total 1\n")
-        );
+        assert!(metrics.text().contains("narrows_connections_expired_total 1\n"));
     }
 }

@@ -91,9 +91,7 @@ impl AuthorizationServer {
             response_types_supported: vec![],
             code_challenge_methods_supported: vec!["S256"],
             token_endpoint_auth_methods_supported: vec!["client_secret_basic", "private_key_jwt"],
-            token_endpoint_auth_signing_alg_values_supported: vec![
-                "EdDSA", "Ed25519", "ES256", "RS256",
-            ],
+            token_endpoint_auth_signing_alg_values_supported: vec!["EdDSA", "Ed25519", "ES256", "RS256"],
             authorization_details_types_supported: vec!["narrows"],
         }
     }
@@ -115,11 +113,7 @@ impl PublishedKey {
 
 /// Answers with a well-known document: public, cacheable for minutes, readable from any web origin.
 pub fn document(value: &impl Serialize) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "public, max-age=300"),
-        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-    ];
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
     match serde_json::to_string(value) {
         Ok(text) => (headers, text).into_response(),
         Err(_) => ApiError::plain(Reason::Internal, Reason::Internal.meaning()).into_response(),
@@ -146,17 +140,11 @@ mod tests {
             assert_eq!(document["issuer"], issuer);
             for (name, value) in document.as_object().unwrap() {
                 if name.ends_with("_endpoint") {
-                    assert!(
-                        value.as_str().unwrap().starts_with(&format!("{issuer}/")),
-                        "{name}"
-                    );
+                    assert!(value.as_str().unwrap().starts_with(&format!("{issuer}/")), "{name}");
                 }
             }
             assert_eq!(document["response_types_supported"], json!([]));
-            assert_eq!(
-                document["authorization_details_types_supported"],
-                json!(["narrows"])
-            );
+            assert_eq!(document["authorization_details_types_supported"], json!(["narrows"]));
         }
     }
 
@@ -165,10 +153,7 @@ mod tests {
         let public_key = SigningKey::from_bytes(&[1; 32]).verifying_key();
         let mut keys = NarrowsKeys {
             issuer: vec![PublishedKey::active(&public_key, 1_700_000_000)],
-            log: PublishedLog {
-                origin: "narrows.example/log".into(),
-                vkey: "narrows.example/log+00000000+AQ==".into(),
-            },
+            log: PublishedLog { origin: "narrows.example/log".into(), vkey: "narrows.example/log+00000000+AQ==".into() },
             dev: false,
         };
         let expected = json!({
@@ -191,17 +176,9 @@ mod tests {
     async fn documents_are_open_to_every_origin_and_cacheable() {
         let response = document(&json!({"a": 1}));
         assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
-        assert!(
-            response.headers()[CACHE_CONTROL]
-                .to_str()
-                .unwrap()
-                .contains("max-age")
-        );
+        assert!(response.headers()[CACHE_CONTROL].to_str().unwrap().contains("max-age"));
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(
-            serde_json::from_slice::<Value>(&body).unwrap(),
-            json!({"a": 1})
-        );
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), json!({"a": 1}));
     }
 
     #[tokio::test]
