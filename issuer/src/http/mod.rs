@@ -19,9 +19,15 @@ use crate::config::Limits;
 use error::ApiError;
 use metrics::Metrics;
 
-/// Puts the envelope around a router: 404 and 405 in JSON, bounded bodies and times, trace id, log line, metrics.
+/// Puts the envelope around a router: 404 and 405 in JSON, and all that [`bounded`] does.
 pub fn envelope(router: Router, limits: &Limits, metrics: Arc<Metrics>) -> Router {
-    request_id::trace(limits::bound(with_fallbacks(router), limits), metrics)
+    bounded(with_fallbacks(router), limits, metrics)
+}
+
+/// Bounded bodies and times, trace id, log line and metrics, around a router that answers unknown paths itself, such
+/// as one whose fallback is another tower service.
+pub fn bounded(router: Router, limits: &Limits, metrics: Arc<Metrics>) -> Router {
+    request_id::trace(limits::bound(router, limits), metrics)
 }
 
 /// Answers unknown paths and wrong methods in the shape of all other refusals; the `Allow` header stays.
