@@ -99,12 +99,37 @@ reasons! {
     LogRootMismatch = "LOG_ROOT_MISMATCH": "the root computed from the leaves differs from the checkpoint's";
     LogTailMissing = "LOG_TAIL_MISSING": "the log has fewer leaves than its head, checkpoint or a receipt says";
     LogReceiptInvalid = "LOG_RECEIPT_INVALID": "a receipt does not verify against the log";
+
+    // Service: the HTTP envelope, before any endpoint's own rules.
+    RouteUnknown = "ROUTE_UNKNOWN": "the service has no such path";
+    MethodNotAllowed = "METHOD_NOT_ALLOWED": "the path does not answer to this method";
+    ContentType = "CONTENT_TYPE": "the body is not of the media type that the endpoint reads";
+    ContentEncoding = "CONTENT_ENCODING": "the body is compressed or otherwise encoded, which the service never undoes";
+    RequestTooLarge = "REQUEST_TOO_LARGE": "the request's body is larger than the service accepts";
+    RequestMalformed = "REQUEST_MALFORMED": "the request is not in the form that the endpoint reads";
+    RequestTimeout = "REQUEST_TIMEOUT": "the request's body did not arrive in time";
+    ResponseType = "RESPONSE_TYPE": "the authorization endpoint issues nothing, tokens come from the token endpoint";
+    ClientAuth = "CLIENT_AUTH": "the client could not be authenticated";
+    Overloaded = "OVERLOADED": "the service could not answer within its time limit";
+    NotReady = "NOT_READY": "no token can be made durable at present, so none is issued";
+    Internal = "INTERNAL": "the service met a condition that it did not expect and refused";
+
+    // Configuration and key files.
+    ConfigInvalid = "CONFIG_INVALID": "the configuration has an unknown key, a wrong type or a value outside its bounds";
+    KeyFileMissing = "KEY_FILE_MISSING": "a key file can't be opened or read";
+    KeyFileExists = "KEY_FILE_EXISTS": "a key or configuration file is already there and is never overwritten";
+    KeyFileMode = "KEY_FILE_MODE": "a key file can be read by others than the account that runs the service";
+    KeyFileMalformed = "KEY_FILE_MALFORMED": "a key file is not one line of role and base64url seed";
+    KeyRole = "KEY_ROLE": "a key file holds a key made for another role";
 }
 
 impl Reason {
     /// The reason with this stable code, or `None` when no such code exists.
     pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|reason| reason.code() == code)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.code() == code)
     }
 }
 

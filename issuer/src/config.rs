@@ -1,0 +1,367 @@
+//! The configuration: one TOML file, every key documented here and in `docs/operating.md`, unknown keys are errors.
+
+mod check;
+
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use self::check::{ConfigError, ConfigFault};
+
+/// Everything the service is told. Whoever can write this file decides who may get which token: give it to the
+/// administrator alone.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The issuer identifier, an origin such as `https://narrows.example`: byte for byte what tokens, metadata and
+    /// client assertions carry. An attacker who controls it makes clients send their assertions to another place.
+    pub issuer: String,
+    /// Address and port to listen on. An attacker who controls it exposes the service to networks it was not meant for.
+    pub listen: SocketAddr,
+    /// Allows plain HTTP on an address that is not loopback, for a TLS-terminating proxy on another machine. An
+    /// attacker on the path between the two reads client secrets and tokens.
+    #[serde(default)]
+    pub danger_listen_plaintext: bool,
+    /// The directory of the database and, unless named otherwise, the keys. Who writes here owns the issuer.
+    pub data_dir: PathBuf,
+    /// Where the secret keys are.
+    #[serde(default)]
+    pub keys: Keys,
+    /// The Merkle log.
+    pub log: Log,
+    /// Bounds on connections and requests.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Log lines.
+    #[serde(default)]
+    pub telemetry: Telemetry,
+    /// What may be minted.
+    #[serde(default)]
+    pub policy: Policy,
+    /// The clients that may ask for tokens.
+    #[serde(default)]
+    pub client: Vec<Client>,
+}
+
+/// Where the secret keys are. An attacker who can swap a file signs with a key of their own; every key file is refused
+/// unless its mode is 0600 or narrower and it belongs to the account that runs the service.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// The file of the key that signs tokens; without it, `issuer.key` in the data directory.
+    pub issuer: Option<PathBuf>,
+    /// The file of the key that signs checkpoints; without it, `log.key` in the data directory.
+    pub log: Option<PathBuf>,
+}
+
+/// The Merkle log.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// The log's name in checkpoints and receipts, such as `narrows.example/log`. It never changes over the life of a
+    /// log; an attacker who controls it can start a second history that looks like another log.
+    pub origin: String,
+}
+
+/// Bounds on connections and requests. An attacker who widens them can exhaust the service.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections open at once; one more is closed at once.
+    pub max_connections: usize,
+    /// Bytes of a request's body.
+    pub max_body_bytes: usize,
+    /// Bytes of a request's line and headers together, at least 8192.
+    pub max_header_bytes: usize,
+    /// Number of a request's headers.
+    pub max_headers: usize,
+    /// Milliseconds until a new connection must send its first byte.
+    pub first_byte_timeout_ms: u64,
+    /// Milliseconds for a request's headers, and for which a kept connection may idle.
+    pub header_timeout_ms: u64,
+    /// Milliseconds for a whole request, its body included.
+    pub request_timeout_ms: u64,
+    /// Milliseconds for which a peer may leave an answer unread.
+    pub write_timeout_ms: u64,
+    /// Milliseconds after which a connection takes no further request.
+    pub connection_age_ms: u64,
+    /// Milliseconds that requests in flight get to finish when the service stops.
+    pub drain_timeout_ms: u64,
+}
+
+/// Log lines: to standard error, never with a token, secret, query string or body.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// `text` for people or `json` for collectors.
+    pub format: LogFormat,
+    /// Which lines to write, as a `tracing` filter such as `info` or `info,narrows_issuer=debug`. An attacker who
+    /// controls it hides their requests from the operator's log, though not from the Merkle log.
+    pub filter: String,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One readable line a record.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What may be minted.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The policy pack's file; without it nothing is granted. An attacker who controls it grants themselves any tool.
+    pub pack: Option<PathBuf>,
+    /// Bytes that a pack may have; a larger file is refused at start.
+    pub max_pack_bytes: u64,
+}
+
+/// One client. An attacker who can add one may ask for tokens with any login they hold; the policy still decides.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// The client identifier: printable ASCII, at most 128 characters.
+    pub id: String,
+    /// The one way in which this client authenticates.
+    pub auth_method: AuthMethod,
+    /// For `client_secret_basic`: one or two digests `sha256:<hex>` of generated secrets, two while one is being
+    /// replaced. An attacker who adds one knows a working secret.
+    #[serde(default)]
+    pub secret_hashes: Vec<String>,
+    /// For `private_key_jwt`: the client's public keys as a JWK set, as a table or as JSON text. An attacker who adds
+    /// a key can sign as this client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    /// The agent names that this client may give to tokens; without it, any name that the policy accepts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents: Option<Vec<String>>,
+}
+
+/// How a client proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// A generated secret in the `Authorization: Basic` header (RFC 6749 §2.3.1).
+    ClientSecretBasic,
+    /// A JWT signed by the client's own key (RFC 7523).
+    PrivateKeyJwt,
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// Every fault of the file, or the one that stopped it from being read.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |error: std::io::Error| ConfigError::one(&path.display().to_string(), format!("can't be read: {error}"));
+        let mut text = String::new();
+        File::open(path).and_then(|file| file.take(MAX_CONFIG_BYTES + 1).read_to_string(&mut text)).map_err(unreadable)?;
+        Self::parse(&text)
+    }
+
+    /// Parses and checks a configuration's text.
+    ///
+    /// # Errors
+    /// The first syntax fault, or else every semantic one.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        if text.len() as u64 > MAX_CONFIG_BYTES {
+            return Err(ConfigError::one("configuration", format!("is larger than {MAX_CONFIG_BYTES} bytes")));
+        }
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            ConfigError::one(&check::key_at(text, offset), check::without_quoted(error.message()))
+        })?;
+        let faults = config.faults();
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError(faults)) }
+    }
+
+    /// The configuration of `serve --dev`: plain HTTP on loopback, defaults for all else, no client.
+    ///
+    /// # Errors
+    /// An address that is not loopback: development mode trusts its own identity provider and must stay on this machine.
+    pub fn development(listen: SocketAddr, data_dir: PathBuf) -> Result<Self, ConfigError> {
+        if !listen.ip().is_loopback() {
+            return Err(ConfigError::one("listen", format!("`{listen}` is not a loopback address, which development mode demands")));
+        }
+        Ok(Self {
+            issuer: format!("http://{listen}"),
+            listen,
+            danger_listen_plaintext: false,
+            data_dir,
+            keys: Keys::default(),
+            log: Log { origin: "localhost/narrows-dev".into() },
+            limits: Limits::default(),
+            telemetry: Telemetry::default(),
+            policy: Policy::default(),
+            client: Vec::new(),
+        })
+    }
+
+    /// The file of the key that signs tokens.
+    pub fn issuer_key_file(&self) -> PathBuf {
+        let default = || self.data_dir.join("issuer.key");
+        self.keys.issuer.clone().unwrap_or_else(default)
+    }
+
+    /// The file of the key that signs checkpoints.
+    pub fn log_key_file(&self) -> PathBuf {
+        let default = || self.data_dir.join("log.key");
+        self.keys.log.clone().unwrap_or_else(default)
+    }
+}
+
+impl Client {
+    /// The client's public keys as a JWK set object, whichever way they were written.
+    pub fn jwk_set(&self) -> Option<Value> {
+        match self.jwks.as_ref()? {
+            Value::String(text) if text.len() <= MAX_JWKS_BYTES => serde_json::from_str(text).ok(),
+            Value::Object(set) => Some(Value::Object(set.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl Limits {
+    /// Time until a new connection must send its first byte.
+    pub fn first_byte_timeout(&self) -> Duration {
+        Duration::from_millis(self.first_byte_timeout_ms)
+    }
+
+    /// Time for a request's headers.
+    pub fn header_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_timeout_ms)
+    }
+
+    /// Time for a whole request.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// Time for which a peer may leave an answer unread.
+    pub fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.write_timeout_ms)
+    }
+
+    /// Time after which a connection takes no further request.
+    pub fn connection_age(&self) -> Duration {
+        Duration::from_millis(self.connection_age_ms)
+    }
+
+    /// Time for requests in flight when the service stops.
+    pub fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 1_024,
+            max_body_bytes: 65_536,
+            max_header_bytes: 16_384,
+            max_headers: 64,
+            first_byte_timeout_ms: 10_000,
+            header_timeout_ms: 10_000,
+            request_timeout_ms: 30_000,
+            write_timeout_ms: 10_000,
+            connection_age_ms: 300_000,
+            drain_timeout_ms: 10_000,
+        }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { format: LogFormat::default(), filter: "info".into() }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { pack: None, max_pack_bytes: 262_144 }
+    }
+}
+
+const MAX_CONFIG_BYTES: u64 = 1_048_576;
+const MAX_JWKS_BYTES: usize = 32_768;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../narrows.example.toml");
+    const OPERATING: &str = include_str!("../../docs/operating.md");
+    pub(super) const LEAST: &str = "issuer = \"https://narrows.example\"\nlisten = \"127.0.0.1:8420\"\n\
+        data_dir = \"/var/lib/narrows\"\n[log]\norigin = \"narrows.example/log\"\n";
+
+    /// Every key of the struct, tables as `table.key`.
+    fn keys(value: &Value, prefix: &str, into: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    let path = format!("{prefix}{name}");
+                    match member {
+                        Value::Object(_) if name != "jwks" => keys(member, &format!("{path}."), into),
+                        Value::Array(items) if items.first().is_some_and(Value::is_object) => {
+                            items.iter().for_each(|item| keys(item, &format!("{path}."), into));
+                        }
+                        _ => into.push(path),
+                    }
+                }
+            }
+            _ => into.push(prefix.trim_end_matches('.').to_string()),
+        }
+    }
+
+    #[test]
+    fn example_file_is_valid() {
+        let config = Config::parse(EXAMPLE).unwrap();
+        assert_eq!(config.client.len(), 2);
+    }
+
+    #[test]
+    fn four_keys_are_enough() {
+        let config = Config::parse(LEAST).unwrap();
+        assert_eq!(config.issuer_key_file(), Path::new("/var/lib/narrows/issuer.key"));
+        assert_eq!(config.log_key_file(), Path::new("/var/lib/narrows/log.key"));
+        assert_eq!(config.limits.max_body_bytes, 65_536);
+    }
+
+    #[test]
+    fn every_key_is_documented_and_in_the_example() {
+        let mut config = Config::parse(EXAMPLE).unwrap();
+        for client in &mut config.client {
+            client.jwks.get_or_insert(Value::Null);
+            client.agents.get_or_insert_default();
+        }
+        let mut paths = Vec::new();
+        keys(&serde_json::to_value(&config).unwrap(), "", &mut paths);
+        assert!(paths.len() > 20, "{paths:?}");
+        for path in paths {
+            assert!(OPERATING.contains(&format!("| `{path}` |")), "`{path}` is not in docs/operating.md");
+            let name = path.rsplit('.').next().unwrap();
+            assert!(EXAMPLE.contains(&format!("{name} = ")), "`{path}` is not in the example file");
+        }
+    }
+
+    #[test]
+    fn development_mode_stays_on_loopback() {
+        let data = || PathBuf::from("data");
+        let config = Config::development("127.0.0.1:8420".parse().unwrap(), data()).unwrap();
+        assert_eq!(config.issuer, "http://127.0.0.1:8420");
+        assert!(config.faults().is_empty());
+        for address in ["0.0.0.0:8420", "192.0.2.1:8420", "[::]:8420"] {
+            assert!(Config::development(address.parse().unwrap(), data()).is_err());
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Counters for Prometheus. Every label comes from a set fixed at start, so no caller can grow the memory or the page.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::routing::get;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use narrows_verifier::Reason;
+
+use super::error::ApiError;
+
+/// The process's counters; shared, and written without locks.
+pub struct Metrics {
+    requests: Vec<RouteCounter>,
+    refusals: Vec<AtomicU64>,
+    fail_closed: AtomicU64,
+    tokens_issued: AtomicU64,
+    derivations: AtomicU64,
+    log_size: AtomicU64,
+    connections_open: AtomicU64,
+    connections_refused: AtomicU64,
+    connections_expired: AtomicU64,
+}
+
+struct RouteCounter {
+    route: &'static str,
+    by_class: [AtomicU64; CLASSES.len()],
+}
+
+impl Metrics {
+    /// Counters for the given route patterns; requests of any other path count as `unmatched`.
+    pub fn new(routes: &[&'static str]) -> Self {
+        let counter = |route| RouteCounter { route, by_class: Default::default() };
+        Self {
+            requests: routes.iter().copied().chain(["unmatched"]).map(counter).collect(),
+            refusals: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            fail_closed: AtomicU64::new(0),
+            tokens_issued: AtomicU64::new(0),
+            derivations: AtomicU64::new(0),
+            log_size: AtomicU64::new(0),
+            connections_open: AtomicU64::new(0),
+            connections_refused: AtomicU64::new(0),
+            connections_expired: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a token that left the service.
+    pub fn count_token(&self) {
+        add(&self.tokens_issued);
+    }
+
+    /// Counts an offline derivation that was reported and logged.
+    pub fn count_derivation(&self) {
+        add(&self.derivations);
+    }
+
+    /// States the number of leaves in the log.
+    pub fn set_log_size(&self, leaves: u64) {
+        self.log_size.store(leaves, Ordering::Relaxed);
+    }
+
+    /// Counts a refusal by its reason, and as fail-closed when the service itself was the cause.
+    pub fn count_refusal(&self, refusal: &ApiError) {
+        if let Some(counter) = self.refusals.get(refusal.reason as usize) {
+            add(counter);
+        }
+        if refusal.status.is_server_error() {
+            add(&self.fail_closed);
+        }
+    }
+
+    pub(crate) fn count_request(&self, route: &str, status: StatusCode) {
+        let counter = self.requests.iter().find(|counter| counter.route == route).or(self.requests.last());
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = counter.and_then(|counter| counter.by_class.get(class)) {
+            add(counter);
+        }
+    }
+
+    pub(crate) fn count_refused_connection(&self) {
+        add(&self.connections_refused);
+    }
+
+    pub(crate) fn count_expired_connection(&self) {
+        add(&self.connections_expired);
+    }
+
+    /// Counts a connection as open until the guard is dropped.
+    pub(crate) fn open_connection(self: Arc<Self>) -> OpenConnection {
+        add(&self.connections_open);
+        OpenConnection(self)
+    }
+
+    /// The page in Prometheus' text format.
+    pub fn text(&self) -> String {
+        let mut page = Page(String::with_capacity(4_096));
+        page.kind("narrows_requests_total", "counter", "answered requests by route and status class");
+        for counter in &self.requests {
+            for (class, count) in CLASSES.iter().zip(&counter.by_class) {
+                let labels = format!("{{route=\"{}\",status=\"{class}\"}}", counter.route);
+                page.count_if_any("narrows_requests_total", &labels, count);
+            }
+        }
+        page.kind("narrows_refusals_total", "counter", "refusals by reason code");
+        for (reason, count) in Reason::ALL.iter().zip(&self.refusals) {
+            let labels = format!("{{reason=\"{reason}\"}}");
+            page.count_if_any("narrows_refusals_total", &labels, count);
+        }
+        let single = [
+            (
+                "narrows_fail_closed_total",
+                "counter",
+                "refusals caused by the service itself, above all: no durable log, no token",
+                &self.fail_closed,
+            ),
+            ("narrows_tokens_issued_total", "counter", "tokens that left the service", &self.tokens_issued),
+            ("narrows_derivations_total", "counter", "offline derivations reported and logged", &self.derivations),
+            ("narrows_log_leaves", "gauge", "leaves in the merkle log", &self.log_size),
+            ("narrows_connections_open", "gauge", "connections open now", &self.connections_open),
+            (
+                "narrows_connections_refused_total",
+                "counter",
+                "connections closed at once because the cap was reached",
+                &self.connections_refused,
+            ),
+            (
+                "narrows_connections_expired_total",
+                "counter",
+                "connections closed by a first-byte, header, write or request time-out",
+                &self.connections_expired,
+            ),
+        ];
+        for (name, kind, help, count) in single {
+            page.kind(name, kind, help);
+            page.count(name, "", count);
+        }
+        page.0
+    }
+}
+
+/// One open connection; dropping it ends the count.
+pub(crate) struct OpenConnection(Arc<Metrics>);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.connections_open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The route `/metrics`.
+pub fn routes<S: Clone + Send + Sync + 'static>(metrics: Arc<Metrics>) -> Router<S> {
+    let page = move || async move {
+        let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];
+        (headers, metrics.text())
+    };
+    Router::new().route("/metrics", get(page))
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+struct Page(String);
+
+impl Page {
+    fn kind(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string can't fail.
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn count(&mut self, name: &str, labels: &str, count: &AtomicU64) {
+        let _ = writeln!(self.0, "{name}{labels} {}", count.load(Ordering::Relaxed));
+    }
+
+    fn count_if_any(&mut self, name: &str, labels: &str, count: &AtomicU64) {
+        if count.load(Ordering::Relaxed) > 0 {
+            self.count(name, labels, count);
+        }
+    }
+}
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_come_from_fixed_sets_only() {
+        let metrics = Metrics::new(&["/oauth/token"]);
+        metrics.count_request("/oauth/token", StatusCode::OK);
+        metrics.count_request("/oauth/token\" evil=\"", StatusCode::NOT_FOUND);
+        metrics.count_request("/another", StatusCode::NOT_FOUND);
+        let text = metrics.text();
+        assert!(text.contains("narrows_requests_total{route=\"/oauth/token\",status=\"2xx\"} 1\n"));
+        assert!(text.contains("narrows_requests_total{route=\"unmatched\",status=\"4xx\"} 2\n"));
+        assert!(!text.contains("evil") && !text.contains("another"));
+    }
+
+    #[test]
+    fn refusals_count_by_reason_and_fail_closed_apart() {
+        let metrics = Metrics::new(&[]);
+        metrics.count_refusal(&ApiError::oauth(Reason::ClientAuth, ""));
+        metrics.count_refusal(&ApiError::oauth(Reason::NotReady, ""));
+        let text = metrics.text();
+        assert!(text.contains("narrows_refusals_total{reason=\"CLIENT_AUTH\"} 1\n"));
+        assert!(text.contains("narrows_refusals_total{reason=\"NOT_READY\"} 1\n"));
+        assert!(text.contains("narrows_fail_closed_total 1\n"));
+    }
+
+    #[test]
+    fn open_connections_fall_back_to_zero() {
+        let metrics = Arc::new(Metrics::new(&[]));
+        let open = Arc::clone(&metrics).open_connection();
+        assert!(metrics.text().contains("narrows_connections_open 1\n"));
+        drop(open);
+        assert!(metrics.text().contains("narrows_connections_open 0\n"));
+    }
+}

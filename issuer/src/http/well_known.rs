@@ -1,0 +1,192 @@
+//! The two documents that strangers find the service by: RFC 8414 metadata and the Narrows key set.
+
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::VerifyingKey;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use narrows_verifier::Reason;
+use serde::Serialize;
+
+use super::error::ApiError;
+use crate::keys::root_key_id;
+
+/// Authorization server metadata (RFC 8414 §2).
+#[derive(Debug, Serialize)]
+pub struct AuthorizationServer {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    grant_types_supported: Vec<&'static str>,
+    response_types_supported: Vec<&'static str>,
+    code_challenge_methods_supported: Vec<&'static str>,
+    token_endpoint_auth_methods_supported: Vec<&'static str>,
+    token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    authorization_details_types_supported: Vec<&'static str>,
+}
+
+/// The key set of `/.well-known/narrows-keys`: everything a verifier needs to work offline.
+#[derive(Debug, Serialize)]
+pub struct NarrowsKeys {
+    /// The keys that sign tokens.
+    pub issuer: Vec<PublishedKey>,
+    /// The log.
+    pub log: PublishedLog,
+    /// Marks a service in development mode, whose keys a verifier refuses unless told.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dev: bool,
+}
+
+/// One key that signs tokens.
+#[derive(Debug, Serialize)]
+pub struct PublishedKey {
+    /// Biscuit's root key id in decimal.
+    pub kid: String,
+    /// The algorithm, always `Ed25519`.
+    pub alg: &'static str,
+    /// The 32 bytes of the public key in base64url.
+    pub public_key: String,
+    /// What the key is used for at present.
+    pub state: KeyState,
+    /// Seconds since the epoch before which no token of this key is good.
+    pub not_before: u64,
+    /// Seconds since the epoch after which no token of this key is good; `null` while no end is set.
+    pub not_after: Option<u64>,
+}
+
+/// Where a key stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyState {
+    /// Published, not yet signing.
+    Prepared,
+    /// Signing.
+    Active,
+    /// No longer signing; its tokens are still good.
+    Retiring,
+    /// Compromised: verifiers refuse its tokens.
+    Tainted,
+}
+
+/// The log's name and key.
+#[derive(Debug, Serialize)]
+pub struct PublishedLog {
+    /// The origin line of its checkpoints.
+    pub origin: String,
+    /// Its public key in signed-note form.
+    pub vkey: String,
+}
+
+impl AuthorizationServer {
+    /// The metadata of an issuer identifier, which appears in it byte for byte.
+    ///
+    /// There is an authorization endpoint although no grant uses one: MCP clients refuse metadata without it. The
+    /// endpoint answers with [`refuse_authorization`].
+    pub fn new(issuer: &str) -> Self {
+        Self {
+            issuer: issuer.to_string(),
+            authorization_endpoint: format!("{issuer}/oauth/authorize"),
+            token_endpoint: format!("{issuer}/oauth/token"),
+            grant_types_supported: vec!["urn:ietf:params:oauth:grant-type:token-exchange"],
+            response_types_supported: vec![],
+            code_challenge_methods_supported: vec!["S256"],
+            token_endpoint_auth_methods_supported: vec!["client_secret_basic", "private_key_jwt"],
+            token_endpoint_auth_signing_alg_values_supported: vec!["EdDSA", "Ed25519", "ES256", "RS256"],
+            authorization_details_types_supported: vec!["narrows"],
+        }
+    }
+}
+
+impl PublishedKey {
+    /// An active key, good from `not_before` (seconds since the epoch) with no end set.
+    pub fn active(public_key: &VerifyingKey, not_before: u64) -> Self {
+        Self {
+            kid: root_key_id(public_key).to_string(),
+            alg: "Ed25519",
+            public_key: URL_SAFE_NO_PAD.encode(public_key.as_bytes()),
+            state: KeyState::Active,
+            not_before,
+            not_after: None,
+        }
+    }
+}
+
+/// Answers with a well-known document: public, cacheable for minutes, readable from any web origin.
+pub fn document(value: &impl Serialize) -> Response {
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    match serde_json::to_string(value) {
+        Ok(text) => (headers, text).into_response(),
+        Err(_) => ApiError::plain(Reason::Internal, Reason::Internal.meaning()).into_response(),
+    }
+}
+
+/// The whole of the authorization endpoint: it never redirects, so it can't be an open redirector.
+pub async fn refuse_authorization() -> ApiError {
+    ApiError::oauth(Reason::ResponseType, Reason::ResponseType.meaning())
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn metadata_repeats_the_issuer_and_stays_on_its_origin() {
+        for issuer in ["https://narrows.example", "http://127.0.0.1:8420"] {
+            let document = serde_json::to_value(AuthorizationServer::new(issuer)).unwrap();
+            assert_eq!(document["issuer"], issuer);
+            for (name, value) in document.as_object().unwrap() {
+                if name.ends_with("_endpoint") {
+                    assert!(value.as_str().unwrap().starts_with(&format!("{issuer}/")), "{name}");
+                }
+            }
+            assert_eq!(document["response_types_supported"], json!([]));
+            assert_eq!(document["authorization_details_types_supported"], json!(["narrows"]));
+        }
+    }
+
+    #[test]
+    fn key_set_has_its_published_form() {
+        let public_key = SigningKey::from_bytes(&[1; 32]).verifying_key();
+        let mut keys = NarrowsKeys {
+            issuer: vec![PublishedKey::active(&public_key, 1_700_000_000)],
+            log: PublishedLog { origin: "narrows.example/log".into(), vkey: "narrows.example/log+00000000+AQ==".into() },
+            dev: false,
+        };
+        let expected = json!({
+            "issuer": [{
+                "kid": root_key_id(&public_key).to_string(),
+                "alg": "Ed25519",
+                "public_key": URL_SAFE_NO_PAD.encode(public_key.as_bytes()),
+                "state": "active",
+                "not_before": 1_700_000_000,
+                "not_after": null,
+            }],
+            "log": {"origin": "narrows.example/log", "vkey": "narrows.example/log+00000000+AQ=="},
+        });
+        assert_eq!(serde_json::to_value(&keys).unwrap(), expected);
+        keys.dev = true;
+        assert_eq!(serde_json::to_value(&keys).unwrap()["dev"], true);
+    }
+
+    #[tokio::test]
+    async fn documents_are_open_to_every_origin_and_cacheable() {
+        let response = document(&json!({"a": 1}));
+        assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+        assert!(response.headers()[CACHE_CONTROL].to_str().unwrap().contains("max-age"));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), json!({"a": 1}));
+    }
+
+    #[tokio::test]
+    async fn authorization_endpoint_issues_nothing_and_goes_nowhere() {
+        let response = refuse_authorization().await.into_response();
+        assert_eq!(response.status(), 400);
+        assert!(!response.headers().contains_key("location"));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&body).contains("\"unsupported_response_type\""));
+    }
+}
