@@ -1,11 +1,18 @@
 //! The service's face: transport bounds, the HTTP envelope, and one file per endpoint.
 
+mod derivations;
+mod details;
+pub mod dev_idp;
 pub mod error;
+mod form;
 pub mod health;
 pub mod limits;
+mod log_tiles;
 pub mod metrics;
 pub mod request_id;
+pub mod router;
 pub mod serve;
+mod token;
 pub mod well_known;
 mod write_deadline;
 

@@ -52,6 +52,12 @@ impl TraceId {
     }
 }
 
+impl From<TraceId> for narrows_verifier::log::TraceId {
+    fn from(trace: TraceId) -> Self {
+        Self(trace.0)
+    }
+}
+
 impl fmt::Display for TraceId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:032x}", u128::from_be_bytes(self.0))

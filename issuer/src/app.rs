@@ -1,0 +1,71 @@
+//! Everything that lives as long as the service.
+
+use narrows_policies::Pack;
+use narrows_verifier::{
+    EntryId, TaskId,
+    log::{PackDigest, Salt, VerifierKey},
+};
+use rand_core::{OsRng, RngCore};
+use zeroize::Zeroizing;
+
+use crate::{clients::Clients, clock::Clock, federation::Federation, log::Log, mint::Mint};
+
+/// The service's long-lived parts. No Debug: it holds keys.
+pub struct App {
+    /// The issuer identifier, byte for byte as configured.
+    pub identifier: String,
+    /// Whether this is development mode, which stamps every leaf and token.
+    pub dev: bool,
+    /// The registered clients.
+    pub clients: Clients,
+    /// The issuers whose subjects are believed.
+    pub federation: Federation,
+    /// The policy pack that decides what may be minted.
+    pub pack: Pack,
+    /// Its digest, for leaves.
+    pub pack_digest: PackDigest,
+    /// The signing side.
+    pub mint: Mint,
+    /// The log.
+    pub log: Log,
+    /// The log's public key.
+    pub log_key: VerifierKey,
+    /// How many hops may be reported for one task.
+    pub max_hops: u32,
+    /// Whether everybody may read the log's entries, or only its hashes.
+    pub public_entries: bool,
+    /// The clock.
+    pub clock: Clock,
+    /// When this process started, in seconds since the epoch.
+    pub started: u64,
+}
+
+impl App {
+    /// Seconds since the Unix epoch.
+    pub fn now_seconds(&self) -> u64 {
+        (self.clock)() / 1000
+    }
+
+    pub(crate) fn fresh_entry(&self) -> EntryId {
+        EntryId(random())
+    }
+
+    pub(crate) fn fresh_task(&self) -> TaskId {
+        TaskId(random())
+    }
+
+    pub(crate) fn fresh_salt(&self) -> Salt {
+        Salt::new(random())
+    }
+
+    pub(crate) fn fresh_seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(random())
+    }
+}
+
+/// Bytes from the operating system.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    OsRng.fill_bytes(&mut bytes);
+    bytes
+}

@@ -1,0 +1,48 @@
+//! `POST /v1/derivations`: an offline hop enters the log.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{
+    HeaderMap,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+use narrows_verifier::Reason;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{error::ApiError, request_id::TraceId};
+use crate::{app::App, derivation::report, exchange::ExchangeError};
+
+/// The request body. No Debug: it holds a token.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Report {
+    token: String,
+    proof: String,
+}
+
+/// Records the newest hop of a sealed token and answers with its receipt.
+pub async fn derivations(State(app): State<Arc<App>>, trace: TraceId, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
+    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
+    if !essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json")) {
+        return Err(ApiError::plain(Reason::ContentType, Reason::ContentType.meaning()));
+    }
+    let request: Report = serde_json::from_slice(&body).map_err(|_| ApiError::plain(Reason::JsonMalformed, "the body is not an object of `token` and `proof`"))?;
+    let reported = report(&app, &request.token, &request.proof, trace.into()).await.map_err(refusal)?;
+    let answer = json!({ "entry": reported.entry.to_string(), "leaf": STANDARD.encode(&reported.leaf), "receipt": reported.receipt });
+    Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+fn refusal(error: ExchangeError) -> ApiError {
+    match error {
+        ExchangeError::Refused(reason) | ExchangeError::Denied { reason, .. } => ApiError::plain(reason, reason.meaning()),
+        ExchangeError::Unavailable(reason) => ApiError::plain(reason, reason.meaning()),
+    }
+}

@@ -1,0 +1,39 @@
+//! The log's public face, in the paths and bytes of C2SP tlog-tiles.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use narrows_verifier::{
+    Reason,
+    log::{TileKind, TilePath},
+};
+
+use super::error::ApiError;
+use crate::{app::App, log::LogError};
+
+/// `GET /log/checkpoint`: the newest signed checkpoint.
+pub async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    let note = app.log.checkpoint().map_err(unreadable)?;
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")], note).into_response())
+}
+
+/// `GET /log/tile/…`: hash tiles and entry bundles, which never change once they can be had.
+pub async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) -> Result<Response, ApiError> {
+    let absent = || ApiError::plain(Reason::RouteUnknown, "there is no such tile");
+    let path = TilePath::parse(&format!("tile/{path}")).map_err(|_| absent())?;
+    // entry bundles show the delegation graph: outside of development they wait for an auditor's credential
+    if matches!(path.kind(), TileKind::Entries) && !app.public_entries {
+        return Err(ApiError::plain(Reason::EntriesPrivate, Reason::EntriesPrivate.meaning()));
+    }
+    let bytes = app.log.tile(&path).map_err(unreadable)?.ok_or_else(absent)?;
+    let headers = [(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, "public, max-age=31536000, immutable"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    Ok((headers, bytes).into_response())
+}
+
+fn unreadable(error: LogError) -> ApiError {
+    ApiError::plain(error.reason(), error.reason().meaning())
+}

@@ -1,0 +1,77 @@
+//! Every route of the service, on one screen.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    response::Response,
+    routing::{get, post},
+};
+use narrows_verifier::Reason;
+
+use super::{
+    derivations::derivations,
+    envelope, health, log_tiles,
+    metrics::{self, Metrics},
+    token::token,
+    well_known::{AuthorizationServer, NarrowsKeys, PublishedKey, PublishedLog, document, refuse_authorization},
+};
+use crate::{app::App, config::Limits};
+
+/// The whole service, inside its envelope of bounds, trace ids and metrics. `extra` is the development identity provider.
+pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
+    let metrics = Arc::new(Metrics::new(ROUTES));
+    let probe = Arc::clone(&app);
+    let readiness = health::readiness(move || {
+        let ready = probe.log.is_healthy();
+        async move { if ready { Ok(()) } else { Err(Reason::AuditUnavailable) } }
+    });
+    let routes = Router::new()
+        // clients
+        .route("/oauth/token", post(token))
+        .route("/oauth/authorize", get(refuse_authorization))
+        .route("/.well-known/oauth-authorization-server", get(authorization_server))
+        // agents
+        .route("/v1/derivations", post(derivations))
+        // tools and verifiers
+        .route("/.well-known/narrows-keys", get(narrows_keys))
+        // auditors
+        .route("/log/checkpoint", get(log_tiles::checkpoint))
+        .route("/log/tile/{*path}", get(log_tiles::tile))
+        .with_state(app)
+        // operators
+        .merge(health::routes(readiness))
+        .merge(metrics::routes(Arc::clone(&metrics)));
+    let routes = match extra {
+        Some(extra) => routes.nest("/dev/idp", extra),
+        None => routes,
+    };
+    envelope(routes, limits, metrics)
+}
+
+async fn authorization_server(State(app): State<Arc<App>>) -> Response {
+    document(&AuthorizationServer::new(&app.identifier))
+}
+
+async fn narrows_keys(State(app): State<Arc<App>>) -> Response {
+    document(&NarrowsKeys {
+        issuer: vec![PublishedKey::active(app.mint.root(), app.started)],
+        log: PublishedLog { origin: app.log_key.name().to_owned(), vkey: app.log_key.to_string() },
+        dev: app.dev,
+    })
+}
+
+/// Route templates that metrics may be labelled with.
+const ROUTES: &[&str] = &[
+    "/oauth/token",
+    "/oauth/authorize",
+    "/v1/derivations",
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/narrows-keys",
+    "/log/checkpoint",
+    "/log/tile/{*path}",
+    "/livez",
+    "/readyz",
+    "/metrics",
+];

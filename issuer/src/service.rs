@@ -1,0 +1,163 @@
+//! From a configuration to a service that is ready to answer.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use axum::Router;
+use narrows_policies::Pack;
+use narrows_verifier::{
+    EntryId, Reason,
+    log::{PackDigest, TraceId, VerifierKey},
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    app::{App, random},
+    clients::Clients,
+    clock::Clock,
+    config::Config,
+    federation::Federation,
+    http::{
+        dev_idp::{self, DevIdpSettings, DevUser},
+        router::router,
+    },
+    keys::{KeyRole, SecretKey, root_key_id},
+    log::{Log, LogSigner, Opening},
+    mint::Mint,
+};
+
+/// What development mode adds: an identity provider of its own, with these people, and a public log.
+pub struct Development {
+    /// The people who can log in.
+    pub users: Vec<DevUser>,
+    /// The client ids that may send people to the login page.
+    pub clients: Vec<String>,
+}
+
+/// A service that can be served. No Debug: it holds keys.
+pub struct Service {
+    /// The long-lived parts.
+    pub app: Arc<App>,
+    /// Every route.
+    pub router: Router,
+}
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({reason})")]
+pub struct StartError {
+    /// The stable reason code.
+    pub reason: Reason,
+    /// What was wrong with what.
+    pub message: String,
+}
+
+/// Opens keys, log and policy pack and wires the service. The log must exist; see [`init_log`].
+///
+/// # Errors
+/// Everything that keeps the service from issuing: a key, the log's start-up check, the pack, a trusted issuer.
+pub fn open(config: &Config, pack: &str, development: Option<Development>, clock: Clock) -> Result<Service, StartError> {
+    let issuer_key = SecretKey::read(&config.issuer_key_file(), KeyRole::Issuer).map_err(key_error)?;
+    let root_id = root_key_id(&issuer_key.public_key());
+    let signer = log_signer(config)?;
+    let log_key = signer.verifier_key().clone();
+    let pack = Pack::parse(pack).map_err(|error| StartError { reason: error.reason, message: format!("the policy pack can't be used: {error}") })?;
+    let pack_digest = PackDigest::parse(&pack.digest()).ok_or_else(|| at_fault(Reason::Internal, "the pack's digest has another form"))?;
+    let federation = Federation::new(config.trusted_issuer.clone()).map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))?;
+    let log = Log::open(&log_file(config), signer, Arc::clone(&clock)).map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {error}")))?;
+    let dev = development.is_some();
+    let extra = development.map(|development| dev_idp_router(config, development, &clock)).transpose()?;
+    let app = Arc::new(App {
+        identifier: config.issuer.clone(),
+        dev,
+        clients: Clients::new(&config.client),
+        federation,
+        pack,
+        pack_digest,
+        mint: Mint::new(issuer_key.danger_seed(), root_id).map_err(|reason| at_fault(reason, "the issuer key can't be used"))?,
+        log,
+        log_key,
+        max_hops: config.limits.max_hops_per_task,
+        public_entries: dev || config.log.public,
+        started: clock() / 1000,
+        clock,
+    });
+    let router = router(Arc::clone(&app), &config.limits, extra);
+    Ok(Service { app, router })
+}
+
+/// Makes the log with its first leaf, and the file with its public key beside it.
+///
+/// # Errors
+/// `LOG_EXISTS`, or what the disk says.
+pub fn init_log(config: &Config, dev: bool, now_ms: u64) -> Result<VerifierKey, StartError> {
+    let signer = log_signer(config)?;
+    let opening = Opening { id: EntryId(random()), trace: TraceId(random()), t_ms: now_ms, dev };
+    Log::init(&log_file(config), &signer, opening).map_err(|error| at_fault(error.reason(), format!("the log can't be made: {error}")))?;
+    let key = signer.verifier_key().clone();
+    std::fs::write(config.data_dir.join(LOG_KEY_FILE), format!("{key}\n")).map_err(|error| at_fault(Reason::KeyFileMissing, error.to_string()))?;
+    Ok(key)
+}
+
+/// The log's database.
+pub fn log_file(config: &Config) -> PathBuf {
+    config.data_dir.join(LOG_FILE)
+}
+
+/// Reads the configured policy pack; without one, nothing can be granted and the service does not start.
+///
+/// # Errors
+/// `CONFIG_INVALID` when no pack is named, it can't be read, or it is larger than `policy.max_pack_bytes`.
+pub fn read_pack(config: &Config) -> Result<String, StartError> {
+    let path = config.policy.pack.as_deref().ok_or_else(|| at_fault(Reason::ConfigInvalid, "`policy.pack` names no policy pack, and without one nothing is granted"))?;
+    let mut text = String::new();
+    let limit = config.policy.max_pack_bytes;
+    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_string(&mut text));
+    match read {
+        Ok(_) if text.len() as u64 <= limit => Ok(text),
+        Ok(_) => Err(at_fault(Reason::ConfigInvalid, format!("`{}` is larger than {limit} bytes", path.display()))),
+        Err(error) => Err(at_fault(Reason::ConfigInvalid, format!("`{}` can't be read: {error}", path.display()))),
+    }
+}
+
+/// Reads the public key of the log in a data directory.
+///
+/// # Errors
+/// `KEY_FILE_MISSING` or `KEY_FILE_MALFORMED`.
+pub fn read_log_key(data_dir: &Path) -> Result<VerifierKey, StartError> {
+    let path = data_dir.join(LOG_KEY_FILE);
+    let text = std::fs::read_to_string(&path).map_err(|error| at_fault(Reason::KeyFileMissing, format!("`{}`: {error}", path.display())))?;
+    VerifierKey::parse(text.trim_end()).map_err(|_| at_fault(Reason::KeyFileMalformed, format!("`{}` holds no verifier key", path.display())))
+}
+
+fn log_signer(config: &Config) -> Result<LogSigner, StartError> {
+    let key = SecretKey::read(&config.log_key_file(), KeyRole::Log).map_err(key_error)?;
+    LogSigner::new(&config.log.origin, &Zeroizing::new(*key.danger_seed())).map_err(|refusal| at_fault(refusal.reason, "`log.origin` is no key name"))
+}
+
+fn dev_idp_router(config: &Config, development: Development, clock: &Clock) -> Result<Router, StartError> {
+    let settings = DevIdpSettings {
+        issuer: format!("{}/dev/idp", config.issuer),
+        clients: development.clients,
+        users: development.users,
+        signing_seed: Zeroizing::new(random()),
+        now_ms: Arc::clone(clock),
+        entropy: Arc::new(random),
+    };
+    dev_idp::router(settings).map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))
+}
+
+fn key_error(error: crate::keys::KeyError) -> StartError {
+    StartError { reason: error.reason, message: error.message }
+}
+
+fn at_fault(reason: Reason, message: impl Into<String>) -> StartError {
+    StartError { reason, message: message.into() }
+}
+
+const LOG_FILE: &str = "log.db";
+const LOG_KEY_FILE: &str = "log.vkey";
