@@ -3,8 +3,8 @@
 //! The crate is pure. It knows no clock, network, disk, policy or private key of the issuer: time, randomness and keys
 //! are arguments, and bounded caches are values that the caller owns.
 
-pub mod log;
 pub mod json;
+pub mod log;
 mod reason;
 
 // The public interface is:

@@ -97,6 +97,12 @@ reasons! {
     LogRootMismatch = "LOG_ROOT_MISMATCH": "the root computed from the leaves differs from the checkpoint's";
     LogTailMissing = "LOG_TAIL_MISSING": "the log has fewer leaves than its head, checkpoint or a receipt says";
     LogReceiptInvalid = "LOG_RECEIPT_INVALID": "a receipt does not verify against the log";
+
+    // Log, texts and trees.
+    VerifierKeyMalformed = "VERIFIER_KEY_MALFORMED": "a note's verifier key is not in the C2SP form, is not Ed25519, or is a weak key";
+    NoteMalformed = "NOTE_MALFORMED": "the text is not a C2SP signed note, or is beyond the size that is read";
+    TileMalformed = "TILE_MALFORMED": "a tile path, tile or entry bundle is not in the form of C2SP tlog-tiles";
+    LeafTooLarge = "LEAF_TOO_LARGE": "a leaf is larger than 65,535 bytes";
 }
 
 impl Reason {

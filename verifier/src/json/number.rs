@@ -35,11 +35,7 @@ pub(super) fn read(text: &str) -> Result<Value, Reason> {
     let fraction_digits = i32::try_from(fraction.len()).map_err(|_| Reason::JsonNumber)?;
     // value = significant × 10^scale
     let scale = exponent.checked_sub(fraction_digits).and_then(|scale| scale.checked_add(dropped_zeros)).ok_or(Reason::JsonNumber)?;
-    if scale >= 0 {
-        integer(significant, scale, negative)
-    } else {
-        decimal(text, significant, scale)
-    }
+    if scale >= 0 { integer(significant, scale, negative) } else { decimal(text, significant, scale) }
 }
 
 fn integer(significant: &str, scale: i32, negative: bool) -> Result<Value, Reason> {

@@ -25,7 +25,10 @@ fn canonical_form_follows_rfc_8785() {
         ("-333.333", "-333.333"),
         ("9007199254740991", "9007199254740991"),
         // RFC 8785 §3.2.3: sorted by UTF-16 code units, so the smiley (a surrogate pair) comes before U+FB33
-        ("{\"\u{20ac}\":1,\"\\r\":2,\"\u{fb33}\":3,\"1\":4,\"\u{1f600}\":5,\"\u{80}\":6,\"\u{f6}\":7}", "{\"\\r\":2,\"1\":4,\"\u{80}\":6,\"\u{f6}\":7,\"\u{20ac}\":1,\"\u{1f600}\":5,\"\u{fb33}\":3}"),
+        (
+            "{\"\u{20ac}\":1,\"\\r\":2,\"\u{fb33}\":3,\"1\":4,\"\u{1f600}\":5,\"\u{80}\":6,\"\u{f6}\":7}",
+            "{\"\\r\":2,\"1\":4,\"\u{80}\":6,\"\u{f6}\":7,\"\u{20ac}\":1,\"\u{1f600}\":5,\"\u{fb33}\":3}",
+        ),
     ];
     for (text, expected) in table {
         assert_eq!(canonical(text).as_deref(), Ok(expected), "{text}");
@@ -71,7 +74,13 @@ fn texts_with_two_readings_are_refused() {
 
 #[test]
 fn texts_that_a_careless_form_would_merge_stay_apart() {
-    for (left, right) in [(r#"{"a":"1"}"#, r#"{"a":1}"#), (r#""é""#, "\"e\u{301}\""), (r#"{"a":null}"#, "{}"), ("0.1", "0.10000000000001"), (r#"["a,b"]"#, r#"["a","b"]"#)] {
+    for (left, right) in [
+        (r#"{"a":"1"}"#, r#"{"a":1}"#),
+        (r#""é""#, "\"e\u{301}\""),
+        (r#"{"a":null}"#, "{}"),
+        ("0.1", "0.10000000000001"),
+        (r#"["a,b"]"#, r#"["a","b"]"#),
+    ] {
         assert_ne!(canonical(left).unwrap(), canonical(right).unwrap());
     }
 }
@@ -81,15 +90,15 @@ fn any_value() -> impl Strategy<Value = serde_json::Value> {
         Just(serde_json::Value::Null),
         any::<bool>().prop_map(serde_json::Value::from),
         (-9_007_199_254_740_991_i64..=9_007_199_254_740_991).prop_map(serde_json::Value::from),
-        (-99_999_999_i64..99_999_999, 1_u32..9).prop_map(|(digits, scale)| {
-            serde_json::from_str::<serde_json::Value>(&format!("{digits}e-{scale}")).unwrap()
-        }),
+        (-99_999_999_i64..99_999_999, 1_u32..9)
+            .prop_map(|(digits, scale)| { serde_json::from_str::<serde_json::Value>(&format!("{digits}e-{scale}")).unwrap() }),
         any::<String>().prop_map(serde_json::Value::from),
     ];
     leaf.prop_recursive(4, 64, 8, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..8).prop_map(serde_json::Value::from),
-            prop::collection::btree_map(any::<String>(), inner, 0..8).prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            prop::collection::btree_map(any::<String>(), inner, 0..8)
+                .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
         ]
     })
 }
@@ -117,8 +126,12 @@ fn same(left: &serde_json::Value, right: &serde_json::Value) -> bool {
     use serde_json::Value as Json;
     match (left, right) {
         (Json::Number(left), Json::Number(right)) => left.as_f64() == right.as_f64(),
-        (Json::Array(left), Json::Array(right)) => left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right)),
-        (Json::Object(left), Json::Object(right)) => left.len() == right.len() && left.iter().all(|(key, value)| right.get(key).is_some_and(|other| same(value, other))),
+        (Json::Array(left), Json::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
+        }
+        (Json::Object(left), Json::Object(right)) => {
+            left.len() == right.len() && left.iter().all(|(key, value)| right.get(key).is_some_and(|other| same(value, other)))
+        }
         _ => left == right,
     }
 }

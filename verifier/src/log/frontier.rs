@@ -79,12 +79,7 @@ impl Frontier {
 
     /// The root (RFC 6962, section 2.1); of an empty tree, the hash of nothing.
     pub fn root(&self) -> Hash {
-        self.peaks
-            .iter()
-            .rev()
-            .copied()
-            .reduce(|right, left| node_hash(&left, &right))
-            .unwrap_or(Hash::EMPTY_ROOT)
+        self.peaks.iter().rev().copied().reduce(|right, left| node_hash(&left, &right)).unwrap_or(Hash::EMPTY_ROOT)
     }
 }
 

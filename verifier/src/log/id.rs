@@ -71,11 +71,7 @@ hex_id! {
 }
 
 pub(super) fn to_hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0x0f])
-        .filter_map(|nibble| char::from_digit(u32::from(nibble), 16))
-        .collect()
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]).filter_map(|nibble| char::from_digit(u32::from(nibble), 16)).collect()
 }
 
 pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -107,7 +103,7 @@ mod tests {
         let id = EntryId::new([0xab; 16]);
         let text = id.to_string();
         assert_eq!(EntryId::parse(&text), Some(id));
-        for other in [text.to_uppercase(), text[1..].to_owned(), format!("{text}0"), "é".repeat(16), String::new()] {
+        for other in [text.to_uppercase(), text.replacen("ab", "", 1), format!("{text}0"), "é".repeat(16), String::new()] {
             assert_eq!(EntryId::parse(&other), None, "{other}");
         }
     }

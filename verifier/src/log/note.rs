@@ -71,7 +71,7 @@ impl VerifierKey {
     }
 
     /// The 32 bytes of the public key.
-    pub const fn public_key(&self) -> &[u8; 32] {
+    pub fn public_key(&self) -> &[u8; 32] {
         self.public_key.as_bytes()
     }
 }
@@ -156,8 +156,8 @@ impl<'a> Note<'a> {
             if known.peek().is_none() {
                 continue;
             }
-            let signature = Signature::from_slice(&line.bytes)
-                .map_err(|_| not_signed("a signature of a known key has the wrong length"))?;
+            let signature =
+                Signature::from_slice(&line.bytes).map_err(|_| not_signed("a signature of a known key has the wrong length"))?;
             // Strict: a lax check accepts signatures that other implementations refuse.
             let signer = known
                 .find(|key| key.public_key.verify_strict(self.unverified_text.as_bytes(), &signature).is_ok())
@@ -180,9 +180,7 @@ impl<'a> SignatureLine<'a> {
         }
         let bytes = STANDARD.decode(encoded).map_err(|_| malformed("a signature is not standard base64"))?;
         match bytes.split_first_chunk::<4>() {
-            Some((key_id, signature)) if !signature.is_empty() => {
-                Ok(Self { name, key_id: *key_id, bytes: signature.to_vec() })
-            }
+            Some((key_id, signature)) if !signature.is_empty() => Ok(Self { name, key_id: *key_id, bytes: signature.to_vec() }),
             _ => Err(malformed("a signature is too short")),
         }
     }

@@ -137,8 +137,7 @@ mod tests {
                 nodes.insert((node.level, node.index), node.hash);
             }
         }
-        let proof =
-            inclusion_proof(index, size, |level, index| nodes.get(&(level, index)).copied().ok_or(Unreadable)).unwrap();
+        let proof = inclusion_proof(index, size, |level, index| nodes.get(&(level, index)).copied().ok_or(Unreadable)).unwrap();
         let (secret, public) = key("log");
         let text = Checkpoint { origin: "log".to_owned(), size, root: frontier.root() }.to_string();
         let note = format!("{text}\n{}", signature_line(&public, &secret.sign(text.as_bytes()).to_bytes()));
@@ -178,8 +177,8 @@ mod tests {
             if let Ok(changed) = String::from_utf8(bytes) {
                 assert!(verify(&changed, &leaf(3), &keys).is_err(), "byte {position}");
             }
-            if text.is_char_boundary(position) {
-                assert!(verify(&text[..position], &leaf(3), &keys).is_err());
+            if let Some(cut) = text.get(..position) {
+                assert!(verify(cut, &leaf(3), &keys).is_err());
             }
         }
     }

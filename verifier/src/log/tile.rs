@@ -159,8 +159,8 @@ pub fn encode_entries<T: AsRef<[u8]>>(entries: &[T]) -> Result<Vec<u8>, LogRefus
     let mut bytes = Vec::new();
     for entry in entries {
         let entry = entry.as_ref();
-        let length = u16::try_from(entry.len())
-            .map_err(|_| LogRefusal::new(Reason::LeafTooLarge, "an entry is larger than 65,535 bytes"))?;
+        let length =
+            u16::try_from(entry.len()).map_err(|_| LogRefusal::new(Reason::LeafTooLarge, "an entry is larger than 65,535 bytes"))?;
         bytes.extend_from_slice(&length.to_be_bytes());
         bytes.extend_from_slice(entry);
     }
@@ -243,11 +243,35 @@ mod tests {
     #[test]
     fn other_spellings_are_refused() {
         for text in [
-            "", "tile", "tile/", "tile/0", "tile/0/", "/tile/0/000", "tile/00/000", "tile/64/000", "tile/-1/000",
-            "tile/0/0", "tile/0/00", "tile/0/0000", "tile/0/x000", "tile/0/x000/001", "tile/0/001/002",
-            "tile/0/x001/2", "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01", "tile/0/000.p/", "tile/0/000.p",
-            "tile/0/000.p/1/2", "tile/0/000/", "tile/data/000", "tile/0/a00", "tile/0/+00", "tile/0/٠٠٠",
-            "tile/0/x999/x999/x999/x999/x999/x999/999", "tile/0/x001/x999/x999/x999/x999/x999/x999/x999/x999/999",
+            "",
+            "tile",
+            "tile/",
+            "tile/0",
+            "tile/0/",
+            "/tile/0/000",
+            "tile/00/000",
+            "tile/64/000",
+            "tile/-1/000",
+            "tile/0/0",
+            "tile/0/00",
+            "tile/0/0000",
+            "tile/0/x000",
+            "tile/0/x000/001",
+            "tile/0/001/002",
+            "tile/0/x001/2",
+            "tile/0/000.p/0",
+            "tile/0/000.p/256",
+            "tile/0/000.p/01",
+            "tile/0/000.p/",
+            "tile/0/000.p",
+            "tile/0/000.p/1/2",
+            "tile/0/000/",
+            "tile/data/000",
+            "tile/0/a00",
+            "tile/0/+00",
+            "tile/0/٠٠٠",
+            "tile/0/x999/x999/x999/x999/x999/x999/999",
+            "tile/0/x001/x999/x999/x999/x999/x999/x999/x999/x999/999",
         ] {
             assert_eq!(TilePath::parse(text).unwrap_err().reason, Reason::TileMalformed, "{text}");
         }
@@ -276,7 +300,7 @@ mod tests {
         assert!(decode_entries(&bytes[..bytes.len() - 1], 3).is_err());
         assert!(decode_entries(&bytes, 257).is_err());
         assert_eq!(encode_entries(&[vec![0; MAX_LEAF_BYTES + 1]]).unwrap_err().reason, Reason::LeafTooLarge);
-        assert!(encode_entries(&vec![[]; 257]).is_err());
+        assert!(encode_entries(&[[]; 257]).is_err());
         let hashes = [leaf_hash(b"a"), leaf_hash(b"b")];
         assert_eq!(decode_tile(&encode_tile(&hashes), 2).unwrap(), hashes);
         assert!(decode_tile(&encode_tile(&hashes), 1).is_err());

@@ -109,15 +109,8 @@ pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, proof: &[Hash], root
 ///
 /// # Errors
 /// [`Reason::ConsistencyProof`].
-pub fn verify_consistency(
-    old_size: u64,
-    new_size: u64,
-    old_root: &Hash,
-    new_root: &Hash,
-    proof: &[Hash],
-) -> Result<(), LogRefusal> {
-    const REFUSED: LogRefusal =
-        LogRefusal::new(Reason::ConsistencyProof, "the consistency proof does not join the two roots");
+pub fn verify_consistency(old_size: u64, new_size: u64, old_root: &Hash, new_root: &Hash, proof: &[Hash]) -> Result<(), LogRefusal> {
+    const REFUSED: LogRefusal = LogRefusal::new(Reason::ConsistencyProof, "the consistency proof does not join the two roots");
     if old_size == 0 || old_size > new_size || proof.len() > MAX_PROOF {
         return Err(REFUSED);
     }
@@ -242,11 +235,8 @@ mod tests {
         }
         let split = naive_split(leaves.len());
         let (left, right) = leaves.split_at(split);
-        let (mut path, sibling) = if index < split {
-            (naive_path(index, left), naive_root(right))
-        } else {
-            (naive_path(index - split, right), naive_root(left))
-        };
+        let (mut path, sibling) =
+            if index < split { (naive_path(index, left), naive_root(right)) } else { (naive_path(index - split, right), naive_root(left)) };
         path.push(sibling);
         path
     }
