@@ -1,31 +1,41 @@
-//! Identifiers that travel as lower-case hex.
+//! The identifiers that tokens, proofs and leaves carry. Each has one spelling: lower-case hex of a fixed length.
 
 use core::fmt;
 
-use sha2::{Digest, Sha256};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use sha2::{Digest as _, Sha256};
 
 macro_rules! hex_id {
-    ($(#[$meta:meta])* $name:ident, $bytes:literal) => {
+    ($($(#[$meta:meta])* $name:ident: $length:literal;)+) => {$(
         $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(pub [u8; $bytes]);
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub [u8; $length]);
 
         impl $name {
-            /// Reads the lower-case hex form; `None` when it is not exactly that.
-            pub fn from_hex(text: &str) -> Option<Self> {
-                let mut bytes = [0; $bytes];
-                read_hex(text, &mut bytes).then_some(Self(bytes))
+            /// The identifier with these bytes.
+            pub const fn new(bytes: [u8; $length]) -> Self {
+                Self(bytes)
             }
 
-            /// Takes a slice of exactly the right length.
+            /// The identifier in `bytes`, or `None` when their number is wrong.
             pub fn from_slice(bytes: &[u8]) -> Option<Self> {
                 bytes.try_into().ok().map(Self)
+            }
+
+            /// Reads lower-case hex of exactly this length, or `None`.
+            pub fn from_hex(text: &str) -> Option<Self> {
+                crate::id::from_hex(text).map(Self)
+            }
+
+            /// The bytes.
+            pub const fn as_bytes(&self) -> &[u8; $length] {
+                &self.0
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+                formatter.write_str(&to_hex(&self.0))
             }
         }
 
@@ -34,21 +44,32 @@ macro_rules! hex_id {
                 fmt::Display::fmt(self, formatter)
             }
         }
-    };
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::from_hex(&text).ok_or_else(|| D::Error::custom("not lower-case hex of the expected length"))
+            }
+        }
+    )+};
 }
 
-hex_id!(
-    /// Names a block by what its maker signed: the handle for revocation, parent links and receipts.
-    BlockId, 32
-);
-hex_id!(
-    /// Names a leaf of the log and the block that it records; chosen at random before signing, so equal blocks differ.
-    EntryId, 16
-);
-hex_id!(
-    /// Names one delegated piece of work; state, budgets and cascade revocation hang on it.
-    TaskId, 16
-);
+hex_id! {
+    /// Names one log entry; chosen at random before the token is signed, so that token and leaf name each other.
+    EntryId: 16;
+    /// Names one delegated task.
+    TaskId: 16;
+    /// Names the request that led to a leaf.
+    TraceId: 16;
+    /// Names one block of a token: the handle for revocation, parent links and receipts.
+    BlockId: 32;
+}
 
 impl BlockId {
     /// The id of a block: SHA-256 over tag, parent's id, block bytes and the external key, if any.
@@ -72,19 +93,20 @@ impl BlockId {
     }
 }
 
-fn read_hex(text: &str, out: &mut [u8]) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() == out.len() * 2
-        && bytes.chunks_exact(2).zip(out).all(|(pair, out)| match pair {
-            [high, low] => match (nibble(*high), nibble(*low)) {
-                (Some(high), Some(low)) => {
-                    *out = high << 4 | low;
-                    true
-                }
-                _ => false,
-            },
-            _ => false,
-        })
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]).filter_map(|nibble| char::from_digit(u32::from(nibble), 16)).collect()
+}
+
+pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != N * 2 {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    }
+    Some(bytes)
 }
 
 fn nibble(digit: u8) -> Option<u8> {
@@ -102,11 +124,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hex_reads_back_and_refuses_other_forms() {
-        let id = EntryId([0xab; 16]);
-        assert_eq!(EntryId::from_hex(&id.to_string()), Some(id));
-        for bad in ["", "ab", &"AB".repeat(16), &"zz".repeat(16), &"ab".repeat(17)] {
-            assert_eq!(EntryId::from_hex(bad), None, "{bad}");
+    fn an_identifier_has_one_spelling() {
+        let id = EntryId::new([0xab; 16]);
+        let text = id.to_string();
+        assert_eq!(EntryId::from_hex(&text), Some(id));
+        for other in [text.to_uppercase(), text.replacen("ab", "", 1), format!("{text}0"), "é".repeat(16), String::new()] {
+            assert_eq!(EntryId::from_hex(&other), None, "{other}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! The crate is pure. It knows no clock, network, disk, policy or private key of the issuer: time, randomness and keys
 //! are arguments, and bounded caches are values that the caller owns.
 
+<<<<<<< HEAD
 pub mod biscuit;
 mod call;
 pub mod caveat;
@@ -13,6 +14,10 @@ pub mod json;
 mod key;
 pub mod log;
 pub mod proof;
+=======
+pub mod json;
+pub mod log;
+>>>>>>> part/log
 mod reason;
 mod refusal;
 mod token;
@@ -21,7 +26,7 @@ mod token;
 pub use call::Call;
 pub use caveat::Caveat;
 pub use decide::{Denial, Failure};
-pub use id::{BlockId, EntryId, TaskId};
+pub use id::{BlockId, EntryId, TaskId, TraceId};
 pub use key::{PublicKey, public_key};
 pub use reason::Reason;
 pub use refusal::Refusal;

@@ -121,6 +121,27 @@ reasons! {
     KeyFileMode = "KEY_FILE_MODE": "a key file can be read by others than the account that runs the service";
     KeyFileMalformed = "KEY_FILE_MALFORMED": "a key file is not one line of role and base64url seed";
     KeyRole = "KEY_ROLE": "a key file holds a key made for another role";
+    // Log, texts and trees.
+    VerifierKeyMalformed = "VERIFIER_KEY_MALFORMED": "a note's verifier key is not in the C2SP form, is not Ed25519, or is a weak key";
+    NoteMalformed = "NOTE_MALFORMED": "the text is not a C2SP signed note, or is beyond the size that is read";
+    TileMalformed = "TILE_MALFORMED": "a tile path, tile or entry bundle is not in the form of C2SP tlog-tiles";
+    LeafTooLarge = "LEAF_TOO_LARGE": "a leaf is larger than 65,535 bytes";
+
+    // Log, service and full check.
+    AuditUnavailable = "AUDIT_UNAVAILABLE": "the log can't take an entry now, so nothing is released";
+    TaskUnknown = "TASK_UNKNOWN": "this issuer knows no such task";
+    TaskQuota = "TASK_QUOTA": "the task has ended, or as many derivations as it may have are reported";
+    TaskExists = "TASK_EXISTS": "a task of this id exists";
+    EntryExists = "ENTRY_EXISTS": "the log has an entry of this id";
+    DisclosureMismatch = "DISCLOSURE_MISMATCH": "a disclosure does not open the commitment of its leaf";
+    LogMissing = "LOG_MISSING": "there is no log at the given path";
+    LogExists = "LOG_EXISTS": "the path already holds a database, so no log is made there";
+    LogBusy = "LOG_BUSY": "another process is writing this log";
+    LogNewer = "LOG_NEWER": "the log was written by a newer version of the program";
+    LogNotDurable = "LOG_NOT_DURABLE": "the database can't promise that a commit survives a power cut";
+    LogUnreadable = "LOG_UNREADABLE": "the log's store failed or holds rows that can't be read";
+    LogLeafMissing = "LOG_LEAF_MISSING": "a leaf in the middle of the log is missing";
+    LogIndexChanged = "LOG_INDEX_CHANGED": "a look-up row of the log's store differs from the leaf that it points to";
 }
 
 impl Reason {

@@ -1,1 +1,27 @@
 //! Merkle log: hashes, proofs, notes, tiles and receipts (C2SP), without I/O.
+//!
+//! Everything here reads hostile bytes: each function bounds its input before it works and answers with a reason.
+
+mod checkpoint;
+mod commitment;
+mod frontier;
+mod hash;
+mod leaf;
+mod note;
+mod receipt;
+mod refusal;
+mod tile;
+mod tree;
+
+// The public interface is:
+pub use checkpoint::{Checkpoint, verify_checkpoint};
+pub use commitment::{Commitment, Disclosure, Salt, commit};
+pub use frontier::{Frontier, MAX_TREE_SIZE, Node, OutOfRange};
+pub use hash::{Hash, leaf_hash, node_hash};
+pub use crate::id::{BlockId, EntryId, TaskId, TraceId};
+pub use leaf::{Kind, Leaf, MAX_LEAF_BYTES, PackDigest, Verdict};
+pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, VerifierKey, key_id, signature_line};
+pub use receipt::{Receipt, VerifiedReceipt, verify};
+pub use refusal::LogRefusal;
+pub use tile::{TILE_WIDTH, TileKind, TilePath, decode_entries, decode_tile, encode_entries, encode_tile};
+pub use tree::{consistency_proof, inclusion_proof, root, verify_consistency, verify_inclusion};

@@ -1,0 +1,201 @@
+//! What callers hand to the log with a leaf, what comes back, and which requests are refused before anything is written.
+
+use std::collections::BTreeMap;
+
+use narrows_verifier::Reason;
+use narrows_verifier::log::{BlockId, Commitment, Disclosure, EntryId, Kind, Leaf, PackDigest, TaskId, TraceId, Verdict};
+
+use crate::store::{Batch, Rows, StoreError, TaskRow};
+
+/// A leaf without its time, which the writer gives it in the order of the log.
+#[derive(Clone, Debug)]
+pub struct LeafDraft {
+    /// What happened.
+    pub kind: Kind,
+    /// Names the entry.
+    pub id: EntryId,
+    /// The request that led here.
+    pub trace: TraceId,
+    /// The task, where there is one.
+    pub task: Option<TaskId>,
+    /// Whether it was allowed.
+    pub verdict: Verdict,
+    /// Reason codes of the verdict.
+    pub reasons: Vec<Reason>,
+    /// Digest of the policy pack that decided.
+    pub pack: Option<PackDigest>,
+    /// The composite principal, subject first.
+    pub chain: Vec<Commitment>,
+    /// Commitments of further fields, by name.
+    pub fields: BTreeMap<String, Commitment>,
+    /// All block ids of the derived token, authority block first.
+    pub blocks: Vec<BlockId>,
+    /// The blocks that the newest block was derived from.
+    pub parents: Vec<BlockId>,
+    /// True in development mode.
+    pub dev: bool,
+    /// Name of the log; in its first leaf only.
+    pub origin: Option<String>,
+}
+
+/// What is stored with a leaf, in the same transaction.
+#[derive(Clone, Debug)]
+pub enum SideRow {
+    /// Opens one of the leaf's commitments until it is deleted.
+    Disclosure(Disclosure),
+    /// Makes a task known, with its end in seconds since 1970 and the number of hops that may be reported for it.
+    NewTask {
+        /// The task.
+        task: TaskId,
+        /// Its end.
+        expires_s: u64,
+        /// Its quota of reported hops.
+        max_hops: u32,
+    },
+    /// Counts one hop against the task's quota.
+    TaskHop {
+        /// The task.
+        task: TaskId,
+    },
+    /// Makes the append idempotent: a block that is logged already gets its old leaf and a fresh receipt.
+    Derivation {
+        /// The newest block of the derived token.
+        block_id: BlockId,
+    },
+    /// Spends a key that must never be seen twice before it expires, such as a proof of possession.
+    SingleUse {
+        /// A digest that names what is spent, domain-separated by its maker.
+        key: [u8; 32],
+        /// When the key may be forgotten, in seconds since 1970.
+        expires_s: u64,
+        /// The reason to answer when it was spent before.
+        reason: Reason,
+    },
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The leaf is durable.
+    Appended {
+        /// Position in the log.
+        index: u64,
+        /// The leaf's exact bytes.
+        leaf: Vec<u8>,
+        /// A receipt under the checkpoint of this very commit.
+        receipt: String,
+    },
+    /// The block was logged before; nothing was written.
+    Existing {
+        /// Position in the log.
+        index: u64,
+        /// The old leaf's exact bytes.
+        leaf: Vec<u8>,
+        /// A receipt under the newest checkpoint.
+        receipt: String,
+    },
+    /// The request was refused; nothing was written.
+    Refused(Reason),
+}
+
+/// What the tables say about a request before it is written.
+pub(super) enum Admission {
+    Append,
+    Existing(u64),
+    Refuse(Reason),
+}
+
+impl LeafDraft {
+    /// An allowed entry of this kind with every list empty.
+    pub const fn new(kind: Kind, id: EntryId, trace: TraceId) -> Self {
+        Self {
+            kind,
+            id,
+            trace,
+            task: None,
+            verdict: Verdict::Allow,
+            reasons: Vec::new(),
+            pack: None,
+            chain: Vec::new(),
+            fields: BTreeMap::new(),
+            blocks: Vec::new(),
+            parents: Vec::new(),
+            dev: false,
+            origin: None,
+        }
+    }
+
+    pub(super) fn into_leaf(self, t_ms: u64) -> Leaf {
+        Leaf {
+            id: self.id,
+            kind: self.kind,
+            t_ms,
+            trace: self.trace,
+            task: self.task,
+            verdict: self.verdict,
+            reasons: self.reasons.iter().map(|reason| reason.code().to_owned()).collect(),
+            pack: self.pack,
+            chain: self.chain,
+            fields: self.fields,
+            blocks: self.blocks,
+            parents: self.parents,
+            dev: self.dev,
+            origin: self.origin,
+        }
+    }
+}
+
+/// Decides from the tables, earlier requests of the same batch included. Whatever a caller can bring about is refused
+/// here: an insert that failed later would stop the whole log.
+pub(super) fn admit(rows: &Rows<'_>, leaf: &Leaf, side_rows: &[SideRow], now_s: u64) -> Result<Admission, StoreError> {
+    // First, so that repeating a report is harmless, even though its proof of possession has been spent by then.
+    for row in side_rows {
+        if let SideRow::Derivation { block_id } = row
+            && let Some(index) = rows.derivation(block_id)?
+        {
+            return Ok(Admission::Existing(index));
+        }
+    }
+    for row in side_rows {
+        if let Some(reason) = refusal(rows, leaf, row, now_s)? {
+            return Ok(Admission::Refuse(reason));
+        }
+    }
+    // A delegator chooses the entry id of its hop and may choose one that is taken.
+    if rows.leaf_by_entry(&leaf.id)?.is_some() {
+        return Ok(Admission::Refuse(Reason::EntryExists));
+    }
+    Ok(Admission::Append)
+}
+
+pub(super) fn write_side_row(batch: &Batch<'_>, index: u64, entry: &EntryId, row: &SideRow) -> Result<(), StoreError> {
+    match row {
+        SideRow::Disclosure(disclosure) => batch.insert_disclosure(entry, disclosure),
+        SideRow::NewTask { task, expires_s, max_hops } => batch.insert_task(task, *expires_s, *max_hops),
+        SideRow::TaskHop { task } => batch.count_hop(task),
+        SideRow::Derivation { block_id } => batch.insert_derivation(block_id, index),
+        SideRow::SingleUse { key, expires_s, .. } => batch.insert_single_use(key, *expires_s),
+    }
+}
+
+pub(super) fn refusal_of_hop(task: &TaskRow, now_s: u64) -> Option<Reason> {
+    let ended = u64::try_from(task.expires_s).is_ok_and(|expires_s| expires_s <= now_s);
+    (ended || task.hops >= task.max_hops).then_some(Reason::TaskQuota)
+}
+
+fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Option<Reason>, StoreError> {
+    Ok(match row {
+        // A disclosure that opens nothing would make the log look forged to whoever checks it later.
+        SideRow::Disclosure(disclosure) => {
+            let opens = leaf.commitment(&disclosure.name).is_some_and(|commitment| disclosure.opens(commitment));
+            (!opens).then_some(Reason::DisclosureMismatch)
+        }
+        SideRow::NewTask { task, .. } => rows.task(task)?.map(|_| Reason::TaskExists),
+        SideRow::TaskHop { task } => match rows.task(task)? {
+            None => Some(Reason::TaskUnknown),
+            Some(task) => refusal_of_hop(&task, now_s),
+        },
+        SideRow::SingleUse { key, reason, .. } => rows.is_used(key)?.then_some(*reason),
+        SideRow::Derivation { .. } => None,
+    })
+}

@@ -1,0 +1,74 @@
+use core::fmt;
+
+use narrows_verifier::{
+    Reason,
+    log::{LogRefusal, OutOfRange},
+};
+
+use crate::store::StoreError;
+
+/// Why the log did not do what was asked. Whoever needed a leaf must then release nothing.
+#[derive(Clone, Debug)]
+pub struct LogError {
+    reason: Reason,
+    detail: String,
+    retry_after_s: Option<u32>,
+}
+
+impl LogError {
+    /// The stable code.
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Seconds after which asking again can help; `None` when it can't.
+    pub const fn retry_after_s(&self) -> Option<u32> {
+        self.retry_after_s
+    }
+
+    pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into(), retry_after_s: None }
+    }
+
+    pub(super) fn queue_full() -> Self {
+        Self::unavailable("too many entries wait to be written", 1)
+    }
+
+    pub(super) fn too_slow() -> Self {
+        Self::unavailable("the entry was not durable in time", 5)
+    }
+
+    pub(super) fn stopped() -> Self {
+        Self::unavailable("a commit failed and the log takes no entries until it is restarted", 30)
+    }
+
+    fn unavailable(detail: &str, retry_after_s: u32) -> Self {
+        Self { reason: Reason::AuditUnavailable, detail: detail.to_owned(), retry_after_s: Some(retry_after_s) }
+    }
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.detail, self.reason)
+    }
+}
+
+impl std::error::Error for LogError {}
+
+impl From<StoreError> for LogError {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.reason(), error.to_string())
+    }
+}
+
+impl From<LogRefusal> for LogError {
+    fn from(refusal: LogRefusal) -> Self {
+        Self::new(refusal.reason, refusal.detail)
+    }
+}
+
+impl From<OutOfRange> for LogError {
+    fn from(error: OutOfRange) -> Self {
+        StoreError::from(error).into()
+    }
+}

@@ -1,0 +1,191 @@
+use std::sync::Mutex;
+
+use narrows_verifier::Reason;
+use narrows_verifier::log::{Leaf, verify};
+
+use super::*;
+
+#[tokio::test]
+async fn a_receipt_verifies_offline_and_the_log_passes_the_full_check() {
+    let place = Place::new();
+    let receipts = filled(&place, 20).await;
+    for (position, (receipt, leaf)) in receipts.iter().enumerate() {
+        let proved = verify(receipt, leaf, &[verifier_key()]).unwrap();
+        assert_eq!((proved.index, proved.size), (position as u64 + 1, position as u64 + 2));
+    }
+    let evidence = Evidence { receipts: &receipts, checkpoints: &[] };
+    let report = check_database(&place.database(), &verifier_key(), evidence).unwrap();
+    assert_eq!((report.size, report.checkpoints, report.receipts), (21, 21, 20));
+}
+
+#[tokio::test]
+async fn the_first_leaf_opens_the_log_under_its_origin() {
+    let place = Place::new();
+    let log = place.log();
+    let first = log.proof(0).unwrap().unwrap();
+    let leaf = Leaf::parse(&first.leaf).unwrap();
+    assert_eq!((leaf.kind, leaf.origin.as_deref()), (Kind::LogOpen, Some(ORIGIN)));
+    verify(&first.receipt, &first.leaf, &[verifier_key()]).unwrap();
+    assert_eq!(Log::init(&place.database(), &signer(), opening()).unwrap_err().reason(), Reason::LogBusy);
+    drop(log);
+    assert_eq!(Log::init(&place.database(), &signer(), opening()).unwrap_err().reason(), Reason::LogExists);
+}
+
+#[tokio::test]
+async fn a_reopened_log_continues_and_a_second_writer_is_refused() {
+    let place = Place::new();
+    assert_eq!(place.try_open().err().unwrap().reason(), Reason::LogMissing);
+    let log = place.log();
+    appended(&log, mint(1), Vec::new()).await;
+    assert_eq!(place.try_open().err().unwrap().reason(), Reason::LogBusy);
+    drop(log);
+    let log = place.open();
+    let (index, leaf, receipt) = appended(&log, mint(2), Vec::new()).await;
+    assert_eq!(index, 2);
+    verify(&receipt, &leaf, &[verifier_key()]).unwrap();
+    assert_eq!(place.check().unwrap().size, 3);
+}
+
+#[tokio::test]
+async fn reporting_a_block_again_answers_its_old_leaf_with_a_valid_receipt() {
+    let place = Place::new();
+    let log = place.log();
+    let draft = |number| LeafDraft { blocks: vec![block(1)], ..mint(number) };
+    let proof = SideRow::SingleUse { key: [7; 32], expires_s: u64::MAX, reason: Reason::ProofReplayed };
+    let rows = || vec![SideRow::Derivation { block_id: block(1) }, proof.clone()];
+    let (index, leaf, _) = appended(&log, draft(1), rows()).await;
+    appended(&log, mint(2), Vec::new()).await;
+    match log.append(draft(3), rows()).await.unwrap() {
+        Outcome::Existing { index: old_index, leaf: old_leaf, receipt } => {
+            assert_eq!((old_index, &old_leaf), (index, &leaf));
+            assert_eq!(verify(&receipt, &leaf, &[verifier_key()]).unwrap().size, 3);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(place.check().unwrap().size, 3);
+}
+
+#[tokio::test]
+async fn a_key_is_spent_once_until_it_expires() {
+    let place = Place::new();
+    let now_s = NOW_MS / 1000;
+    let spend = |expires_s| vec![SideRow::SingleUse { key: [7; 32], expires_s, reason: Reason::ProofReplayed }];
+    let log = place.log();
+    appended(&log, mint(1), spend(now_s + 60)).await;
+    let again = log.append(mint(2), spend(now_s + 60)).await.unwrap();
+    assert_eq!(again, Outcome::Refused(Reason::ProofReplayed));
+    drop(log);
+    // A later commit forgets what has expired by then.
+    let log = Log::open(&place.database(), signer(), clock(NOW_MS + 120_000)).unwrap();
+    appended(&log, mint(2), Vec::new()).await;
+    appended(&log, mint(3), spend(now_s + 300)).await;
+}
+
+#[tokio::test]
+async fn hops_need_a_known_running_task_within_its_quota() {
+    let place = Place::new();
+    let now_s = NOW_MS / 1000;
+    let hop = |number| vec![SideRow::TaskHop { task: task(number) }];
+    let open = |number, expires_s| vec![SideRow::NewTask { task: task(number), expires_s, max_hops: 2 }];
+    let log = place.log();
+    assert_eq!(log.append(mint(1), hop(1)).await.unwrap(), Outcome::Refused(Reason::TaskUnknown));
+    appended(&log, mint(2), open(1, now_s + 60)).await;
+    appended(&log, mint(3), open(2, now_s)).await;
+    assert_eq!(log.append(mint(4), open(1, now_s + 99)).await.unwrap(), Outcome::Refused(Reason::TaskExists));
+    appended(&log, mint(5), hop(1)).await;
+    assert!(log.task_is_open(&task(1), now_s).unwrap());
+    appended(&log, mint(6), hop(1)).await;
+    assert!(!log.task_is_open(&task(1), now_s).unwrap());
+    assert_eq!(log.append(mint(7), hop(1)).await.unwrap(), Outcome::Refused(Reason::TaskQuota));
+    assert_eq!(log.append(mint(8), hop(2)).await.unwrap(), Outcome::Refused(Reason::TaskQuota));
+    assert!(log.is_healthy());
+    assert_eq!(place.check().unwrap().size, 5);
+}
+
+#[tokio::test]
+async fn what_a_caller_can_get_wrong_is_refused_without_stopping_the_log() {
+    let place = Place::new();
+    let log = place.log();
+    appended(&log, mint(1), Vec::new()).await;
+    let named = LeafDraft { kind: Kind::Other("Alice did it".to_owned()), ..mint(2) };
+    let large = LeafDraft { blocks: vec![block(1); 1000], ..mint(3) };
+    let wrong = vec![SideRow::Disclosure(disclosure("agent", "another name"))];
+    let unbound = vec![SideRow::Disclosure(disclosure("nothing", "planner"))];
+    for (draft, rows, reason) in [
+        (mint(1), Vec::new(), Reason::EntryExists),
+        (named, Vec::new(), Reason::LeafMalformed),
+        (large, Vec::new(), Reason::LeafTooLarge),
+        (mint(4), wrong, Reason::DisclosureMismatch),
+        (mint(5), unbound, Reason::DisclosureMismatch),
+    ] {
+        assert_eq!(log.append(draft, rows).await.unwrap(), Outcome::Refused(reason));
+    }
+    let twice = vec![SideRow::SingleUse { key: [1; 32], expires_s: u64::MAX, reason: Reason::ProofReplayed }; 2];
+    appended(&log, mint(6), twice).await;
+    assert_eq!(place.check().unwrap().size, 3);
+}
+
+#[tokio::test]
+async fn time_in_the_log_never_runs_backwards() {
+    let place = Place::new();
+    Log::init(&place.database(), &signer(), opening()).unwrap();
+    let times = Arc::new(Mutex::new(vec![NOW_MS - 3_600_000, NOW_MS + 7]));
+    let log = Log::open(&place.database(), signer(), Arc::new(move || times.lock().unwrap().pop().unwrap())).unwrap();
+    for number in 1..=2 {
+        let (_, leaf, _) = appended(&log, mint(number), Vec::new()).await;
+        assert_eq!(Leaf::parse(&leaf).unwrap().t_ms, NOW_MS + 7);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_callers_get_distinct_contiguous_places_and_valid_receipts() {
+    let place = Place::new();
+    let log = Arc::new(place.log());
+    let callers: Vec<_> = (0..64u16)
+        .map(|caller| {
+            let log = Arc::clone(&log);
+            tokio::spawn(async move {
+                let mut got = Vec::new();
+                for round in 0..10 {
+                    got.push(appended(&log, mint(caller * 10 + round), Vec::new()).await);
+                }
+                got
+            })
+        })
+        .collect();
+    let mut indices = Vec::new();
+    let mut receipts = Vec::new();
+    for caller in callers {
+        for (index, leaf, receipt) in caller.await.unwrap() {
+            assert_eq!(verify(&receipt, &leaf, &[verifier_key()]).unwrap().index, index);
+            indices.push(index);
+            receipts.push((receipt, leaf));
+        }
+    }
+    indices.sort_unstable();
+    assert_eq!(indices, (1..=640).collect::<Vec<_>>());
+    let evidence = Evidence { receipts: &receipts, checkpoints: &[] };
+    let report = check_database(&place.database(), &verifier_key(), evidence).unwrap();
+    assert_eq!((report.size, report.receipts), (641, 640));
+    assert!(report.checkpoints < 641, "waiting requests share a commit");
+}
+
+#[tokio::test]
+async fn a_committed_value_whose_disclosure_is_withheld_is_nowhere_on_disk() {
+    let place = Place::new();
+    let log = place.log();
+    let secret = "pj7-planted-secret-value";
+    let withheld = disclosure("reason.text", secret);
+    let shown = disclosure("agent", "planner-in-plain-sight");
+    let fields = [&withheld, &shown].map(|it| (it.name.clone(), commit(&it.salt, &it.name, &it.value)));
+    let draft = LeafDraft { fields: fields.into(), ..mint(1) };
+    appended(&log, draft, vec![SideRow::Disclosure(shown)]).await;
+    let found = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    for bytes in [place.bytes(), {
+        drop(log);
+        place.bytes()
+    }] {
+        assert!(found(&bytes, "planner-in-plain-sight"), "the search itself works");
+        assert!(!found(&bytes, secret));
+    }
+}

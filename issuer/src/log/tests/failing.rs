@@ -1,0 +1,95 @@
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+
+use narrows_verifier::Reason;
+
+use super::*;
+use crate::store::sqlite_tamper::{break_commits, number, tamper};
+
+#[tokio::test]
+async fn a_failed_commit_answers_nobody_and_stops_the_log() {
+    let place = Place::new();
+    let log = place.log();
+    appended(&log, mint(1), Vec::new()).await;
+    break_commits(&place.database());
+    let proof = SideRow::SingleUse { key: [1; 32], expires_s: u64::MAX, reason: Reason::ProofReplayed };
+    let error = log.append(mint(2), vec![proof]).await.unwrap_err();
+    assert_eq!((error.reason(), error.retry_after_s()), (Reason::AuditUnavailable, Some(30)));
+    assert!(!log.is_healthy());
+    // Even with the cause gone, nothing is tried on the same handle.
+    tamper(&place.database(), "DROP TRIGGER trap; DROP TABLE trap;");
+    assert_eq!(log.append(mint(3), Vec::new()).await.unwrap_err().reason(), Reason::AuditUnavailable);
+    assert_eq!(number(&place.database(), "SELECT count(*) FROM single_use"), 0);
+    drop(log);
+    assert_eq!(place.check().unwrap().size, 2);
+    let log = place.open();
+    assert_eq!(appended(&log, mint(3), Vec::new()).await.0, 2);
+}
+
+#[tokio::test]
+async fn a_head_that_another_writer_moved_stops_the_log() {
+    let place = Place::new();
+    let log = place.log();
+    tamper(&place.database(), "UPDATE head SET epoch = epoch + 1;");
+    assert_eq!(log.append(mint(1), Vec::new()).await.unwrap_err().reason(), Reason::AuditUnavailable);
+    assert!(!log.is_healthy());
+    drop(log);
+    assert_eq!(place.check().unwrap().size, 1);
+}
+
+#[tokio::test]
+async fn a_full_queue_pushes_back_and_what_it_holds_is_written() {
+    let place = Place::new();
+    Log::init(&place.database(), &signer(), opening()).unwrap();
+    // The writer asks for the time when it begins a batch: that is where this test holds it.
+    let (entered, writer_entered) = channel();
+    let (release, released) = channel::<()>();
+    let released = Mutex::new(released);
+    let clock: Clock = Arc::new(move || {
+        entered.send(()).unwrap();
+        let _ = released.lock().unwrap().recv();
+        NOW_MS
+    });
+    let log = Arc::new(Log::open_with_queue(&place.database(), signer(), clock, 2).unwrap());
+    let send = |number| {
+        let log = Arc::clone(&log);
+        tokio::spawn(async move { log.append(mint(number), Vec::new()).await })
+    };
+    let first = send(1);
+    tokio::task::yield_now().await;
+    writer_entered.recv().unwrap();
+    let waiting = [send(2), send(3)];
+    tokio::task::yield_now().await;
+    let error = log.append(mint(4), Vec::new()).await.unwrap_err();
+    assert_eq!((error.reason(), error.retry_after_s()), (Reason::AuditUnavailable, Some(1)));
+    assert!(log.is_healthy());
+    drop(release);
+    assert!(matches!(first.await.unwrap(), Ok(Outcome::Appended { index: 1, .. })));
+    for answer in waiting {
+        assert!(matches!(answer.await.unwrap(), Ok(Outcome::Appended { .. })));
+    }
+    assert_eq!(place.check().unwrap().size, 4);
+}
+
+#[tokio::test]
+async fn a_log_of_a_newer_program_or_another_key_is_refused() {
+    let place = Place::new();
+    filled(&place, 3).await;
+    let stranger = LogSigner::new(ORIGIN, &Zeroizing::new([6; 32])).unwrap();
+    let error = Log::open(&place.database(), stranger, clock(NOW_MS)).err().unwrap();
+    assert_eq!(error.reason(), Reason::CheckpointSignature);
+    tamper(&place.database(), "PRAGMA user_version = 99;");
+    assert_eq!(place.try_open().err().unwrap().reason(), Reason::LogNewer);
+    assert_eq!(place.check().unwrap_err().reason, Reason::LogNewer);
+}
+
+#[test]
+fn the_database_is_readable_by_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let _log = place.log();
+    for file in std::fs::read_dir(&place.directory).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", path_text(&file.path()));
+    }
+}

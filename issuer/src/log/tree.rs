@@ -1,0 +1,213 @@
+//! Who delegated what to whom: a task's tree, rebuilt from its leaves, with the names that are still disclosed.
+
+use core::fmt;
+use std::collections::HashMap;
+use std::path::Path;
+
+use narrows_verifier::Reason;
+use narrows_verifier::json::Value;
+use narrows_verifier::log::{BlockId, Commitment, Disclosure, EntryId, Kind, Leaf, TILE_WIDTH, TaskId, Verdict};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::verify::Finding;
+use crate::store::Snapshot;
+
+/// The leaves of one task, linked by the blocks that they derive from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskTree {
+    /// The task.
+    pub task: TaskId,
+    /// Leaves without a parent in the log: the mint, and leaves whose parent was never reported.
+    pub roots: Vec<TaskNode>,
+}
+
+/// One leaf of a task, with what was derived from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskNode {
+    /// Position in the log.
+    pub index: u64,
+    /// The entry.
+    pub entry: EntryId,
+    /// What happened.
+    pub kind: Kind,
+    /// When, in milliseconds since 1970.
+    pub t_ms: u64,
+    /// Whether it was allowed.
+    pub verdict: Verdict,
+    /// Reason codes of the verdict.
+    pub reasons: Vec<String>,
+    /// The newest block, where a token came of it.
+    pub block: Option<BlockId>,
+    /// The composite principal, subject first.
+    pub chain: Vec<Shown>,
+    /// Further fields, by name.
+    pub fields: Vec<(String, Shown)>,
+    /// True for a leaf that names a parent which is not in the log.
+    pub gap: bool,
+    /// What was derived from it, in the order of the log.
+    pub children: Vec<TaskNode>,
+}
+
+/// A committed field as an auditor sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shown {
+    /// Opened, and it matches the commitment.
+    Disclosed(Value),
+    /// Committed to, but not opened: withheld or erased.
+    Withheld,
+}
+
+/// Rebuilds the trees of all tasks, or of one, in the order of their first leaf.
+///
+/// # Errors
+/// `LEAF_MALFORMED` or `DISCLOSURE_MISMATCH` at the first leaf concerned, or what the store met.
+pub fn task_trees(path: &Path, only: Option<&TaskId>) -> Result<Vec<TaskTree>, Finding> {
+    let snapshot = Snapshot::open(path)?;
+    let rows = snapshot.rows();
+    let mut tasks: Vec<(TaskId, Vec<Read>)> = Vec::new();
+    let mut places: HashMap<TaskId, usize> = HashMap::new();
+    let mut first = 0;
+    loop {
+        let page = rows.leaves(first, TILE_WIDTH)?;
+        let Some(last) = page.last() else { break };
+        first = last.index + 1;
+        for stored in page {
+            let index = stored.index;
+            let leaf = Leaf::parse(&stored.bytes).map_err(|refusal| Finding::new(refusal.reason, Some(index), refusal.detail))?;
+            let Some(task) = leaf.task.filter(|task| only.is_none_or(|only| only == task)) else { continue };
+            let read = Read::new(index, leaf, &rows.disclosures(&stored.entry)?)?;
+            let place = *places.entry(task).or_insert_with(|| {
+                tasks.push((task, Vec::new()));
+                tasks.len() - 1
+            });
+            if let Some((_, leaves)) = tasks.get_mut(place) {
+                leaves.push(read);
+            }
+        }
+    }
+    Ok(tasks.into_iter().map(|(task, leaves)| TaskTree { task, roots: link(leaves) }).collect())
+}
+
+/// A leaf's node before its children are known, with the blocks that lead to it.
+struct Read {
+    node: TaskNode,
+    /// Named parents first, then the token's earlier blocks from the newest down: a plain block between two hops is in no leaf.
+    ancestors: Vec<BlockId>,
+}
+
+impl Read {
+    fn new(index: u64, leaf: Leaf, disclosures: &[Disclosure]) -> Result<Self, Finding> {
+        let shown = |name: &str, commitment: &Commitment| -> Result<Shown, Finding> {
+            match disclosures.iter().find(|disclosure| disclosure.name == name) {
+                None => Ok(Shown::Withheld),
+                Some(disclosure) if disclosure.opens(commitment) => Ok(Shown::Disclosed(disclosure.value.clone())),
+                Some(_) => {
+                    let detail = "a disclosure does not open its leaf's commitment";
+                    Err(Finding::new(Reason::DisclosureMismatch, Some(index), detail))
+                }
+            }
+        };
+        let chain = leaf.chain.iter().enumerate().map(|(place, it)| shown(&format!("chain/{place}"), it)).collect::<Result<_, _>>()?;
+        let fields = leaf.fields.iter().map(|(name, it)| Ok((name.clone(), shown(name, it)?))).collect::<Result<_, Finding>>()?;
+        let ancestors = leaf.parents.iter().chain(leaf.blocks.iter().rev().skip(1)).copied().collect();
+        let node = TaskNode {
+            index,
+            entry: leaf.id,
+            kind: leaf.kind,
+            t_ms: leaf.t_ms,
+            verdict: leaf.verdict,
+            reasons: leaf.reasons,
+            block: leaf.blocks.last().copied(),
+            chain,
+            fields,
+            gap: false,
+            children: Vec::new(),
+        };
+        Ok(Self { node, ancestors })
+    }
+}
+
+fn link(leaves: Vec<Read>) -> Vec<TaskNode> {
+    // Only an earlier leaf can be a parent, so no forged set of leaves can form a circle.
+    let mut by_block: HashMap<BlockId, usize> = HashMap::new();
+    let mut parents: Vec<Option<usize>> = Vec::with_capacity(leaves.len());
+    let mut depths: Vec<usize> = Vec::with_capacity(leaves.len());
+    for (place, read) in leaves.iter().enumerate() {
+        let parent = read.ancestors.iter().find_map(|block| by_block.get(block).copied());
+        let depth = parent.and_then(|parent| depths.get(parent)).map_or(0, |depth| depth + 1);
+        // No token is this deep. A log made to be deeper must not exhaust the reader's stack.
+        let parent = parent.filter(|_| depth <= MAX_DEPTH);
+        depths.push(if parent.is_some() { depth } else { 0 });
+        parents.push(parent);
+        if let Some(block) = read.node.block {
+            by_block.entry(block).or_insert(place);
+        }
+    }
+    let mut waiting: HashMap<usize, Vec<TaskNode>> = HashMap::new();
+    let mut roots = Vec::new();
+    // From the last leaf back: when a leaf's turn comes, all its children have been collected.
+    for ((place, mut read), parent) in leaves.into_iter().enumerate().zip(parents).rev() {
+        read.node.children = waiting.remove(&place).unwrap_or_default();
+        read.node.children.reverse();
+        read.node.gap = parent.is_none() && !read.ancestors.is_empty();
+        match parent {
+            Some(parent) => waiting.entry(parent).or_default().push(read.node),
+            None => roots.push(read.node),
+        }
+    }
+    roots.reverse();
+    roots
+}
+
+impl fmt::Display for TaskTree {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "task {}", self.task)?;
+        self.roots.iter().try_for_each(|root| write_node(formatter, root, 0))
+    }
+}
+
+fn write_node(formatter: &mut fmt::Formatter<'_>, node: &TaskNode, depth: usize) -> fmt::Result {
+    let indent = "   ".repeat(depth);
+    write!(formatter, "\n{indent}└─ {} · leaf {} · {}", node.kind.as_str(), node.index, utc(node.t_ms))?;
+    if node.verdict == Verdict::Block {
+        write!(formatter, " · blocked: {}", node.reasons.join(" "))?;
+    }
+    if node.gap {
+        write!(formatter, " · derived from a token that was not reported")?;
+    }
+    for (place, principal) in node.chain.iter().enumerate() {
+        write!(formatter, "{} {principal}", if place == 0 { " ·" } else { " →" })?;
+    }
+    for (name, value) in &node.fields {
+        write!(formatter, "\n{indent}      {name}: {value}")?;
+    }
+    node.children.iter().try_for_each(|child| write_node(formatter, child, depth + 1))
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Withheld => formatter.write_str("withheld"),
+            // An agent may call itself anything: escape what would move the reader's terminal or hide text.
+            Self::Disclosed(Value::Text(text)) => write!(formatter, "disclosed {text:?}"),
+            Self::Disclosed(value) => {
+                formatter.write_str("disclosed ")?;
+                value.canonical().chars().try_for_each(|character| match character {
+                    ' '..='~' => write!(formatter, "{character}"),
+                    other => write!(formatter, "{}", other.escape_debug()),
+                })
+            }
+        }
+    }
+}
+
+fn utc(t_ms: u64) -> String {
+    i64::try_from(t_ms / 1000)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| format!("{t_ms} ms"))
+}
+
+/// Deeper than any token: those have at most 16 blocks.
+const MAX_DEPTH: usize = 32;

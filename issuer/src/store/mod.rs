@@ -1,0 +1,13 @@
+//! What the issuer keeps on disk. Only the files named `sqlite*` know SQL.
+
+mod error;
+mod sqlite;
+mod sqlite_batch;
+mod sqlite_rows;
+#[cfg(test)]
+pub(crate) mod sqlite_tamper;
+
+pub(crate) use error::StoreError;
+pub(crate) use sqlite::{Database, Readers, Snapshot};
+pub(crate) use sqlite_batch::Batch;
+pub(crate) use sqlite_rows::{Head, Rows, StoredCheckpoint, StoredLeaf, TaskRow};

@@ -1,0 +1,221 @@
+//! The log's SQLite file: opening it durably, for one writer, and reading it beside the writer.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use super::sqlite_batch::Batch;
+use super::sqlite_rows::Rows;
+use super::{Head, StoreError};
+
+/// The one write connection. While it lives, no other process can open the same file for writing.
+pub(crate) struct Database {
+    connection: Connection,
+    /// Held for its lock, which the system releases when the process ends.
+    _lock: File,
+}
+
+impl Database {
+    /// Makes the file, its schema and whatever `fill` writes, in one transaction.
+    pub(crate) fn create(path: &Path, fill: impl FnOnce(&Batch<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let lock = lock(path)?;
+        create_private(path)?;
+        let mut database = Self { connection: connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, _lock: lock };
+        // A file without any table is what a crash during an earlier attempt leaves behind.
+        let objects: i64 = database.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if version(&database.connection)? != 0 || objects != 0 {
+            return Err(StoreError::Exists);
+        }
+        make_durable(&database.connection)?;
+        let transaction = database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        migrate(&transaction, 0)?;
+        let batch = Batch::new(transaction);
+        fill(&batch)?;
+        batch.commit()
+    }
+
+    /// Opens an existing log for writing.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        if !path.is_file() {
+            return Err(StoreError::Missing);
+        }
+        let lock = lock(path)?;
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let found = known_version(&connection)?;
+        make_durable(&connection)?;
+        if found < MIGRATIONS.len() {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            migrate(&transaction, found)?;
+            transaction.commit()?;
+        }
+        Ok(Self { connection, _lock: lock })
+    }
+
+    /// Takes the head for this process: a writer that is still alive elsewhere fails at its next commit.
+    pub(crate) fn take_over(&mut self) -> Result<Head, StoreError> {
+        let batch = self.begin()?;
+        let head = batch.next_epoch()?;
+        batch.commit()?;
+        Ok(head)
+    }
+
+    /// Begins the one kind of transaction that writes.
+    pub(crate) fn begin(&mut self) -> Result<Batch<'_>, StoreError> {
+        Ok(Batch::new(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?))
+    }
+
+    /// Reads through the write connection, outside any transaction.
+    pub(crate) const fn rows(&self) -> Rows<'_> {
+        Rows::new(&self.connection)
+    }
+}
+
+/// A few read-only connections; a read takes whichever is free.
+pub(crate) struct Readers {
+    connections: Vec<Mutex<Connection>>,
+    next: AtomicUsize,
+}
+
+impl Readers {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let connections = (0..READERS).map(|_| connect_read_only(path).map(Mutex::new)).collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(Self { connections, next: AtomicUsize::new(0) })
+    }
+
+    /// Runs `read` on a connection of its own.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % READERS;
+        let connection = self.connections.get(turn).ok_or(StoreError::Missing)?;
+        let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&Rows::new(&connection))
+    }
+}
+
+/// One unchanging view of the whole file, also while the service writes.
+pub(crate) struct Snapshot {
+    connection: Connection,
+}
+
+impl Snapshot {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = connect_read_only(path)?;
+        connection.execute_batch("BEGIN; SELECT count(*) FROM head;")?;
+        Ok(Self { connection })
+    }
+
+    pub(crate) const fn rows(&self) -> Rows<'_> {
+        Rows::new(&self.connection)
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // A file made by someone else may carry triggers and views: they get no say beyond plain SQL.
+    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")?;
+    Ok(connection)
+}
+
+fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
+    if !path.is_file() {
+        return Err(StoreError::Missing);
+    }
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    known_version(&connection)?;
+    Ok(connection)
+}
+
+/// A commit that returned must survive a power cut: anything less than WAL with full synchronisation is refused.
+fn make_durable(connection: &Connection) -> Result<(), StoreError> {
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::NotDurable("the file system does not allow a write-ahead log"));
+    }
+    // Deleted disclosures must not stay readable in free pages: secure_delete overwrites them.
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA foreign_keys = ON;")?;
+    let _: i64 = connection.query_row("PRAGMA secure_delete = ON", [], |row| row.get(0))?;
+    let set = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    if set("synchronous")? < 2 {
+        return Err(StoreError::NotDurable("`synchronous` is below FULL"));
+    }
+    if set("foreign_keys")? != 1 || set("secure_delete")? != 1 || set("trusted_schema")? != 0 {
+        return Err(StoreError::NotDurable("a required setting is not honoured by this SQLite"));
+    }
+    Ok(())
+}
+
+/// Locks `<file>.lock`, never the database itself: closing a second handle on that would drop SQLite's own locks.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    // Two names of one file must lead to one lock.
+    let path = match path.canonicalize() {
+        Ok(path) => path,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
+        Err(error) => return Err(StoreError::failed(error)),
+    };
+    let mut name = path.into_os_string();
+    name.push(".lock");
+    let file = private(OpenOptions::new().create(true).truncate(false)).open(PathBuf::from(name)).map_err(StoreError::failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy),
+        Err(TryLockError::Error(error)) => Err(StoreError::failed(error)),
+    }
+}
+
+/// Disclosures hold personal data, so the file is its owner's alone; SQLite gives its journal the same mode.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    match private(OpenOptions::new().create_new(true)).open(path) {
+        Ok(file) => file.sync_all().map_err(StoreError::failed)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(StoreError::failed(error)),
+    }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Without this, a power cut could take the file's name after receipts have left.
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(StoreError::failed)
+}
+
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.read(true).write(true).mode(0o600)
+}
+
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+fn known_version(connection: &Connection) -> Result<usize, StoreError> {
+    let found = version(connection)?;
+    match usize::try_from(found) {
+        Ok(0) => Err(StoreError::Missing),
+        Ok(known) if known <= MIGRATIONS.len() => Ok(known),
+        _ => Err(StoreError::Newer(found)),
+    }
+}
+
+fn migrate(transaction: &Transaction<'_>, from: usize) -> Result<(), StoreError> {
+    for step in MIGRATIONS.iter().skip(from) {
+        transaction.execute_batch(step)?;
+    }
+    Ok(transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))?)
+}
+
+/// Each step takes the schema one version further; a released step is never edited.
+const MIGRATIONS: &[&str] = &[include_str!("sqlite_schema_1.sql")];
+
+const READERS: usize = 4;
+
+/// Longer than any checkpoint of the write-ahead log, shorter than a caller's patience.
+const BUSY_WAIT: Duration = Duration::from_secs(2);

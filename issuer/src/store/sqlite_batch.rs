@@ -1,0 +1,116 @@
+//! The one write transaction: everything that a batch of leaves changes, or nothing.
+
+use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, Node, TaskId};
+use rusqlite::{Params, Transaction};
+
+use super::sqlite_rows::{Rows, signed};
+use super::{Head, StoreError, StoredLeaf};
+
+/// An open write transaction. Dropped without [`Batch::commit`], it leaves no trace.
+pub(crate) struct Batch<'c> {
+    transaction: Transaction<'c>,
+}
+
+impl<'c> Batch<'c> {
+    pub(super) const fn new(transaction: Transaction<'c>) -> Self {
+        Self { transaction }
+    }
+
+    /// The tables as this transaction sees them.
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        Rows::new(&self.transaction)
+    }
+
+    pub(crate) fn insert_leaf(&self, leaf: &StoredLeaf) -> Result<(), StoreError> {
+        self.write(
+            "INSERT INTO leaf (idx, entry, hash, bytes) VALUES (?1, ?2, ?3, ?4)",
+            (signed(leaf.index)?, leaf.entry.as_bytes(), leaf.hash.as_bytes(), &leaf.bytes),
+        )
+    }
+
+    /// Level 0 is the leaf's own hash, so only higher nodes are rows.
+    pub(crate) fn insert_nodes(&self, nodes: &[Node]) -> Result<(), StoreError> {
+        nodes.iter().filter(|node| node.level > 0).try_for_each(|node| {
+            self.write("INSERT INTO node (level, idx, hash) VALUES (?1, ?2, ?3)", (node.level, signed(node.index)?, node.hash.as_bytes()))
+        })
+    }
+
+    pub(crate) fn insert_checkpoint(&self, size: u64, root: &Hash, note: &str) -> Result<(), StoreError> {
+        self.write("INSERT INTO checkpoint (size, root, note) VALUES (?1, ?2, ?3)", (signed(size)?, root.as_bytes(), note))
+    }
+
+    pub(crate) fn insert_head(&self, head: &Head) -> Result<(), StoreError> {
+        self.write(
+            "INSERT INTO head (singleton, size, root, epoch, last_t_ms) VALUES (1, ?1, ?2, ?3, ?4)",
+            (signed(head.size)?, head.root.as_bytes(), head.epoch, signed(head.last_t_ms)?),
+        )
+    }
+
+    /// Moves the head from `old` to `new`, or fails when the stored head is not `old` any more.
+    pub(crate) fn advance_head(&self, old: &Head, new: &Head) -> Result<(), StoreError> {
+        let moved = self
+            .transaction
+            .prepare_cached(
+                "UPDATE head SET size = ?1, root = ?2, last_t_ms = ?3
+                 WHERE singleton = 1 AND size = ?4 AND root = ?5 AND epoch = ?6",
+            )?
+            .execute((signed(new.size)?, new.root.as_bytes(), signed(new.last_t_ms)?, signed(old.size)?, old.root.as_bytes(), old.epoch))?;
+        if moved == 1 { Ok(()) } else { Err(StoreError::HeadMoved) }
+    }
+
+    pub(super) fn next_epoch(&self) -> Result<Head, StoreError> {
+        self.write("UPDATE head SET epoch = epoch + 1", [])?;
+        self.rows().head()?.ok_or(StoreError::HeadMoved)
+    }
+
+    /// Rows that a request brings twice are kept once.
+    pub(crate) fn insert_disclosure(&self, entry: &EntryId, disclosure: &Disclosure) -> Result<(), StoreError> {
+        self.write(
+            "INSERT OR IGNORE INTO disclosure (entry, name, salt, value) VALUES (?1, ?2, ?3, ?4)",
+            (entry.as_bytes(), &disclosure.name, disclosure.salt.as_bytes(), disclosure.value.canonical()),
+        )
+    }
+
+    pub(crate) fn insert_task(&self, task: &TaskId, expires_s: u64, max_hops: u32) -> Result<(), StoreError> {
+        self.write(
+            "INSERT OR IGNORE INTO task (task, expires_s, max_hops) VALUES (?1, ?2, ?3)",
+            (task.as_bytes(), saturating(expires_s), max_hops),
+        )
+    }
+
+    pub(crate) fn count_hop(&self, task: &TaskId) -> Result<(), StoreError> {
+        self.write("UPDATE task SET hops = hops + 1 WHERE task = ?1", [task.as_bytes()])
+    }
+
+    pub(crate) fn insert_derivation(&self, block: &BlockId, index: u64) -> Result<(), StoreError> {
+        self.write("INSERT OR IGNORE INTO derivation (block_id, idx) VALUES (?1, ?2)", (block.as_bytes(), signed(index)?))
+    }
+
+    pub(crate) fn insert_single_use(&self, key: &[u8; 32], expires_s: u64) -> Result<(), StoreError> {
+        self.write("INSERT OR IGNORE INTO single_use (key, expires_s) VALUES (?1, ?2)", (key, saturating(expires_s)))
+    }
+
+    /// Forgets keys that have expired, a few at a time, so that no commit pays for a backlog.
+    pub(crate) fn prune_single_use(&self, now_s: u64) -> Result<(), StoreError> {
+        self.write(
+            "DELETE FROM single_use WHERE key IN (SELECT key FROM single_use WHERE expires_s < ?1 ORDER BY expires_s LIMIT ?2)",
+            (saturating(now_s), PRUNED_AT_ONCE),
+        )
+    }
+
+    pub(crate) fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit()?)
+    }
+
+    fn write(&self, sql: &str, values: impl Params) -> Result<(), StoreError> {
+        self.transaction.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+}
+
+/// A time beyond SQLite's range means never.
+fn saturating(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+const PRUNED_AT_ONCE: i64 = 64;

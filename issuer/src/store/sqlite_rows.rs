@@ -1,0 +1,214 @@
+//! Reading the log's tables, from any connection.
+
+use narrows_verifier::json::{self, Limits};
+use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, Salt, TaskId};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row};
+
+use super::StoreError;
+
+/// A view of the tables through one connection or transaction.
+pub(crate) struct Rows<'c> {
+    connection: &'c Connection,
+}
+
+/// Where the log ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) size: u64,
+    pub(crate) root: Hash,
+    pub(crate) epoch: i64,
+    pub(crate) last_t_ms: u64,
+}
+
+/// A leaf as stored; whether hash and bytes belong together is for the reader to check.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredLeaf {
+    pub(crate) index: u64,
+    pub(crate) entry: EntryId,
+    pub(crate) hash: Hash,
+    pub(crate) bytes: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct StoredCheckpoint {
+    pub(crate) size: u64,
+    pub(crate) root: Hash,
+    pub(crate) note: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskRow {
+    pub(crate) expires_s: i64,
+    pub(crate) max_hops: i64,
+    pub(crate) hops: i64,
+}
+
+impl<'c> Rows<'c> {
+    pub(super) const fn new(connection: &'c Connection) -> Self {
+        Self { connection }
+    }
+
+    pub(crate) fn head(&self) -> Result<Option<Head>, StoreError> {
+        self.one("SELECT size, root, epoch, last_t_ms FROM head", [], |row| {
+            Ok(Head { size: number(row, 0)?, root: hash(row, 1)?, epoch: row.get(2)?, last_t_ms: number(row, 3)? })
+        })
+    }
+
+    pub(crate) fn leaf(&self, index: u64) -> Result<Option<StoredLeaf>, StoreError> {
+        self.one("SELECT idx, entry, hash, bytes FROM leaf WHERE idx = ?1", [signed(index)?], stored_leaf)
+    }
+
+    pub(crate) fn leaf_by_entry(&self, entry: &EntryId) -> Result<Option<StoredLeaf>, StoreError> {
+        self.one("SELECT idx, entry, hash, bytes FROM leaf WHERE entry = ?1", [entry.as_bytes()], stored_leaf)
+    }
+
+    /// Up to `count` leaves from `first` on, in order; gaps are for the caller to notice.
+    pub(crate) fn leaves(&self, first: u64, count: u16) -> Result<Vec<StoredLeaf>, StoreError> {
+        self.all("SELECT idx, entry, hash, bytes FROM leaf WHERE idx >= ?1 ORDER BY idx LIMIT ?2", (signed(first)?, count), stored_leaf)
+    }
+
+    pub(crate) fn leaf_count(&self) -> Result<u64, StoreError> {
+        self.count("SELECT count(*) FROM leaf")
+    }
+
+    pub(crate) fn node_count(&self) -> Result<u64, StoreError> {
+        self.count("SELECT count(*) FROM node")
+    }
+
+    pub(crate) fn checkpoint_count(&self) -> Result<u64, StoreError> {
+        self.count("SELECT count(*) FROM checkpoint")
+    }
+
+    pub(crate) fn node(&self, level: u8, index: u64) -> Result<Option<Hash>, StoreError> {
+        match level {
+            0 => self.one("SELECT hash FROM leaf WHERE idx = ?1", [signed(index)?], |row| hash(row, 0)),
+            _ => self.one("SELECT hash FROM node WHERE level = ?1 AND idx = ?2", (level, signed(index)?), |row| hash(row, 0)),
+        }
+    }
+
+    /// The node, or an error when the tree has a hole there.
+    pub(crate) fn expect_node(&self, level: u8, index: u64) -> Result<Hash, StoreError> {
+        self.node(level, index)?.ok_or_else(|| StoreError::failed("a node of the tree is missing"))
+    }
+
+    /// Up to `count` hashes of a level from `first` on.
+    pub(crate) fn nodes(&self, level: u8, first: u64, count: u16) -> Result<Vec<Hash>, StoreError> {
+        let (first, end) = (signed(first)?, signed(first.saturating_add(u64::from(count)))?);
+        match level {
+            0 => self.all("SELECT hash FROM leaf WHERE idx >= ?1 AND idx < ?2 ORDER BY idx", (first, end), |row| hash(row, 0)),
+            _ => self.all("SELECT hash FROM node WHERE level = ?1 AND idx >= ?2 AND idx < ?3 ORDER BY idx", (level, first, end), |row| {
+                hash(row, 0)
+            }),
+        }
+    }
+
+    pub(crate) fn newest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
+        self.one("SELECT size, root, note FROM checkpoint ORDER BY size DESC LIMIT 1", [], stored_checkpoint)
+    }
+
+    pub(crate) fn next_checkpoint(&self, after: u64) -> Result<Option<StoredCheckpoint>, StoreError> {
+        self.one("SELECT size, root, note FROM checkpoint WHERE size > ?1 ORDER BY size LIMIT 1", [signed(after)?], stored_checkpoint)
+    }
+
+    /// True when some checkpoint has a size from `smallest` to `largest`.
+    pub(crate) fn has_checkpoint(&self, smallest: u64, largest: u64) -> Result<bool, StoreError> {
+        let found =
+            self.one("SELECT 1 FROM checkpoint WHERE size BETWEEN ?1 AND ?2 LIMIT 1", (signed(smallest)?, signed(largest)?), |row| {
+                row.get::<_, i64>(0)
+            })?;
+        Ok(found.is_some())
+    }
+
+    pub(crate) fn task(&self, task: &TaskId) -> Result<Option<TaskRow>, StoreError> {
+        self.one("SELECT expires_s, max_hops, hops FROM task WHERE task = ?1", [task.as_bytes()], |row| {
+            Ok(TaskRow { expires_s: row.get(0)?, max_hops: row.get(1)?, hops: row.get(2)? })
+        })
+    }
+
+    /// Index of the leaf that recorded the block.
+    pub(crate) fn derivation(&self, block: &BlockId) -> Result<Option<u64>, StoreError> {
+        self.one("SELECT idx FROM derivation WHERE block_id = ?1", [block.as_bytes()], |row| number(row, 0))
+    }
+
+    pub(crate) fn is_used(&self, key: &[u8; 32]) -> Result<bool, StoreError> {
+        Ok(self.one("SELECT 1 FROM single_use WHERE key = ?1", [key], |row| row.get::<_, i64>(0))?.is_some())
+    }
+
+    pub(crate) fn disclosures(&self, entry: &EntryId) -> Result<Vec<Disclosure>, StoreError> {
+        let rows =
+            self.all("SELECT name, salt, value FROM disclosure WHERE entry = ?1 ORDER BY name", [entry.as_bytes()], disclosure_row)?;
+        rows.into_iter().map(disclosure).collect()
+    }
+
+    pub(crate) fn for_each_disclosure<E: From<StoreError>>(
+        &self,
+        mut visit: impl FnMut(EntryId, Disclosure) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.for_each("SELECT name, salt, value, entry FROM disclosure", |row| {
+            let entry = row.get::<_, [u8; 16]>(3).map(EntryId::new).map_err(StoreError::from)?;
+            visit(entry, disclosure(disclosure_row(row).map_err(StoreError::from)?)?)
+        })
+    }
+
+    pub(crate) fn for_each_derivation<E: From<StoreError>>(&self, mut visit: impl FnMut(BlockId, u64) -> Result<(), E>) -> Result<(), E> {
+        self.for_each("SELECT block_id, idx FROM derivation", |row| {
+            let block = row.get::<_, [u8; 32]>(0).map(BlockId::new).map_err(StoreError::from)?;
+            visit(block, number(row, 1).map_err(StoreError::from)?)
+        })
+    }
+
+    fn for_each<E: From<StoreError>>(&self, sql: &str, mut visit: impl FnMut(&Row<'_>) -> Result<(), E>) -> Result<(), E> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(StoreError::from)?;
+        let mut rows = statement.query([]).map_err(StoreError::from)?;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            visit(row)?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, sql: &str) -> Result<u64, StoreError> {
+        Ok(self.one(sql, [], |row| number(row, 0))?.unwrap_or(0))
+    }
+
+    fn one<T>(&self, sql: &str, values: impl Params, read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, read).optional()?)
+    }
+
+    fn all<T>(&self, sql: &str, values: impl Params, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.query_map(values, read)?.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+/// SQLite's integers are signed. Sizes and indices beyond that range are in no log.
+pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::failed("a number is outside SQLite's range"))
+}
+
+fn stored_leaf(row: &Row<'_>) -> rusqlite::Result<StoredLeaf> {
+    Ok(StoredLeaf { index: number(row, 0)?, entry: EntryId::new(row.get(1)?), hash: hash(row, 2)?, bytes: row.get(3)? })
+}
+
+fn stored_checkpoint(row: &Row<'_>) -> rusqlite::Result<StoredCheckpoint> {
+    Ok(StoredCheckpoint { size: number(row, 0)?, root: hash(row, 1)?, note: row.get(2)? })
+}
+
+fn disclosure_row(row: &Row<'_>) -> rusqlite::Result<(String, [u8; 16], String)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+fn disclosure((name, salt, value): (String, [u8; 16], String)) -> Result<Disclosure, StoreError> {
+    let value = json::parse(value.as_bytes(), DISCLOSURE_LIMITS).map_err(StoreError::failed)?;
+    Ok(Disclosure { name, salt: Salt::new(salt), value })
+}
+
+fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<Hash> {
+    row.get(column).map(Hash::new)
+}
+
+fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
+/// As much as one request can bring in.
+const DISCLOSURE_LIMITS: Limits = Limits { bytes: 64 * 1024, depth: 32, values: 8192 };

@@ -1,0 +1,65 @@
+-- Tree. Level 0 of the tree is leaf.hash; node holds the levels above.
+CREATE TABLE leaf (
+  idx   INTEGER PRIMARY KEY,
+  entry BLOB NOT NULL UNIQUE CHECK (length(entry) = 16),
+  hash  BLOB NOT NULL CHECK (length(hash) = 32),
+  bytes BLOB NOT NULL CHECK (length(bytes) <= 65535)
+) STRICT;
+
+CREATE TABLE node (
+  level INTEGER NOT NULL CHECK (level > 0),
+  idx   INTEGER NOT NULL,
+  hash  BLOB NOT NULL CHECK (length(hash) = 32),
+  PRIMARY KEY (level, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoint (
+  size INTEGER PRIMARY KEY CHECK (size > 0),
+  root BLOB NOT NULL CHECK (length(root) = 32),
+  note TEXT NOT NULL
+) STRICT;
+
+-- The one row that a commit moves by compare-and-swap. A new epoch begins with each process that opens the log to write.
+CREATE TABLE head (
+  singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+  size      INTEGER NOT NULL,
+  root      BLOB NOT NULL CHECK (length(root) = 32),
+  epoch     INTEGER NOT NULL,
+  last_t_ms INTEGER NOT NULL
+) STRICT;
+
+-- What opens the leaves' commitments. Rows can be deleted; nothing refers to them and nothing cascades.
+CREATE TABLE disclosure (
+  entry BLOB NOT NULL CHECK (length(entry) = 16),
+  name  TEXT NOT NULL,
+  salt  BLOB NOT NULL CHECK (length(salt) = 16),
+  value TEXT NOT NULL,
+  PRIMARY KEY (entry, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE task (
+  task      BLOB PRIMARY KEY CHECK (length(task) = 16),
+  expires_s INTEGER NOT NULL,
+  max_hops  INTEGER NOT NULL,
+  hops      INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE derivation (
+  block_id BLOB PRIMARY KEY CHECK (length(block_id) = 32),
+  idx      INTEGER NOT NULL REFERENCES leaf (idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE single_use (
+  key       BLOB PRIMARY KEY CHECK (length(key) = 32),
+  expires_s INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX single_use_expiry ON single_use (expires_s);
+
+-- A guard against our own mistakes, not against an attacker, who can drop it: the tree's tables only grow.
+CREATE TRIGGER leaf_update BEFORE UPDATE ON leaf BEGIN SELECT RAISE (ABORT, 'leaves are append-only'); END;
+CREATE TRIGGER leaf_delete BEFORE DELETE ON leaf BEGIN SELECT RAISE (ABORT, 'leaves are append-only'); END;
+CREATE TRIGGER node_update BEFORE UPDATE ON node BEGIN SELECT RAISE (ABORT, 'nodes are append-only'); END;
+CREATE TRIGGER node_delete BEFORE DELETE ON node BEGIN SELECT RAISE (ABORT, 'nodes are append-only'); END;
+CREATE TRIGGER checkpoint_update BEFORE UPDATE ON checkpoint BEGIN SELECT RAISE (ABORT, 'checkpoints are append-only'); END;
+CREATE TRIGGER checkpoint_delete BEFORE DELETE ON checkpoint BEGIN SELECT RAISE (ABORT, 'checkpoints are append-only'); END;
