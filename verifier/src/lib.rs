@@ -3,7 +3,6 @@
 //! The crate is pure. It knows no clock, network, disk, policy or private key of the issuer: time, randomness and keys
 //! are arguments, and bounded caches are values that the caller owns.
 
-<<<<<<< HEAD
 pub mod biscuit;
 mod call;
 pub mod caveat;
@@ -14,10 +13,6 @@ pub mod json;
 mod key;
 pub mod log;
 pub mod proof;
-=======
-pub mod json;
-pub mod log;
->>>>>>> part/log
 mod reason;
 mod refusal;
 mod token;

@@ -147,10 +147,7 @@ reasons! {
 impl Reason {
     /// The reason with this stable code, or `None` when no such code exists.
     pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|reason| reason.code() == code)
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
     }
 }
 

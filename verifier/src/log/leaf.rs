@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::commitment::Commitment;
-use crate::id::{BlockId, EntryId, TaskId, TraceId, from_hex, to_hex};
 use super::refusal::LogRefusal;
 use crate::Reason;
+use crate::id::{BlockId, EntryId, TaskId, TraceId, from_hex, to_hex};
 
 /// One entry of the log, version 1. It names principals and fields by salted commitments only; reason codes, kinds and
 /// field names are plain.

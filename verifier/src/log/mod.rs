@@ -14,11 +14,11 @@ mod tile;
 mod tree;
 
 // The public interface is:
+pub use crate::id::{BlockId, EntryId, TaskId, TraceId};
 pub use checkpoint::{Checkpoint, verify_checkpoint};
 pub use commitment::{Commitment, Disclosure, Salt, commit};
 pub use frontier::{Frontier, MAX_TREE_SIZE, Node, OutOfRange};
 pub use hash::{Hash, leaf_hash, node_hash};
-pub use crate::id::{BlockId, EntryId, TaskId, TraceId};
 pub use leaf::{Kind, Leaf, MAX_LEAF_BYTES, PackDigest, Verdict};
 pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, VerifierKey, key_id, signature_line};
 pub use receipt::{Receipt, VerifiedReceipt, verify};

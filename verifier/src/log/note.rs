@@ -4,9 +4,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
-use crate::id::{from_hex, to_hex};
 use super::refusal::LogRefusal;
 use crate::Reason;
+use crate::id::{from_hex, to_hex};
 
 /// An Ed25519 key under which notes are checked: name, key id and public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
