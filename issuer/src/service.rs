@@ -105,7 +105,12 @@ pub fn init_log(config: &Config, dev: bool, now_ms: u64) -> Result<VerifierKey, 
 
 /// The log's database.
 pub fn log_file(config: &Config) -> PathBuf {
-    config.data_dir.join(LOG_FILE)
+    log_file_in(&config.data_dir)
+}
+
+/// The log's database in a data directory.
+pub fn log_file_in(data_dir: &Path) -> PathBuf {
+    data_dir.join(LOG_FILE)
 }
 
 /// Reads the configured policy pack; without one, nothing can be granted and the service does not start.

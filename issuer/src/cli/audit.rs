@@ -1,0 +1,107 @@
+//! `narrows audit verify`: the full check of a log, offline, with nothing but its public key.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use clap::{Args, Subcommand};
+use narrows_issuer::{
+    log::{Evidence, check_database, task_trees},
+    service,
+};
+use narrows_verifier::{TaskId, log::VerifierKey};
+
+/// The verbs of `narrows audit`.
+#[derive(Subcommand)]
+pub(super) enum Audit {
+    /// Recompute the whole log and check its checkpoints, receipts and disclosures
+    Verify(Verify),
+}
+
+/// The flags of `narrows audit verify`.
+#[derive(Args)]
+pub(super) struct Verify {
+    /// The issuer's data directory
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The log's public key, as you pinned it; without it, the one in the data directory, which whoever owns the directory
+    /// could have swapped
+    #[arg(long, value_name = "VKEY")]
+    vkey: Option<String>,
+    /// A saved answer of /oauth/token or /v1/derivations, whose receipt must hold
+    #[arg(long, value_name = "FILE")]
+    answer: Vec<PathBuf>,
+    /// A saved receipt, whose leaf follows as --leaf
+    #[arg(long, value_name = "FILE", requires = "leaf")]
+    receipt: Vec<PathBuf>,
+    /// The leaf of the receipt at the same place
+    #[arg(long, value_name = "FILE", requires = "receipt")]
+    leaf: Vec<PathBuf>,
+    /// A checkpoint kept from earlier, which the log must still contain
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+    /// Show the delegation tree of this task only
+    #[arg(long, value_name = "ID")]
+    task: Option<String>,
+}
+
+impl Audit {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let Self::Verify(verify) = self;
+        verify.run()
+    }
+}
+
+impl Verify {
+    fn run(self) -> anyhow::Result<()> {
+        let key = match &self.vkey {
+            Some(text) => VerifierKey::parse(text).map_err(|refusal| anyhow::anyhow!("`--vkey`: {refusal}"))?,
+            None => service::read_log_key(&self.data)?,
+        };
+        let task = self.task.as_deref().map(|text| TaskId::from_hex(text).context("`--task` is not 32 hex digits")).transpose()?;
+        let receipts = self.receipts()?;
+        let checkpoints = self.checkpoint.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
+        let database = service::log_file_in(&self.data);
+        let report = check_database(&database, &key, Evidence { receipts: &receipts, checkpoints: &checkpoints })?;
+        println!("log          {}", report.origin);
+        println!("leaves       {}, each hashed anew", report.size);
+        println!("root         {}", report.root.to_base64());
+        println!("checkpoints  {} signed and consistent", report.checkpoints);
+        println!("receipts     {} of {} given verify against this log", report.receipts, receipts.len());
+        println!("disclosures  {} open their commitments", report.disclosures);
+        let trees = task_trees(&database, task.as_ref())?;
+        if task.is_some() && trees.is_empty() {
+            bail!("the log has no such task");
+        }
+        for tree in trees {
+            println!("\n{tree}");
+        }
+        println!("\nin order: nothing logged has been changed since it was signed");
+        if self.vkey.is_none() {
+            println!("note: the log key was read from the data directory; pin it with --vkey to notice a log that was replaced whole");
+        }
+        Ok(())
+    }
+
+    fn receipts(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+        if self.receipt.len() != self.leaf.len() {
+            bail!("each `--receipt` needs one `--leaf`");
+        }
+        let mut receipts = Vec::new();
+        for (receipt, leaf) in self.receipt.iter().zip(&self.leaf) {
+            receipts.push((read(receipt)?, std::fs::read(leaf).with_context(|| leaf.display().to_string())?));
+        }
+        for file in &self.answer {
+            let answer: serde_json::Value = serde_json::from_str(&read(file)?).with_context(|| file.display().to_string())?;
+            let answer = answer.get("narrows").unwrap_or(&answer);
+            let member = |name: &str| answer.get(name).and_then(serde_json::Value::as_str).with_context(|| format!("`{}` has no `{name}`", file.display()));
+            let leaf = STANDARD.decode(member("leaf")?).with_context(|| format!("the leaf of `{}` is not base64", file.display()))?;
+            receipts.push((member("receipt")?.to_owned(), leaf));
+        }
+        Ok(receipts)
+    }
+}
+
+fn read(file: &PathBuf) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| file.display().to_string())
+}

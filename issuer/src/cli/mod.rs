@@ -1,0 +1,85 @@
+//! One file per verb. What people read goes to standard output, log lines and faults to standard error.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on standard output and standard error")]
+
+mod audit;
+mod demo;
+mod init;
+mod key;
+mod serve;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Authority for AI agents that can only narrow.
+#[derive(Parser)]
+#[command(name = "narrows", version, about, long_about = None, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Play the whole road on this machine: login, token, delegation, tool call, proof
+    Demo,
+    /// Make keys, log, policy pack and configuration in a new data directory
+    Init(init::Init),
+    /// Run the issuer
+    Serve(serve::Serve),
+    /// Check a configuration file
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Make an agent's key
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Look at, narrow, prove or verify a token, offline
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Check the log
+    #[command(subcommand)]
+    Audit(audit::Audit),
+}
+
+#[derive(Subcommand)]
+enum ConfigVerb {
+    /// Say what is wrong with a configuration file, or that nothing is
+    Check {
+        /// The TOML file
+        file: std::path::PathBuf,
+    },
+}
+
+/// Runs the verb that the arguments name. Exit code 0: done and in order; 1: refused or not in order; 2: bad arguments.
+pub(crate) fn run() -> ExitCode {
+    let done = match Arguments::parse().verb {
+        Verb::Demo => demo::run(),
+        Verb::Init(init) => init.run(),
+        Verb::Serve(serve) => serve.run(),
+        Verb::Config(ConfigVerb::Check { file }) => check_config(&file),
+        Verb::Key(key) => key.run(),
+        Verb::Token(token) => token.run(),
+        Verb::Audit(audit) => audit.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("narrows: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check_config(file: &std::path::Path) -> anyhow::Result<()> {
+    let config = narrows_issuer::config::Config::load(file)?;
+    let pack = narrows_issuer::service::read_pack(&config)?;
+    let pack = narrows_policies::Pack::parse(&pack)?;
+    println!("{}: in order, policy pack {}", file.display(), pack.digest());
+    Ok(())
+}
+
+/// A runtime for the verbs that talk to the network.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+}

@@ -1,0 +1,189 @@
+//! `narrows serve`: the issuer, for real or for development.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use clap::Args;
+use narrows_issuer::{
+    clients::{generate_secret, secret_hash},
+    clock::system_clock,
+    config::{AuthMethod, Client, Config},
+    federation::TrustedIssuer,
+    http::{
+        dev_idp::DevUser,
+        metrics::Metrics,
+        serve::{Drained, serve, stop_signal},
+    },
+    keys::{KeyRole, SecretKey},
+    service::{self, Development, Service},
+    telemetry,
+};
+use rand_core::OsRng;
+use tokio::net::TcpListener;
+use zeroize::Zeroizing;
+
+/// The flags of `narrows serve`.
+#[derive(Args)]
+pub(super) struct Serve {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", required_unless_present = "dev", conflicts_with = "dev")]
+    config: Option<PathBuf>,
+    /// Development mode: loopback only, with an identity provider of its own; not for production
+    #[arg(long)]
+    dev: bool,
+    /// Development mode: the loopback address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8420", requires = "dev")]
+    listen: SocketAddr,
+    /// Development mode: the data directory; without it, a temporary one that is thrown away
+    #[arg(long, value_name = "DIR", requires = "dev")]
+    data: Option<PathBuf>,
+}
+
+/// A development issuer that is ready to be served, with what a person needs to try it.
+pub(super) struct DevService {
+    pub(super) service: Service,
+    pub(super) config: Config,
+    pub(super) listener: TcpListener,
+    pub(super) client_secret: Zeroizing<String>,
+    pub(super) password: Zeroizing<String>,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        super::block_on(async {
+            match self.config {
+                Some(file) => serve_configured(&file).await,
+                None => serve_development(self.listen, self.data).await,
+            }
+        })
+    }
+}
+
+async fn serve_configured(file: &std::path::Path) -> anyhow::Result<()> {
+    let config = Config::load(file)?;
+    telemetry::start(&config.telemetry)?;
+    let pack = service::read_pack(&config)?;
+    let service = service::open(&config, &pack, None, system_clock())?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("can't listen on {}", config.listen))?;
+    tracing::info!(issuer = config.issuer, listen = %config.listen, "serving");
+    drain(run(&config, listener, service).await)
+}
+
+async fn serve_development(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<()> {
+    let scratch = data.is_none().then(Scratch::new).transpose()?;
+    let data = data.or_else(|| scratch.as_ref().map(|scratch| scratch.0.clone())).context("no data directory")?;
+    let dev = open_development(listen, data).await?;
+    telemetry::start(&dev.config.telemetry)?;
+    print!("{}", instructions(&dev));
+    drain(run(&dev.config, dev.listener, dev.service).await)
+}
+
+/// Opens a development issuer: binds first, so that the issuer identifier names the true port.
+pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyhow::Result<DevService> {
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
+    let mut config = Config::development(listener.local_addr()?, data)?;
+    let clock = system_clock();
+    if !service::log_file(&config).exists() {
+        std::fs::create_dir_all(&config.data_dir)?;
+        for (role, file) in [(KeyRole::Issuer, config.issuer_key_file()), (KeyRole::Log, config.log_key_file())] {
+            if !file.exists() {
+                SecretKey::generate(role, &mut OsRng).write_new(&file)?;
+            }
+        }
+        service::init_log(&config, true, clock())?;
+    }
+    let client_secret = generate_secret(&mut OsRng);
+    config.client = vec![Client {
+        id: CLIENT.into(),
+        auth_method: AuthMethod::ClientSecretBasic,
+        secret_hashes: vec![secret_hash(&client_secret)],
+        jwks: None,
+        agents: None,
+    }];
+    config.trusted_issuer = vec![TrustedIssuer::development(&format!("{}/dev/idp", config.issuer), CLIENT)];
+    let password = generate_secret(&mut OsRng);
+    let user = DevUser { name: "alice".into(), password: password.clone(), email: Some("alice@example.com".into()), groups: vec!["finance".into()] };
+    let development = Development { users: vec![user], clients: vec![CLIENT.into()] };
+    let service = service::open(&config, STARTER_PACK, Some(development), Arc::clone(&clock))?;
+    Ok(DevService { service, config, listener, client_secret, password })
+}
+
+/// Serves until SIGTERM or SIGINT.
+async fn run(config: &Config, listener: TcpListener, service: Service) -> Drained {
+    let stop = async {
+        if let Err(error) = stop_signal().await {
+            tracing::error!(%error, "can't listen for signals");
+        }
+    };
+    serve(listener, service.router, &config.limits, Arc::new(Metrics::new(&[])), stop).await
+}
+
+fn drain(drained: Drained) -> anyhow::Result<()> {
+    match drained {
+        Drained::Whole => Ok(()),
+        Drained::CutOff(requests) => anyhow::bail!("{requests} requests were cut off"),
+    }
+}
+
+/// Copy-paste lines for a shell: log in, make a key, get a token.
+fn instructions(dev: &DevService) -> String {
+    let issuer = &dev.config.issuer;
+    let secret = dev.client_secret.as_str();
+    let password = dev.password.as_str();
+    format!(
+        r#"narrows DEVELOPMENT issuer on {issuer} - loopback only, not for production
+data {data}
+
+# 1. log in as alice (a page: open the URL in a browser; or, scripted:)
+VERIFIER=$(head -c 32 /dev/urandom | basenc --base64url -w0 | tr -d =)
+CHALLENGE=$(printf %s "$VERIFIER" | openssl dgst -sha256 -binary | basenc --base64url -w0 | tr -d =)
+LOGIN='{issuer}/dev/idp/authorize?response_type=code&client_id={CLIENT}&redirect_uri=http%3A%2F%2F127.0.0.1%2Fcallback&scope=openid&state=s&nonce=n&code_challenge_method=S256&code_challenge='$CHALLENGE
+TICKET=$(curl -s "$LOGIN" | sed -n 's/.*name="ticket" value="\([^"]*\)".*/\1/p')
+CODE=$(curl -s -o /dev/null -w '%{{redirect_url}}' -d username=alice -d 'password={password}' --data-urlencode "ticket=$TICKET" {issuer}/dev/idp/authorize | sed 's/.*[?&]code=\([^&]*\).*/\1/')
+ID_TOKEN=$(curl -s -d grant_type=authorization_code -d client_id={CLIENT} --data-urlencode "code=$CODE" --data-urlencode "code_verifier=$VERIFIER" -d redirect_uri=http://127.0.0.1/callback {issuer}/dev/idp/token | sed 's/.*"id_token":"\([^"]*\)".*/\1/')
+
+# 2. make the agent's key, and prove it
+narrows key new --out planner.key
+PROOF=$(narrows key prove --key planner.key --issuer {issuer} --client {CLIENT} --subject-token "$ID_TOKEN")
+
+# 3. exchange the login for a capability
+curl -s -u '{CLIENT}:{secret}' {issuer}/oauth/token \
+  -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange \
+  -d subject_token_type=urn:ietf:params:oauth:token-type:id_token --data-urlencode "subject_token=$ID_TOKEN" \
+  -d "req_cnf=$(narrows key cnf --key planner.key)" --data-urlencode "holder_proof=$PROOF" \
+  -d audience=https://payments.example \
+  --data-urlencode 'authorization_details=[{{"type":"narrows","tools":["crm.read","payments.send"],"agent":"planner"}}]' > answer.json
+
+# 4. look at it, and check the log
+narrows token inspect answer.json --issuer {issuer}
+narrows audit verify --data {data} --answer answer.json
+"#,
+        data = dev.config.data_dir.display(),
+    )
+}
+
+/// A directory that goes away with the process.
+pub(super) struct Scratch(pub(super) PathBuf);
+
+impl Scratch {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let name = generate_secret(&mut OsRng);
+        let path = std::env::temp_dir().join(format!("narrows-{}", name.get(..16).unwrap_or(&name)));
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // losing a temporary directory of throw-away keys is no fault worth reporting at exit
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The one client of development mode.
+pub(super) const CLIENT: &str = "planner-app";
+
+/// The policy pack of development mode.
+const STARTER_PACK: &str = include_str!("../../../policies/packs/starter.toml");
