@@ -142,6 +142,26 @@ reasons! {
     LogUnreadable = "LOG_UNREADABLE": "the log's store failed or holds rows that can't be read";
     LogLeafMissing = "LOG_LEAF_MISSING": "a leaf in the middle of the log is missing";
     LogIndexChanged = "LOG_INDEX_CHANGED": "a look-up row of the log's store differs from the leaf that it points to";
+
+    // JWTs from outside: subject tokens and client assertions.
+    JwtTooLarge = "JWT_TOO_LARGE": "the JWT is larger than 16 KiB";
+    JwtMalformed = "JWT_MALFORMED": "the JWT is not three segments of unpadded base64url";
+    JwtHeader = "JWT_HEADER": "the JWT's header is not a JSON object without duplicate keys, or holds a member that is never accepted (`crit`, `b64`, `zip`, `enc`, `jwk`, `jku`, `x5u`)";
+    JwtAlgorithm = "JWT_ALGORITHM": "the JWT's `alg` is not among the algorithms allowed for its issuer";
+    JwtType = "JWT_TYPE": "the JWT is of another kind than declared, or of a kind that its issuer is not trusted for";
+    JwtUnknownKey = "JWT_UNKNOWN_KEY": "the issuer publishes no key of this `kid`, or the JWT names none and not exactly one key fits";
+    JwtKey = "JWT_KEY": "the key that the JWT names is too weak, not for signatures, or does not fit the JWT's `alg`";
+    JwtSignature = "JWT_SIGNATURE": "the JWT's signature does not verify";
+    JwtIssuer = "JWT_ISSUER": "the JWT's `iss` is not, byte for byte, the identifier of a trusted issuer";
+    JwtAudience = "JWT_AUDIENCE": "the JWT is not addressed to this service";
+    JwtExpired = "JWT_EXPIRED": "the JWT has expired";
+    JwtNotYetValid = "JWT_NOT_YET_VALID": "the JWT is not valid yet, or was issued in the future";
+    JwtTooOld = "JWT_TOO_OLD": "the JWT was issued longer ago than its issuer's tokens are accepted";
+    JwtSubject = "JWT_SUBJECT": "the JWT's `sub` is not a string of 1 to 255 bytes without control or direction characters";
+    JwtClaims = "JWT_CLAIMS": "the JWT's claims are not a JSON object without duplicate keys, or one is missing or of the wrong form";
+    IssuerUnreachable = "ISSUER_UNREACHABLE": "the issuer's keys can't be fetched now";
+    IssuerDocument = "ISSUER_DOCUMENT": "the issuer's discovery document or key set is malformed, too large, or names another issuer";
+    HolderKey = "HOLDER_KEY": "the holder key is not one public Ed25519 key in JWK form";
 }
 
 impl Reason {

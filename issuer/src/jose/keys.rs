@@ -1,0 +1,125 @@
+//! An issuer's published keys (RFC 7517), of which only those that may check a signature are ever used.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use narrows_verifier::{PublicKey, Reason};
+use serde_json::{Map, Value};
+
+use super::algorithm::{KeyFamily, SignatureAlgorithm};
+use super::json::parse_object;
+
+/// The public keys of exactly one issuer or client. Sets are never merged: two issuers may use the same `kid`.
+pub struct KeySet {
+    keys: Vec<PublishedKey>,
+}
+
+struct PublishedKey {
+    key_id: Option<String>,
+    /// The `alg` the key is reserved for, as published.
+    algorithm: Option<String>,
+    /// `None` for a key that must not check signatures. It stays listed, so that a token naming it is refused for its key
+    /// and doesn't look like a key we have yet to fetch.
+    material: Option<(KeyFamily, DecodingKey)>,
+}
+
+impl KeySet {
+    /// Reads a JWK Set. Keys of an unknown or symmetric kind are left out; a set that is malformed, larger than 512 KiB or
+    /// longer than 100 keys is `ISSUER_DOCUMENT`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Reason> {
+        if bytes.len() > MAX_SET_BYTES {
+            return Err(Reason::IssuerDocument);
+        }
+        let set = parse_object(bytes).ok_or(Reason::IssuerDocument)?;
+        match set.get("keys") {
+            Some(Value::Array(keys)) if keys.len() <= MAX_KEYS => {
+                Ok(Self { keys: keys.iter().filter_map(Value::as_object).filter_map(PublishedKey::read).collect() })
+            }
+            _ => Err(Reason::IssuerDocument),
+        }
+    }
+
+    /// How many keys of a known, asymmetric kind the set lists, usable or not.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether the set lists no key of a known, asymmetric kind.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The one key that a token with this `kid` and algorithm can have been signed with.
+    pub(super) fn select(&self, key_id: Option<&str>, algorithm: SignatureAlgorithm) -> Result<&DecodingKey, Reason> {
+        let named = |key: &&PublishedKey| key_id.is_none() || key.key_id.as_deref() == key_id;
+        let mut fitting = self.keys.iter().filter(named).filter_map(|key| key.fitting(algorithm));
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => Ok(key),
+            _ if key_id.is_some() && self.keys.iter().any(|key| named(&key)) => Err(Reason::JwtKey),
+            _ => Err(Reason::JwtUnknownKey),
+        }
+    }
+}
+
+impl PublishedKey {
+    fn read(jwk: &Map<String, Value>) -> Option<Self> {
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+        let (family, material) = match (text("kty")?, text("crv")) {
+            ("RSA", _) => (KeyFamily::Rsa, rsa_key(text("n")?, text("e")?)),
+            ("EC", Some("P-256")) => (KeyFamily::P256, elliptic_key(text("x")?, text("y")?, 32)),
+            ("EC", Some("P-384")) => (KeyFamily::P384, elliptic_key(text("x")?, text("y")?, 48)),
+            ("OKP", Some("Ed25519")) => (KeyFamily::Ed25519, edwards_key(text("x")?)),
+            _ => return None,
+        };
+        let for_signatures = jwk.get("use").is_none_or(|usage| usage == "sig")
+            && match jwk.get("key_ops") {
+                None => true,
+                Some(Value::Array(operations)) => operations.iter().any(|operation| operation == "verify"),
+                Some(_) => false,
+            };
+        Some(Self {
+            key_id: text("kid").map(str::to_owned),
+            algorithm: text("alg").map(str::to_owned),
+            material: material.filter(|_| for_signatures).map(|key| (family, key)),
+        })
+    }
+
+    fn fitting(&self, algorithm: SignatureAlgorithm) -> Option<&DecodingKey> {
+        let (family, key) = self.material.as_ref()?;
+        let reserved_for_it = self.algorithm.as_deref().is_none_or(|name| SignatureAlgorithm::from_name(name) == Some(algorithm));
+        (*family == algorithm.family() && reserved_for_it).then_some(key)
+    }
+}
+
+fn rsa_key(modulus: &str, exponent: &str) -> Option<DecodingKey> {
+    let modulus = unsigned(modulus)?;
+    let exponent = unsigned(exponent)?;
+    let bits = modulus.len() * 8 - modulus.first()?.leading_zeros() as usize;
+    let value = exponent.iter().try_fold(0_u64, |value, byte| Some(value.checked_mul(256)? | u64::from(*byte)))?;
+    let strong = RSA_BITS.contains(&bits) && value % 2 == 1 && (65_537..=MAX_RSA_EXPONENT).contains(&value);
+    strong.then(|| DecodingKey::from_rsa_raw_components(&modulus, &exponent))
+}
+
+fn elliptic_key(x: &str, y: &str, coordinate_bytes: usize) -> Option<DecodingKey> {
+    let full = |text: &str| URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == coordinate_bytes);
+    // The backend checks at each verification that the point is on the curve.
+    if full(x) && full(y) { DecodingKey::from_ec_components(x, y).ok() } else { None }
+}
+
+fn edwards_key(x: &str) -> Option<DecodingKey> {
+    let key = PublicKey::from_bytes(&URL_SAFE_NO_PAD.decode(x).ok()?).ok()?;
+    Some(DecodingKey::from_ed_der(key.as_bytes()))
+}
+
+/// Big-endian bytes without leading zeros, which some providers send and which would make a short modulus look long.
+fn unsigned(text: &str) -> Option<Vec<u8>> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    Some(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
+}
+
+const MAX_SET_BYTES: usize = 512 * 1024;
+const MAX_KEYS: usize = 100;
+
+/// Below 2048 bits a modulus can be factored by a determined attacker; above 8192 one token costs milliseconds.
+const RSA_BITS: core::ops::RangeInclusive<usize> = 2048..=8192;
+const MAX_RSA_EXPONENT: u64 = (1 << 33) - 1;
