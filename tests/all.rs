@@ -1,0 +1,5 @@
+//! Every integration test of Narrows, in one binary: a module a kind.
+
+mod end_to_end;
+mod external;
+mod tidy;

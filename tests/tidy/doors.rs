@@ -1,0 +1,27 @@
+//! One door per dependency: a crate that a later release may change is met in one place.
+
+use super::sources::{assert_none, shipped};
+
+/// Crate, and the paths (a folder ends in `/`) that may name it.
+const DOORS: [(&str, &[&str]); 8] = [
+    ("biscuit_auth", &["verifier/src/biscuit/", "issuer/src/mint.rs"]),
+    ("biscuit_parser", &["verifier/src/biscuit/", "issuer/src/mint.rs"]),
+    ("axum", &["issuer/src/http/", "issuer/src/main.rs"]),
+    ("rusqlite", &["issuer/src/store/sqlite"]),
+    ("jsonwebtoken", &["issuer/src/jose/"]),
+    ("reqwest", &["issuer/src/egress.rs", "sdk/src/http.rs"]),
+    ("hyper", &["issuer/src/http/"]),
+    ("hyper_util", &["issuer/src/http/"]),
+];
+
+#[test]
+fn a_dependency_is_met_only_at_its_door() {
+    let mut offences = Vec::new();
+    for source in shipped() {
+        for (name, doors) in DOORS.iter().filter(|(_, doors)| !doors.iter().any(|door| source.file.starts_with(door))) {
+            let lines = source.references(name);
+            offences.extend(lines.iter().map(|line| format!("{}:{line} names {name}; its door is {doors:?}", source.file)));
+        }
+    }
+    assert_none("one door per dependency", &offences);
+}

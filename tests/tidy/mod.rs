@@ -1,0 +1,11 @@
+//! The house keeps its own rules: each rule that a compiler can't check is a test here.
+
+mod dependencies;
+mod doors;
+mod folder_map;
+mod purity;
+mod reason_codes;
+mod secrets;
+mod sizes;
+mod sources;
+mod words;
