@@ -1,5 +1,7 @@
 //! Everything that lives as long as the service.
 
+use std::sync::Arc;
+
 use narrows_policies::Pack;
 use narrows_verifier::{
     EntryId, TaskId,
@@ -8,7 +10,7 @@ use narrows_verifier::{
 use rand_core::{OsRng, RngCore};
 use zeroize::Zeroizing;
 
-use crate::{clients::Clients, clock::Clock, federation::Federation, log::Log, mint::Mint};
+use crate::{clients::Clients, clock::Clock, federation::Federation, http::metrics::Metrics, log::Log, mint::Mint};
 
 /// The service's long-lived parts. No Debug: it holds keys.
 pub struct App {
@@ -34,6 +36,8 @@ pub struct App {
     pub max_hops: u32,
     /// Whether everybody may read the log's entries, or only its hashes.
     pub public_entries: bool,
+    /// What operators watch.
+    pub metrics: Arc<Metrics>,
     /// The clock.
     pub clock: Clock,
     /// When this process started, in seconds since the epoch.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::check::{ConfigError, ConfigFault};
+use crate::federation::TrustedIssuer;
 
 /// Everything the service is told. Whoever can write this file decides who may get which token: give it to the
 /// administrator alone.
@@ -43,6 +44,9 @@ pub struct Config {
     /// What may be minted.
     #[serde(default)]
     pub policy: Policy,
+    /// The issuers whose login tokens are believed.
+    #[serde(default)]
+    pub trusted_issuer: Vec<TrustedIssuer>,
     /// The clients that may ask for tokens.
     #[serde(default)]
     pub client: Vec<Client>,
@@ -66,6 +70,10 @@ pub struct Log {
     /// The log's name in checkpoints and receipts, such as `narrows.example/log`. It never changes over the life of a
     /// log; an attacker who controls it can start a second history that looks like another log.
     pub origin: String,
+    /// Whether everybody may read the log's entries, which show the delegation graph, and not only its hashes. An attacker
+    /// who sets it learns who delegates how often, though no name and no argument.
+    #[serde(default)]
+    pub public: bool,
 }
 
 /// Bounds on connections and requests. An attacker who widens them can exhaust the service.
@@ -92,6 +100,8 @@ pub struct Limits {
     pub connection_age_ms: u64,
     /// Milliseconds that requests in flight get to finish when the service stops.
     pub drain_timeout_ms: u64,
+    /// Number of hops that may be reported for one task.
+    pub max_hops_per_task: u32,
 }
 
 /// Log lines: to standard error, never with a token, secret, query string or body.
@@ -199,10 +209,11 @@ impl Config {
             danger_listen_plaintext: false,
             data_dir,
             keys: Keys::default(),
-            log: Log { origin: "localhost/narrows-dev".into() },
+            log: Log { origin: "localhost/narrows-dev".into(), public: true },
             limits: Limits::default(),
             telemetry: Telemetry::default(),
             policy: Policy::default(),
+            trusted_issuer: Vec::new(),
             client: Vec::new(),
         })
     }
@@ -276,6 +287,7 @@ impl Default for Limits {
             write_timeout_ms: 10_000,
             connection_age_ms: 300_000,
             drain_timeout_ms: 10_000,
+            max_hops_per_task: 64,
         }
     }
 }

@@ -23,7 +23,8 @@ use crate::{
     federation::Federation,
     http::{
         dev_idp::{self, DevIdpSettings, DevUser},
-        router::router,
+        metrics::Metrics,
+        router::{ROUTES, router},
     },
     keys::{KeyRole, SecretKey, root_key_id},
     log::{Log, LogSigner, Opening},
@@ -83,6 +84,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         log_key,
         max_hops: config.limits.max_hops_per_task,
         public_entries: dev || config.log.public,
+        metrics: Arc::new(Metrics::new(ROUTES)),
         started: clock() / 1000,
         clock,
     });

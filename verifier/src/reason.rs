@@ -162,6 +162,20 @@ reasons! {
     IssuerUnreachable = "ISSUER_UNREACHABLE": "the issuer's keys can't be fetched now";
     IssuerDocument = "ISSUER_DOCUMENT": "the issuer's discovery document or key set is malformed, too large, or names another issuer";
     HolderKey = "HOLDER_KEY": "the holder key is not one public Ed25519 key in JWK form";
+
+    // Token exchange and reports
+    GrantType = "GRANT_TYPE": "the grant type is not supported";
+    ParameterMissing = "PARAMETER_MISSING": "a required parameter is missing";
+    ParameterRepeated = "PARAMETER_REPEATED": "a parameter is sent more than once";
+    ParameterInvalid = "PARAMETER_INVALID": "a parameter's value is not of its form";
+    ParameterUnsupported = "PARAMETER_UNSUPPORTED": "a parameter or value is known to the standard but not supported here";
+    AuthorizationDetails = "AUTHORIZATION_DETAILS": "the authorization details are not one object of type narrows with known members";
+    TargetInvalid = "TARGET_INVALID": "an audience or resource is missing, too long, or not an absolute uri without fragment";
+    SubjectBound = "SUBJECT_BOUND": "the subject token is itself delegated or bound in a way that can't be carried on here";
+    AgentNotAllowed = "AGENT_NOT_ALLOWED": "the client may not give this name to an agent";
+    TokenNotSealed = "TOKEN_NOT_SEALED": "a reported token must be a sealed copy";
+    NotAHop = "NOT_A_HOP": "the token's newest block is not a signed hop";
+    EntriesPrivate = "ENTRIES_PRIVATE": "the log's entries are not public here";
 }
 
 impl Reason {

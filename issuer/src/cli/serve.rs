@@ -11,7 +11,6 @@ use narrows_issuer::{
     federation::TrustedIssuer,
     http::{
         dev_idp::DevUser,
-        metrics::Metrics,
         serve::{Drained, serve, stop_signal},
     },
     keys::{KeyRole, SecretKey},
@@ -115,7 +114,7 @@ async fn run(config: &Config, listener: TcpListener, service: Service) -> Draine
             tracing::error!(%error, "can't listen for signals");
         }
     };
-    serve(listener, service.router, &config.limits, Arc::new(Metrics::new(&[])), stop).await
+    serve(listener, service.router, &config.limits, Arc::clone(&service.app.metrics), stop).await
 }
 
 fn drain(drained: Drained) -> anyhow::Result<()> {

@@ -53,6 +53,11 @@ impl Config {
         if !(1..=MAX_PACK_BYTES).contains(&self.policy.max_pack_bytes) {
             faults.add("policy.max_pack_bytes", format!("must be from 1 to {MAX_PACK_BYTES}"));
         }
+        for (index, issuer) in self.trusted_issuer.iter().enumerate() {
+            if let Err(error) = issuer.check() {
+                faults.add(&format!("trusted_issuer[{index}]"), error.to_string());
+            }
+        }
         self.add_client_faults(&mut faults);
         faults.0
     }
@@ -133,6 +138,9 @@ impl Limits {
             if !(least..=most).contains(&value) {
                 faults.add(&format!("limits.{key}"), format!("must be from {least} to {most}"));
             }
+        }
+        if !(1..=100_000).contains(&self.max_hops_per_task) {
+            faults.add("limits.max_hops_per_task", "must be from 1 to 100000");
         }
         let times = [
             ("first_byte_timeout_ms", self.first_byte_timeout_ms),

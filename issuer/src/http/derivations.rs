@@ -36,6 +36,7 @@ pub async fn derivations(State(app): State<Arc<App>>, trace: TraceId, headers: H
     }
     let request: Report = serde_json::from_slice(&body).map_err(|_| ApiError::plain(Reason::JsonMalformed, "the body is not an object of `token` and `proof`"))?;
     let reported = report(&app, &request.token, &request.proof, trace.into()).await.map_err(refusal)?;
+    app.metrics.count_derivation();
     let answer = json!({ "entry": reported.entry.to_string(), "leaf": STANDARD.encode(&reported.leaf), "receipt": reported.receipt });
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }

@@ -13,7 +13,7 @@ use narrows_verifier::Reason;
 use super::{
     derivations::derivations,
     envelope, health, log_tiles,
-    metrics::{self, Metrics},
+    metrics,
     token::token,
     well_known::{AuthorizationServer, NarrowsKeys, PublishedKey, PublishedLog, document, refuse_authorization},
 };
@@ -21,7 +21,7 @@ use crate::{app::App, config::Limits};
 
 /// The whole service, inside its envelope of bounds, trace ids and metrics. `extra` is the development identity provider.
 pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
-    let metrics = Arc::new(Metrics::new(ROUTES));
+    let metrics = Arc::clone(&app.metrics);
     let probe = Arc::clone(&app);
     let readiness = health::readiness(move || {
         let ready = probe.log.is_healthy();
@@ -56,14 +56,14 @@ async fn authorization_server(State(app): State<Arc<App>>) -> Response {
 
 async fn narrows_keys(State(app): State<Arc<App>>) -> Response {
     document(&NarrowsKeys {
-        issuer: vec![PublishedKey::active(app.mint.root(), app.started)],
+        issuer: vec![PublishedKey::active(&app.mint.root(), app.started)],
         log: PublishedLog { origin: app.log_key.name().to_owned(), vkey: app.log_key.to_string() },
         dev: app.dev,
     })
 }
 
 /// Route templates that metrics may be labelled with.
-const ROUTES: &[&str] = &[
+pub(crate) const ROUTES: &[&str] = &[
     "/oauth/token",
     "/oauth/authorize",
     "/v1/derivations",

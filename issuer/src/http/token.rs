@@ -35,6 +35,7 @@ pub async fn token(State(app): State<Arc<App>>, trace: TraceId, headers: HeaderM
     }
     let request = read_request(&form)?;
     let exchanged = exchange(&app, client, request, trace.into()).await.map_err(refusal)?;
+    app.metrics.count_token();
     Ok(answer(&exchanged))
 }
 

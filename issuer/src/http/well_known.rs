@@ -3,13 +3,11 @@
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ed25519_dalek::VerifyingKey;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
-use narrows_verifier::Reason;
+use narrows_verifier::{Reason, RootKey};
 use serde::Serialize;
 
 use super::error::ApiError;
-use crate::keys::root_key_id;
 
 /// Authorization server metadata (RFC 8414 §2).
 #[derive(Debug, Serialize)]
@@ -99,11 +97,11 @@ impl AuthorizationServer {
 
 impl PublishedKey {
     /// An active key, good from `not_before` (seconds since the epoch) with no end set.
-    pub fn active(public_key: &VerifyingKey, not_before: u64) -> Self {
+    pub fn active(root: &RootKey, not_before: u64) -> Self {
         Self {
-            kid: root_key_id(public_key).to_string(),
+            kid: root.id.to_string(),
             alg: "Ed25519",
-            public_key: URL_SAFE_NO_PAD.encode(public_key.as_bytes()),
+            public_key: URL_SAFE_NO_PAD.encode(root.key.as_bytes()),
             state: KeyState::Active,
             not_before,
             not_after: None,
@@ -127,7 +125,6 @@ pub async fn refuse_authorization() -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use ed25519_dalek::SigningKey;
     use http_body_util::BodyExt;
     use serde_json::{Value, json};
 
@@ -150,17 +147,17 @@ mod tests {
 
     #[test]
     fn key_set_has_its_published_form() {
-        let public_key = SigningKey::from_bytes(&[1; 32]).verifying_key();
+        let root = RootKey { id: 7, key: narrows_verifier::public_key(&[1; 32]) };
         let mut keys = NarrowsKeys {
-            issuer: vec![PublishedKey::active(&public_key, 1_700_000_000)],
+            issuer: vec![PublishedKey::active(&root, 1_700_000_000)],
             log: PublishedLog { origin: "narrows.example/log".into(), vkey: "narrows.example/log+00000000+AQ==".into() },
             dev: false,
         };
         let expected = json!({
             "issuer": [{
-                "kid": root_key_id(&public_key).to_string(),
+                "kid": "7",
                 "alg": "Ed25519",
-                "public_key": URL_SAFE_NO_PAD.encode(public_key.as_bytes()),
+                "public_key": URL_SAFE_NO_PAD.encode(root.key.as_bytes()),
                 "state": "active",
                 "not_before": 1_700_000_000,
                 "not_after": null,
