@@ -69,7 +69,7 @@ impl Mint {
 
 /// HMAC-SHA-256 over length-prefixed parts, so that no two lists of parts are one message.
 fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new(&(*key).into());
+    let mut mac = Hmac::<Sha256>::new(key.into());
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);

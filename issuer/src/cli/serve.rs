@@ -103,7 +103,7 @@ pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyho
     let password = generate_secret(&mut OsRng);
     let user = DevUser { name: "alice".into(), password: password.clone(), email: Some("alice@example.com".into()), groups: vec!["finance".into()] };
     let development = Development { users: vec![user], clients: vec![CLIENT.into()] };
-    let service = service::open(&config, STARTER_PACK, Some(development), Arc::clone(&clock))?;
+    let service = service::open(&config, narrows_policies::STARTER, Some(development), Arc::clone(&clock))?;
     Ok(DevService { service, config, listener, client_secret, password })
 }
 
@@ -184,5 +184,3 @@ impl Drop for Scratch {
 /// The one client of development mode.
 pub(super) const CLIENT: &str = "planner-app";
 
-/// The policy pack of development mode.
-const STARTER_PACK: &str = include_str!("../../../policies/packs/starter.toml");
