@@ -24,6 +24,7 @@ use narrows_verifier::log::{
 };
 use tokio::sync::oneshot;
 
+use crate::clock::Clock;
 use crate::store::{Database, Head, Readers, StoreError, StoredLeaf};
 
 // The public interface is:
@@ -32,9 +33,6 @@ pub use error::LogError;
 pub use signer::LogSigner;
 pub use tree::{Shown, TaskNode, TaskTree, task_trees};
 pub use verify::{Evidence, Finding, Report, check_database, check_pieces};
-
-/// The clock: milliseconds since 1970.
-pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// An open log: one writer thread, and readers beside it. Dropping it waits for the writer to finish its last batch.
 pub struct Log {
