@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use narrows_verifier::Reason;
 use narrows_verifier::log::{BlockId, Commitment, Disclosure, EntryId, Kind, Leaf, PackDigest, TaskId, TraceId, Verdict};
 
-use crate::store::{Batch, Rows, StoreError, TaskRow};
+use crate::store::{Batch, Rows, StoreError, TaskRow, is_readable};
 
 /// A leaf without its time, which the writer gives it in the order of the log.
 #[derive(Clone, Debug)]
@@ -178,18 +178,9 @@ pub(super) fn write_side_row(batch: &Batch<'_>, index: u64, entry: &EntryId, row
     }
 }
 
-pub(super) fn refusal_of_hop(task: &TaskRow, now_s: u64) -> Option<Reason> {
-    let ended = u64::try_from(task.expires_s).is_ok_and(|expires_s| expires_s <= now_s);
-    (ended || task.hops >= task.max_hops).then_some(Reason::TaskQuota)
-}
-
 fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Option<Reason>, StoreError> {
     Ok(match row {
-        // A disclosure that opens nothing would make the log look forged to whoever checks it later.
-        SideRow::Disclosure(disclosure) => {
-            let opens = leaf.commitment(&disclosure.name).is_some_and(|commitment| disclosure.opens(commitment));
-            (!opens).then_some(Reason::DisclosureMismatch)
-        }
+        SideRow::Disclosure(disclosure) => refusal_of_disclosure(leaf, disclosure),
         SideRow::NewTask { task, .. } => rows.task(task)?.map(|_| Reason::TaskExists),
         SideRow::TaskHop { task } => match rows.task(task)? {
             None => Some(Reason::TaskUnknown),
@@ -198,4 +189,17 @@ fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Op
         SideRow::SingleUse { key, reason, .. } => rows.is_used(key)?.then_some(*reason),
         SideRow::Derivation { .. } => None,
     })
+}
+
+/// What the full check would not accept must never be stored: the log would look forged to whoever checks it later.
+fn refusal_of_disclosure(leaf: &Leaf, disclosure: &Disclosure) -> Option<Reason> {
+    match leaf.commitment(&disclosure.name) {
+        Some(commitment) if disclosure.opens(commitment) => is_readable(disclosure).err(),
+        _ => Some(Reason::DisclosureMismatch),
+    }
+}
+
+fn refusal_of_hop(task: &TaskRow, now_s: u64) -> Option<Reason> {
+    let ended = u64::try_from(task.expires_s).is_ok_and(|expires_s| expires_s <= now_s);
+    (ended || task.hops >= task.max_hops).then_some(Reason::TaskQuota)
 }

@@ -19,11 +19,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use narrows_verifier::log::{
-    Checkpoint, EntryId, Frontier, Kind, Receipt, TaskId, TileKind, TilePath, TraceId, encode_entries, encode_tile, inclusion_proof,
-    leaf_hash,
+    Checkpoint, EntryId, Frontier, Kind, Receipt, TileKind, TilePath, TraceId, encode_entries, encode_tile, inclusion_proof, leaf_hash,
 };
 use tokio::sync::oneshot;
 
+use crate::clock::Clock;
 use crate::store::{Database, Head, Readers, StoreError, StoredLeaf};
 
 // The public interface is:
@@ -32,9 +32,6 @@ pub use error::LogError;
 pub use signer::LogSigner;
 pub use tree::{Shown, TaskNode, TaskTree, task_trees};
 pub use verify::{Evidence, Finding, Report, check_database, check_pieces};
-
-/// The clock: milliseconds since 1970.
-pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// An open log: one writer thread, and readers beside it. Dropping it waits for the writer to finish its last batch.
 pub struct Log {
@@ -189,15 +186,6 @@ impl Log {
     /// `LOG_UNREADABLE`.
     pub fn proof(&self, index: u64) -> Result<Option<LoggedEntry>, LogError> {
         Ok(self.readers.read(|rows| rows.leaf(index)?.map(|leaf| logged(rows, leaf)).transpose())?)
-    }
-
-    /// True when the task is known here and takes further derivations at `now_s`, in seconds since 1970.
-    ///
-    /// # Errors
-    /// `LOG_UNREADABLE`.
-    pub fn task_is_open(&self, task: &TaskId, now_s: u64) -> Result<bool, LogError> {
-        let row = self.readers.read(|rows| rows.task(task))?;
-        Ok(row.is_some_and(|task| append::refusal_of_hop(&task, now_s).is_none()))
     }
 }
 

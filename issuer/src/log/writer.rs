@@ -9,11 +9,11 @@ use narrows_verifier::Reason;
 use narrows_verifier::log::{Checkpoint, Frontier, Hash, Receipt, inclusion_proof, leaf_hash};
 use tokio::sync::oneshot;
 
-use super::Clock;
 use super::append::{Admission, LeafDraft, Outcome, SideRow, admit, write_side_row};
 use super::error::LogError;
 use super::signer::LogSigner;
 use super::startup::Edge;
+use crate::clock::Clock;
 use crate::store::{Batch, Database, Head, StoreError, StoredLeaf};
 
 pub(super) struct Request {

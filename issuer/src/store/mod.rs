@@ -10,4 +10,4 @@ pub(crate) mod sqlite_tamper;
 pub(crate) use error::StoreError;
 pub(crate) use sqlite::{Database, Readers, Snapshot};
 pub(crate) use sqlite_batch::Batch;
-pub(crate) use sqlite_rows::{Head, Rows, StoredCheckpoint, StoredLeaf, TaskRow};
+pub(crate) use sqlite_rows::{Head, Rows, StoredCheckpoint, StoredLeaf, TaskRow, is_readable};

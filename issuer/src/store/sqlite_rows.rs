@@ -1,5 +1,6 @@
 //! Reading the log's tables, from any connection.
 
+use narrows_verifier::Reason;
 use narrows_verifier::json::{self, Limits};
 use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, Salt, TaskId};
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
@@ -177,6 +178,11 @@ impl<'c> Rows<'c> {
     fn all<T>(&self, sql: &str, values: impl Params, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, StoreError> {
         Ok(self.connection.prepare_cached(sql)?.query_map(values, read)?.collect::<rusqlite::Result<_>>()?)
     }
+}
+
+/// Whether a disclosure, once stored, can be read back: its value may be made of parts that fit one request only together.
+pub(crate) fn is_readable(disclosure: &Disclosure) -> Result<(), Reason> {
+    json::parse(disclosure.value.canonical().as_bytes(), DISCLOSURE_LIMITS).map(drop)
 }
 
 /// SQLite's integers are signed. Sizes and indices beyond that range are in no log.

@@ -187,16 +187,29 @@ impl Kind {
     }
 }
 
+impl PackDigest {
+    /// Reads `sha256:` and 64 lower-case hex digits, or `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.strip_prefix("sha256:").and_then(from_hex).map(Self)
+    }
+}
+
+impl core::fmt::Display for PackDigest {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "sha256:{}", to_hex(&self.0))
+    }
+}
+
 impl Serialize for PackDigest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("sha256:{}", to_hex(&self.0)))
+        serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for PackDigest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.strip_prefix("sha256:").and_then(from_hex).map(Self).ok_or_else(|| D::Error::custom("not a pack digest"))
+        Self::parse(&text).ok_or_else(|| D::Error::custom("not a pack digest"))
     }
 }
 
@@ -291,6 +304,20 @@ mod tests {
             let reread = crate::json::parse(&bytes, Limits::ARGUMENTS).unwrap();
             assert_eq!(reread.canonical().as_bytes(), bytes, "a second writer gives the same bytes");
         }
+    }
+
+    /// The examples of `docs/audit-log.md`, joined to the single line that they are.
+    #[test]
+    fn every_documented_example_is_a_leaf() {
+        let document = include_str!("../../../docs/audit-log.md");
+        let examples = document.split("```leaf\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
+        let kinds: Vec<String> = examples
+            .map(|example| {
+                let line: String = example.lines().map(str::trim_start).collect();
+                Leaf::parse(line.as_bytes()).unwrap().kind.as_str().to_owned()
+            })
+            .collect();
+        assert_eq!(kinds, ["log.open", "mint", "hop"]);
     }
 
     #[test]

@@ -93,3 +93,25 @@ fn the_database_is_readable_by_its_owner_alone() {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", path_text(&file.path()));
     }
 }
+
+/// What a power cut leaves of the write-ahead log is some prefix of it, down to half a page.
+#[tokio::test]
+async fn a_journal_cut_anywhere_leaves_a_whole_log() {
+    let place = Place::new();
+    let log = place.log();
+    for number in 0..6 {
+        appended(&log, mint(number), vec![SideRow::Disclosure(disclosure("chain/0", "alice"))]).await;
+    }
+    let journal_of = |database: &Path| PathBuf::from(format!("{}-wal", path_text(database)));
+    let (database, journal) = (std::fs::read(place.database()).unwrap(), std::fs::read(journal_of(&place.database())).unwrap());
+    let mut sizes = Vec::new();
+    for kept in (0..=32).map(|part| journal.len() * part / 32) {
+        let cut = Place::new();
+        std::fs::write(cut.database(), &database).unwrap();
+        std::fs::write(journal_of(&cut.database()), &journal[..kept]).unwrap();
+        let log = cut.open();
+        appended(&log, mint(99), Vec::new()).await;
+        sizes.push(cut.check().unwrap().size - 1);
+    }
+    assert!(sizes.is_sorted() && sizes.first() == Some(&1) && sizes.last() == Some(&7), "{sizes:?}");
+}
