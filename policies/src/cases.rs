@@ -123,7 +123,8 @@ fn failed_caveat(grant: &Grant, tool: &str, arguments: &json::Value, now_s: u64)
     let audience = grant.caveats.iter().find_map(|caveat| match caveat {
         Caveat::Audience(these) => these.first(),
         _ => None,
-    })?;
+    });
+    let Some(audience) = audience else { return Some(Reason::AudienceEmpty.meaning().to_owned()) };
     match (Call { tool, arguments, audience, time: now_s }).facts(0) {
         Err(reason) => Some(reason.meaning().to_owned()),
         Ok(facts) => grant.caveats.iter().find(|caveat| !facts.satisfy(&caveat.check())).map(Caveat::sentence),
@@ -290,6 +291,35 @@ mod tests {
         ] {
             let error = run(&pack, text).unwrap_err();
             assert_eq!((error.reason, error.entry.as_deref(), error.key.as_str()), (Reason::CasesMalformed, entry, key), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_guide_shows_a_pack_that_does_what_its_cases_say_and_names_every_fact_and_refusal() {
+        let guide = include_str!("../../docs/policy-guide.md");
+        let blocks: Vec<&str> = guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        let [pack, cases] = blocks.as_slice() else { panic!("{} blocks", blocks.len()) };
+        let report = run(&Pack::parse(pack).unwrap(), cases).unwrap();
+        assert!(report.passed() && report.untried_rules.is_empty(), "{report:#?}");
+        for fact in crate::REQUEST_FACTS {
+            assert!(guide.contains(&format!("| `{}(", fact.name)), "{}", fact.name);
+        }
+        for reason in [
+            Reason::PackTooLarge,
+            Reason::PackMalformed,
+            Reason::PackCondition,
+            Reason::PackCeiling,
+            Reason::PolicyDenied,
+            Reason::PolicyCost,
+            Reason::ToolNotInPolicy,
+            Reason::AudienceNotInPolicy,
+            Reason::AudienceEmpty,
+            Reason::ArgumentAbovePolicy,
+            Reason::DepthAbovePolicy,
+            Reason::NoLifeLeft,
+            Reason::TooManyChecks,
+        ] {
+            assert!(guide.contains(&format!("`{reason}`")), "{reason}");
         }
     }
 }
