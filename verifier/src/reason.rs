@@ -114,6 +114,21 @@ reasons! {
     NotReady = "NOT_READY": "no token can be made durable at present, so none is issued";
     Internal = "INTERNAL": "the service met a condition that it did not expect and refused";
 
+    // Policy.
+    PackTooLarge = "PACK_TOO_LARGE": "a policy pack or its cases are larger than 64 KiB, or hold more rules or cases than the bound";
+    PackMalformed = "PACK_MALFORMED": "a policy pack is not TOML, or has an unknown key, a wrong type or a value outside its bounds";
+    PackCondition = "PACK_CONDITION": "a rule's condition does not parse, or asks for a fact or a type that requests do not have";
+    PackCeiling = "PACK_CEILING": "a rule's ceiling is not a well-formed argument caveat on a tool that the rule grants";
+    CasesMalformed = "CASES_MALFORMED": "the cases of a policy pack have an unknown key, a wrong type or a value outside its bounds";
+    PolicyDenied = "POLICY_DENIED": "no rule of the policy pack has a condition that holds for this request";
+    PolicyCost = "POLICY_COST": "the request gives rise to more facts, or its conditions to more work, than one decision may take";
+    ToolNotInPolicy = "TOOL_NOT_IN_POLICY": "a requested tool or prefix is not within the tools that the matching rule grants";
+    AudienceNotInPolicy = "AUDIENCE_NOT_IN_POLICY": "a requested audience is not among those that the matching rule grants";
+    AudienceEmpty = "AUDIENCE_EMPTY": "the request names no audience, or its audience caveats leave none";
+    ArgumentAbovePolicy = "ARGUMENT_ABOVE_POLICY": "a requested argument caveat is not provably within the rule's ceiling on that argument";
+    DepthAbovePolicy = "DEPTH_ABOVE_POLICY": "the requested depth is above what the rule grants";
+    NoLifeLeft = "NO_LIFE_LEFT": "the token would expire at the moment that it is made";
+
     // Configuration and key files.
     ConfigInvalid = "CONFIG_INVALID": "the configuration has an unknown key, a wrong type or a value outside its bounds";
     KeyFileMissing = "KEY_FILE_MISSING": "a key file can't be opened or read";

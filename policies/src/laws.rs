@@ -1,0 +1,262 @@
+//! Laws over random packs and requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use narrows_verifier::{
+    Call, Caveat, Reason,
+    caveat::{Argument, Matcher, Scalar, Tools},
+    json::Value,
+};
+use proptest::{prelude::*, sample::subsequence, strategy::ValueTree, test_runner::TestRunner};
+
+use crate::{Claim, Grant, MintRequest, Pack, PolicyRefusal};
+
+const NOW: u64 = 1_000;
+const CLIENTS: [&str; 3] = ["a", "b", "c"];
+const GROUPS: [&str; 3] = ["g", "h", "i"];
+const AUDIENCES: [&str; 3] = ["https://x", "https://y", "https://z"];
+const NAMES: [&str; 6] = ["p", "p.q", "p.q.r", "p.s", "t", "t.u"];
+const PREFIXES: [&str; 4] = ["p", "p.", "p.q", "t."];
+
+/// A rule as the test knows it: the oracle never looks into the pack.
+#[derive(Clone, Debug)]
+struct RuleSpec {
+    client: &'static str,
+    group: Option<&'static str>,
+    audiences: Option<BTreeSet<String>>,
+    tools: Tools,
+    life: Option<u64>,
+    depth: Option<u32>,
+    ceilings: Vec<Caveat>,
+}
+
+impl RuleSpec {
+    fn toml(&self, number: usize) -> String {
+        let group = self.group.map_or_else(String::new, |group| format!(", claim(\"groups\", $g), $g == \"{group}\""));
+        let audiences = self.audiences.as_ref().map_or_else(|| "any_audience = true".to_owned(), |these| format!("audiences = {these:?}"));
+        let audiences = audiences.replace('{', "[").replace('}', "]");
+        let names = self.tools.names.iter().map(|name| format!("{name:?}"));
+        let prefixes = self.tools.prefixes.iter().map(|prefix| format!("{{ prefix = {prefix:?} }}"));
+        let mut text = format!(
+            "[[rule]]\nname = \"{number}\"\nwhen = 'client(\"{}\"){group}'\n{audiences}\ntools = [{}]\n",
+            self.client,
+            names.chain(prefixes).collect::<Vec<_>>().join(", ")
+        );
+        self.life.iter().for_each(|life| text += &format!("max_life_seconds = {life}\n"));
+        self.depth.iter().for_each(|depth| text += &format!("max_depth = {depth}\n"));
+        for ceiling in &self.ceilings {
+            let Caveat::Argument(argument) = ceiling else { panic!("only arguments here") };
+            let is = match &argument.is {
+                Matcher::Range { min: Some(min), max: Some(max) } => format!("{{ range = {{ min = {min}, max = {max} }} }}"),
+                Matcher::Exact(Scalar::Integer(value)) => format!("{{ exact = {value} }}"),
+                other => panic!("not generated: {other:?}"),
+            };
+            text += &format!("[[rule.ceiling]]\nkind = \"arg\"\ntool = {:?}\npath = {:?}\nis = {is}\n", argument.tool, argument.path);
+        }
+        text
+    }
+}
+
+fn pack(rules: &[RuleSpec]) -> Pack {
+    let rules: String = rules.iter().enumerate().map(|(number, rule)| rule.toml(number)).collect();
+    Pack::parse(&format!("pack = \"law\"\nversion = 1\nlimits = {{ max_life_seconds = 100, max_depth = 3 }}\n{rules}")).unwrap()
+}
+
+fn any_tools() -> impl Strategy<Value = Tools> {
+    (subsequence(NAMES.to_vec(), 1..4), subsequence(PREFIXES.to_vec(), 0..2)).prop_map(|(names, prefixes)| Tools {
+        names: names.into_iter().map(str::to_owned).collect(),
+        prefixes: prefixes.into_iter().map(str::to_owned).collect(),
+    })
+}
+
+fn any_argument(tools: Vec<String>) -> impl Strategy<Value = Caveat> {
+    let is = prop_oneof![
+        (0_i64..6, 0_i64..6).prop_map(|(a, b)| Matcher::Range { min: Some(a.min(b)), max: Some(a.max(b)) }),
+        (0_i64..6).prop_map(|value| Matcher::Exact(Scalar::Integer(value))),
+    ];
+    (prop::sample::select(tools), prop::sample::select(vec!["/m", "/n"]), is)
+        .prop_map(|(tool, path, is)| Caveat::Argument(Argument { tool, path: path.to_owned(), is }))
+}
+
+fn any_audiences() -> impl Strategy<Value = BTreeSet<String>> {
+    subsequence(AUDIENCES.to_vec(), 1..3).prop_map(|these| these.into_iter().map(str::to_owned).collect())
+}
+
+fn any_rule() -> impl Strategy<Value = RuleSpec> {
+    any_tools().prop_flat_map(|tools| {
+        let names = tools.names.iter().cloned().collect();
+        (
+            (prop::sample::select(CLIENTS.to_vec()), prop::option::of(prop::sample::select(GROUPS.to_vec()))),
+            prop::option::of(any_audiences()),
+            Just(tools),
+            (prop::option::of(1_u64..100), prop::option::of(0_u32..3)),
+            prop::collection::vec(any_argument(names), 0..3),
+        )
+            .prop_map(|((client, group), audiences, tools, (life, depth), ceilings)| RuleSpec {
+                client,
+                group,
+                audiences,
+                tools,
+                life,
+                depth,
+                ceilings,
+            })
+    })
+}
+
+/// What a client asks, printable where a request is not.
+#[derive(Clone, Debug)]
+struct Ask {
+    client: &'static str,
+    groups: Vec<&'static str>,
+    audiences: BTreeSet<String>,
+    tools: Tools,
+    caveats: Vec<Caveat>,
+    life: Option<u64>,
+    depth: Option<u32>,
+    login: Option<u64>,
+}
+
+impl Ask {
+    fn of(&self, pack: &Pack) -> Result<Grant, PolicyRefusal> {
+        let groups = Claim::Texts(self.groups.iter().map(|group| (*group).to_owned()).collect());
+        let request = MintRequest {
+            client: self.client.to_owned(),
+            agent: "agent".to_owned(),
+            subject_issuer: "https://login".to_owned(),
+            subject: "alice".to_owned(),
+            claims: BTreeMap::from([("groups".to_owned(), groups)]),
+            audiences: self.audiences.clone(),
+            tools: self.tools.clone(),
+            caveats: self.caveats.clone(),
+            requested_life_seconds: self.life,
+            requested_depth: self.depth,
+            subject_expires_s: self.login,
+        };
+        pack.decide(&request, NOW)
+    }
+}
+
+fn any_ask() -> impl Strategy<Value = Ask> {
+    let names: Vec<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
+    let caveat = prop_oneof![
+        4 => any_argument(names),
+        1 => any_tools().prop_map(Caveat::Tools),
+        1 => (NOW..NOW + 200).prop_map(Caveat::Expires),
+        1 => (0_u32..5).prop_map(Caveat::Depth),
+        1 => any_audiences().prop_map(Caveat::Audience),
+    ];
+    let tools = (subsequence(NAMES.to_vec(), 1..3), subsequence(PREFIXES.to_vec(), 0..2)).prop_map(|(names, prefixes)| Tools {
+        names: names.into_iter().map(str::to_owned).collect(),
+        prefixes: prefixes.into_iter().map(str::to_owned).collect(),
+    });
+    (
+        prop::sample::select(CLIENTS.to_vec()),
+        subsequence(GROUPS.to_vec(), 0..=3),
+        any_audiences(),
+        tools,
+        prop::collection::vec(caveat, 0..3),
+        (prop::option::of(0_u64..200), prop::option::of(0_u32..4), prop::option::of(NOW..NOW + 200)),
+    )
+        .prop_map(|(client, groups, audiences, tools, caveats, (life, depth, login))| Ask {
+            client,
+            groups,
+            audiences,
+            tools,
+            caveats,
+            life,
+            depth,
+            login,
+        })
+}
+
+struct Attempt<'a> {
+    tool: &'a str,
+    arguments: Value,
+    audience: &'a str,
+    time: u64,
+    depth: usize,
+}
+
+fn permits<'a>(caveats: impl IntoIterator<Item = &'a Caveat>, attempt: &Attempt<'_>) -> bool {
+    let call = Call { tool: attempt.tool, arguments: &attempt.arguments, audience: attempt.audience, time: attempt.time };
+    let facts = call.facts(attempt.depth).unwrap();
+    caveats.into_iter().all(|caveat| facts.satisfy(&caveat.check()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    /// Whatever was asked: what a grant permits, its rule, the ceilings, the client's caveats and every bound permit too.
+    #[test]
+    fn a_grant_permits_nothing_beyond_its_rule(
+        rules in prop::collection::vec(any_rule(), 1..5),
+        ask in any_ask(),
+        tool in prop::sample::select(NAMES.to_vec()),
+        (m, n) in (-1_i64..7, -1_i64..7),
+        audience in prop::sample::select(AUDIENCES.to_vec()),
+        (after, depth) in (0_u64..210, 0_usize..5),
+    ) {
+        let Ok(grant) = ask.of(&pack(&rules)) else { return Ok(()) };
+        let rule = &rules[grant.rule.parse::<usize>().unwrap()];
+        prop_assert!(rule.client == ask.client && rule.group.is_none_or(|group| ask.groups.contains(&group)));
+        for kind in ["audience", "expires", "depth"] {
+            prop_assert_eq!(grant.caveats.iter().filter(|caveat| caveat.kind() == kind).count(), 1);
+        }
+        let arguments = Value::object([("m", Value::Integer(m)), ("n", Value::Integer(n))]);
+        let attempt = Attempt { tool, arguments, audience, time: NOW + after, depth };
+        let bounds = rule.tools.cover(tool)
+            && ask.tools.cover(tool)
+            && rule.audiences.as_ref().is_none_or(|these| these.contains(audience))
+            && ask.audiences.contains(audience)
+            && after < rule.life.unwrap_or(100)
+            && ask.life.is_none_or(|life| after < life)
+            && ask.login.is_none_or(|login| NOW + after < login)
+            && depth <= rule.depth.unwrap_or(3) as usize
+            && ask.depth.is_none_or(|asked| depth <= asked as usize);
+        let expected = bounds && permits(&rule.ceilings, &attempt) && permits(&ask.caveats, &attempt);
+        prop_assert_eq!(permits(&grant.caveats, &attempt), expected, "{:?}", grant);
+    }
+
+    /// A rule is nobody's business but that of the clients its condition names.
+    #[test]
+    fn rules_for_other_clients_change_no_answer(
+        own in prop::collection::vec(any_rule(), 0..4),
+        others in prop::collection::vec((0_usize..5, any_rule()), 0..4),
+        ask in any_ask(),
+    ) {
+        let mut rules = own.clone();
+        for (at, other) in others {
+            if other.client != ask.client {
+                rules.insert(at.min(rules.len()), other);
+            }
+        }
+        let stripped = |answer: Result<Grant, PolicyRefusal>| match answer {
+            // rules are named by their number, which is all that moves
+            Ok(grant) => Ok(Grant { rule: String::new(), ..grant }),
+            Err(refusal) => Err(PolicyRefusal { rule: None, ..refusal }),
+        };
+        prop_assert_eq!(stripped(ask.of(&pack(&rules))), stripped(ask.of(&pack(&own))));
+    }
+
+    /// A claim can only open: without it, no rule that asks for it holds.
+    #[test]
+    fn a_missing_claim_denies(rules in prop::collection::vec(any_rule(), 0..4), ask in any_ask()) {
+        let rules: Vec<_> = rules.into_iter().filter(|rule| rule.group.is_some()).collect();
+        let without = Ask { groups: Vec::new(), ..ask };
+        prop_assert_eq!(without.of(&pack(&rules)).unwrap_err().reason, Reason::PolicyDenied);
+    }
+}
+
+/// The laws say something only if random requests are granted often enough.
+#[test]
+fn random_requests_are_granted_often_enough_for_the_laws_to_bite() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = (prop::collection::vec(any_rule(), 1..5), any_ask());
+    let granted = (0..1000).filter(|_| {
+        let (rules, ask) = strategy.new_tree(&mut runner).unwrap().current();
+        ask.of(&pack(&rules)).is_ok()
+    });
+    let count = granted.count();
+    assert!(count > 50, "{count} of 1000");
+}
