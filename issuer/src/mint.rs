@@ -69,7 +69,10 @@ impl Mint {
 
 /// HMAC-SHA-256 over length-prefixed parts, so that no two lists of parts are one message.
 fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new(key.into());
+    // HMAC pads a short key with zeros to its block of 64 bytes (RFC 2104 §2); given so, no length can be wrong
+    let mut block = Zeroizing::new([0; 64]);
+    block.iter_mut().zip(key).for_each(|(byte, key)| *byte = *key);
+    let mut mac = Hmac::<Sha256>::new((&*block).into());
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);
