@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a request carries to prove which client sent it. No Debug: it holds secrets.
-pub struct Credentials<'a> {
+pub(crate) struct Credentials<'a> {
     /// The `Authorization` header.
     pub basic: Option<&'a [u8]>,
     /// The signed assertion (RFC 7523 §2.2).
@@ -29,13 +29,15 @@ pub struct Credentials<'a> {
 ///
 /// # Errors
 /// `CLIENT_AUTH` whatever was wrong: a difference would tell which clients exist.
-pub fn authenticate<'a>(app: &'a App, credentials: &Credentials<'_>) -> Result<AuthenticatedClient<'a>, Reason> {
+pub(crate) fn authenticate<'a>(app: &'a App, credentials: &Credentials<'_>) -> Result<AuthenticatedClient<'a>, Reason> {
     if credentials.secret_in_body {
         return Err(Reason::ClientAuth);
     }
     let authenticated = match (credentials.basic, credentials.assertion) {
         (Some(basic), None) => AuthenticatedClient { client: app.clients.authenticate_basic(basic)?, once: None },
-        (None, Some(assertion)) if credentials.assertion_type == Some(JWT_BEARER) => check_assertion(app, assertion).map_err(|_| Reason::ClientAuth)?,
+        (None, Some(assertion)) if credentials.assertion_type == Some(JWT_BEARER) => {
+            check_assertion(app, assertion).map_err(|_| Reason::ClientAuth)?
+        }
         _ => return Err(Reason::ClientAuth),
     };
     match credentials.client_id {
@@ -55,7 +57,10 @@ fn check_assertion<'a>(app: &'a App, assertion: &str) -> Result<AuthenticatedCli
     let profile = Profile::client_assertion(&client.id, &app.identifier);
     let verified = jose::verify(unverified, &profile, &KeySet::parse(keys.as_bytes())?, app.now_seconds())?;
     let token_id = verified.jwt_id.ok_or(Reason::ClientAuth)?;
-    Ok(AuthenticatedClient { client, once: Some(Once { key: spent(&client.id, &token_id), forget_after: verified.expires_s.saturating_add(CLOCK_SKEW_SECONDS) }) })
+    Ok(AuthenticatedClient {
+        client,
+        once: Some(Once { key: spent(&client.id, &token_id), forget_after: verified.expires_s.saturating_add(CLOCK_SKEW_SECONDS) }),
+    })
 }
 
 /// Names an assertion in the table of spent things.

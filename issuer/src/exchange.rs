@@ -93,7 +93,12 @@ pub enum ExchangeError {
 ///
 /// # Errors
 /// Nothing is issued on any error, and a token whose leaf could not be made durable never leaves this function.
-pub async fn exchange(app: &App, client: AuthenticatedClient<'_>, request: ExchangeRequest, trace: TraceId) -> Result<Exchanged, ExchangeError> {
+pub async fn exchange(
+    app: &App,
+    client: AuthenticatedClient<'_>,
+    request: ExchangeRequest,
+    trace: TraceId,
+) -> Result<Exchanged, ExchangeError> {
     let now = app.now_seconds();
     let subject = app.federation.verify_subject(&request.subject_token, request.subject_token_type, now).await?;
     refuse_bounded_subject(&subject)?;
@@ -142,7 +147,15 @@ pub async fn exchange(app: &App, client: AuthenticatedClient<'_>, request: Excha
     rows.push(SideRow::NewTask { task, expires_s: expires, max_hops: app.max_hops });
     rows.push(SideRow::Derivation { block_id: minted.block });
     let (leaf, receipt) = append(app, draft, record, rows).await?;
-    Ok(Exchanged { token: Zeroizing::new(token_text(&minted.token)), expires_in: expires.saturating_sub(now), granted: claims.caveats, task, entry, leaf, receipt })
+    Ok(Exchanged {
+        token: Zeroizing::new(token_text(&minted.token)),
+        expires_in: expires.saturating_sub(now),
+        granted: claims.caveats,
+        task,
+        entry,
+        leaf,
+        receipt,
+    })
 }
 
 /// Claims of the subject token that restrict its use and that this service can't yet carry on. Dropping one would launder
@@ -188,7 +201,9 @@ fn read_claim(value: &serde_json::Value) -> Option<Claim> {
         serde_json::Value::Bool(flag) => Some(Claim::Flag(*flag)),
         serde_json::Value::Number(number) => number.as_i64().map(Claim::Integer),
         serde_json::Value::String(text) => Some(Claim::Text(text.clone())),
-        serde_json::Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<_>>().map(Claim::Texts),
+        serde_json::Value::Array(items) => {
+            items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<_>>().map(Claim::Texts)
+        }
         serde_json::Value::Null | serde_json::Value::Object(_) => None,
     }
 }
@@ -237,7 +252,12 @@ impl<'a> Record<'a> {
 }
 
 /// Makes a leaf durable and gives its bytes and receipt.
-pub(crate) async fn append(app: &App, mut draft: LeafDraft, record: Record<'_>, mut rows: Vec<SideRow>) -> Result<(Vec<u8>, String), ExchangeError> {
+pub(crate) async fn append(
+    app: &App,
+    mut draft: LeafDraft,
+    record: Record<'_>,
+    mut rows: Vec<SideRow>,
+) -> Result<(Vec<u8>, String), ExchangeError> {
     draft.chain = record.chain;
     draft.fields = record.fields;
     rows.extend(record.disclosures.into_iter().map(SideRow::Disclosure));

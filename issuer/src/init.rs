@@ -49,7 +49,7 @@ pub enum InitError {
     Key(#[from] KeyError),
 }
 
-/// Makes the data directory, the issuer key, the log key and `narrows.toml` in it.
+/// Makes the data directory, the issuer key, the log key, the starter policy pack and `narrows.toml` in it.
 ///
 /// # Errors
 /// Flags that don't make a valid configuration, before anything is written; a file that exists or can't be made.
@@ -62,6 +62,7 @@ pub fn init(options: &InitOptions, random: &mut impl CryptoRngCore) -> Result<In
     let issuer_key = SecretKey::generate(KeyRole::Issuer, random);
     issuer_key.write_new(&config.issuer_key_file())?;
     SecretKey::generate(KeyRole::Log, random).write_new(&config.log_key_file())?;
+    write_private(&options.data_dir.join(PACK_FILE), narrows_policies::STARTER.as_bytes())?;
     let config_file = options.data_dir.join("narrows.toml");
     write_private(&config_file, text.as_bytes())?;
     Ok(Initialised { config_file, issuer_key_id: root_key_id(&issuer_key.public_key()), client_secret })
@@ -80,11 +81,12 @@ fn make_private_directory(path: &Path) -> Result<(), KeyError> {
 fn config_text(options: &InitOptions, client_secret: Option<&str>) -> String {
     let quoted = |text: &str| toml::Value::String(text.to_string()).to_string();
     let mut text = format!(
-        "issuer = {}\nlisten = {}\ndata_dir = {}\n\n[log]\norigin = {}\n",
+        "issuer = {}\nlisten = {}\ndata_dir = {}\n\n[log]\norigin = {}\n\n[policy]\npack = {}\n",
         quoted(&options.issuer),
         quoted(&options.listen.to_string()),
         quoted(&options.data_dir.to_string_lossy()),
         quoted(&options.log_origin),
+        quoted(&options.data_dir.join(PACK_FILE).to_string_lossy()),
     );
     if let (Some(client_id), Some(secret)) = (&options.client_id, client_secret) {
         text.push_str(&format!(
@@ -95,6 +97,8 @@ fn config_text(options: &InitOptions, client_secret: Option<&str>) -> String {
     }
     text
 }
+
+const PACK_FILE: &str = "policy.toml";
 
 #[cfg(test)]
 mod tests {

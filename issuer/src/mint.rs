@@ -53,7 +53,8 @@ impl Mint {
             .and_then(|token| token.to_vec())
             .map_err(|_| Reason::Internal)?;
         let token = Zeroizing::new(token);
-        let verified = UnverifiedToken::from_bytes(&token).and_then(|token| token.verify(&[self.root])).map_err(|refusal| refusal.reason)?;
+        let verified =
+            UnverifiedToken::from_bytes(&token).and_then(|token| token.verify(&[self.root])).map_err(|refusal| refusal.reason)?;
         Ok(Minted { block: verified.newest(), token })
     }
 
@@ -61,7 +62,8 @@ impl Mint {
     /// (OpenID Connect Core §8.1 calls such identifiers pairwise).
     pub fn pseudonym<'a>(&self, subject_issuer: &str, subject: &str, audiences: impl Iterator<Item = &'a String>) -> String {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-        let parts: Vec<&[u8]> = [subject_issuer.as_bytes(), subject.as_bytes()].into_iter().chain(audiences.map(|audience| audience.as_bytes())).collect();
+        let parts: Vec<&[u8]> =
+            [subject_issuer.as_bytes(), subject.as_bytes()].into_iter().chain(audiences.map(|audience| audience.as_bytes())).collect();
         let code = keyed(&self.pseudonym_key, &parts);
         format!("p-{}", URL_SAFE_NO_PAD.encode(code.split_at(PSEUDONYM_BYTES).0))
     }

@@ -66,10 +66,12 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     let root_id = root_key_id(&issuer_key.public_key());
     let signer = log_signer(config)?;
     let log_key = signer.verifier_key().clone();
-    let pack = Pack::parse(pack).map_err(|error| StartError { reason: error.reason, message: format!("the policy pack can't be used: {error}") })?;
+    let pack = Pack::parse(pack)
+        .map_err(|error| StartError { reason: error.reason, message: format!("the policy pack can't be used: {error}") })?;
     let pack_digest = PackDigest::parse(&pack.digest()).ok_or_else(|| at_fault(Reason::Internal, "the pack's digest has another form"))?;
     let federation = Federation::new(config.trusted_issuer.clone()).map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))?;
-    let log = Log::open(&log_file(config), signer, Arc::clone(&clock)).map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {error}")))?;
+    let log = Log::open(&log_file(config), signer, Arc::clone(&clock))
+        .map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {error}")))?;
     let dev = development.is_some();
     let extra = development.map(|development| dev_idp_router(config, development, &clock)).transpose()?;
     let app = Arc::new(App {
@@ -101,7 +103,8 @@ pub fn init_log(config: &Config, dev: bool, now_ms: u64) -> Result<VerifierKey, 
     let opening = Opening { id: EntryId(random()), trace: TraceId(random()), t_ms: now_ms, dev };
     Log::init(&log_file(config), &signer, opening).map_err(|error| at_fault(error.reason(), format!("the log can't be made: {error}")))?;
     let key = signer.verifier_key().clone();
-    std::fs::write(config.data_dir.join(LOG_KEY_FILE), format!("{key}\n")).map_err(|error| at_fault(Reason::KeyFileMissing, error.to_string()))?;
+    std::fs::write(config.data_dir.join(LOG_KEY_FILE), format!("{key}\n"))
+        .map_err(|error| at_fault(Reason::KeyFileMissing, error.to_string()))?;
     Ok(key)
 }
 
@@ -120,7 +123,11 @@ pub fn log_file_in(data_dir: &Path) -> PathBuf {
 /// # Errors
 /// `CONFIG_INVALID` when no pack is named, it can't be read, or it is larger than `policy.max_pack_bytes`.
 pub fn read_pack(config: &Config) -> Result<String, StartError> {
-    let path = config.policy.pack.as_deref().ok_or_else(|| at_fault(Reason::ConfigInvalid, "`policy.pack` names no policy pack, and without one nothing is granted"))?;
+    let path = config
+        .policy
+        .pack
+        .as_deref()
+        .ok_or_else(|| at_fault(Reason::ConfigInvalid, "`policy.pack` names no policy pack, and without one nothing is granted"))?;
     let mut text = String::new();
     let limit = config.policy.max_pack_bytes;
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_string(&mut text));
@@ -137,13 +144,16 @@ pub fn read_pack(config: &Config) -> Result<String, StartError> {
 /// `KEY_FILE_MISSING` or `KEY_FILE_MALFORMED`.
 pub fn read_log_key(data_dir: &Path) -> Result<VerifierKey, StartError> {
     let path = data_dir.join(LOG_KEY_FILE);
-    let text = std::fs::read_to_string(&path).map_err(|error| at_fault(Reason::KeyFileMissing, format!("`{}`: {error}", path.display())))?;
-    VerifierKey::parse(text.trim_end()).map_err(|_| at_fault(Reason::KeyFileMalformed, format!("`{}` holds no verifier key", path.display())))
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| at_fault(Reason::KeyFileMissing, format!("`{}`: {error}", path.display())))?;
+    VerifierKey::parse(text.trim_end())
+        .map_err(|_| at_fault(Reason::KeyFileMalformed, format!("`{}` holds no verifier key", path.display())))
 }
 
 fn log_signer(config: &Config) -> Result<LogSigner, StartError> {
     let key = SecretKey::read(&config.log_key_file(), KeyRole::Log).map_err(key_error)?;
-    LogSigner::new(&config.log.origin, &Zeroizing::new(*key.danger_seed())).map_err(|refusal| at_fault(refusal.reason, "`log.origin` is no key name"))
+    LogSigner::new(&config.log.origin, &Zeroizing::new(*key.danger_seed()))
+        .map_err(|refusal| at_fault(refusal.reason, "`log.origin` is no key name"))
 }
 
 fn dev_idp_router(config: &Config, development: Development, clock: &Clock) -> Result<Router, StartError> {

@@ -94,7 +94,9 @@ impl Verify {
         for file in &self.answer {
             let answer: serde_json::Value = serde_json::from_str(&read(file)?).with_context(|| file.display().to_string())?;
             let answer = answer.get("narrows").unwrap_or(&answer);
-            let member = |name: &str| answer.get(name).and_then(serde_json::Value::as_str).with_context(|| format!("`{}` has no `{name}`", file.display()));
+            let member = |name: &str| {
+                answer.get(name).and_then(serde_json::Value::as_str).with_context(|| format!("`{}` has no `{name}`", file.display()))
+            };
             let leaf = STANDARD.decode(member("leaf")?).with_context(|| format!("the leaf of `{}` is not base64", file.display()))?;
             receipts.push((member("receipt")?.to_owned(), leaf));
         }

@@ -33,8 +33,11 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let origin = self.log_origin.unwrap_or_else(|| format!("{}/log", self.issuer.split_once("://").map_or(self.issuer.as_str(), |(_, host)| host)));
-        let options = InitOptions { data_dir: self.data, issuer: self.issuer, listen: self.listen, log_origin: origin, client_id: self.client };
+        let origin = self
+            .log_origin
+            .unwrap_or_else(|| format!("{}/log", self.issuer.split_once("://").map_or(self.issuer.as_str(), |(_, host)| host)));
+        let options =
+            InitOptions { data_dir: self.data, issuer: self.issuer, listen: self.listen, log_origin: origin, client_id: self.client };
         let made = init(&options, &mut OsRng)?;
         let config = Config::load(&made.config_file)?;
         let log_key = service::init_log(&config, false, system_clock()())?;

@@ -61,7 +61,11 @@ impl Key {
             }
             Self::Cnf(cnf) => println!("{}", HolderKey::read(&cnf.key)?.req_cnf()),
             Self::Prove(prove) => {
-                let subject_token = if prove.subject_token == "-" { std::io::read_to_string(std::io::stdin())?.trim().to_owned() } else { prove.subject_token };
+                let subject_token = if prove.subject_token == "-" {
+                    std::io::read_to_string(std::io::stdin())?.trim().to_owned()
+                } else {
+                    prove.subject_token
+                };
                 let key = HolderKey::read(&prove.key)?;
                 println!("{}", key.holder_proof(&prove.issuer, &prove.client, &subject_token, system_clock()() / 1000));
             }

@@ -101,7 +101,12 @@ pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyho
     }];
     config.trusted_issuer = vec![TrustedIssuer::development(&format!("{}/dev/idp", config.issuer), CLIENT)];
     let password = generate_secret(&mut OsRng);
-    let user = DevUser { name: "alice".into(), password: password.clone(), email: Some("alice@example.com".into()), groups: vec!["finance".into()] };
+    let user = DevUser {
+        name: "alice".into(),
+        password: password.clone(),
+        email: Some("alice@example.com".into()),
+        groups: vec!["finance".into()],
+    };
     let development = Development { users: vec![user], clients: vec![CLIENT.into()] };
     let service = service::open(&config, narrows_policies::STARTER, Some(development), Arc::clone(&clock))?;
     Ok(DevService { service, config, listener, client_secret, password })
@@ -183,4 +188,3 @@ impl Drop for Scratch {
 
 /// The one client of development mode.
 pub(super) const CLIENT: &str = "planner-app";
-

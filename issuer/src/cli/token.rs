@@ -162,7 +162,12 @@ impl Verify {
         let in_file = || serde_json::from_str::<serde_json::Value>(&text).ok()?.get("proof")?.as_str().map(str::to_owned);
         let proof = self.proof.clone().or_else(in_file).context("no proof of possession: give `--proof`")?;
         let arguments = self.call.arguments()?;
-        let claims = PossessionClaims { block: token.newest(), tool: &self.call.tool, args_digest: arguments.digest(), audience: &self.call.audience };
+        let claims = PossessionClaims {
+            block: token.newest(),
+            tool: &self.call.tool,
+            args_digest: arguments.digest(),
+            audience: &self.call.audience,
+        };
         if let Err(reason) = check_possession(&proof, &claims, &token.holder, now) {
             bail!("refused: {reason}: {}", reason.meaning());
         }
@@ -206,7 +211,8 @@ fn read_token(file: &Path) -> anyhow::Result<String> {
 /// The token in a file: the bare text, or the member `access_token` or `token` of a JSON object.
 fn token_in(text: &str) -> String {
     let answer = serde_json::from_str::<serde_json::Value>(text).ok();
-    let member = answer.as_ref().and_then(|answer| answer.get("access_token").or_else(|| answer.get("token"))).and_then(serde_json::Value::as_str);
+    let member =
+        answer.as_ref().and_then(|answer| answer.get("access_token").or_else(|| answer.get("token"))).and_then(serde_json::Value::as_str);
     member.unwrap_or(text.trim()).to_owned()
 }
 

@@ -29,12 +29,18 @@ struct Report {
 }
 
 /// Records the newest hop of a sealed token and answers with its receipt.
-pub async fn derivations(State(app): State<Arc<App>>, trace: TraceId, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
+pub(super) async fn derivations(
+    State(app): State<Arc<App>>,
+    trace: TraceId,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
     let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
     if !essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json")) {
         return Err(ApiError::plain(Reason::ContentType, Reason::ContentType.meaning()));
     }
-    let request: Report = serde_json::from_slice(&body).map_err(|_| ApiError::plain(Reason::JsonMalformed, "the body is not an object of `token` and `proof`"))?;
+    let request: Report = serde_json::from_slice(&body)
+        .map_err(|_| ApiError::plain(Reason::JsonMalformed, "the body is not an object of `token` and `proof`"))?;
     let reported = report(&app, &request.token, &request.proof, trace.into()).await.map_err(refusal)?;
     app.metrics.count_derivation();
     let answer = json!({ "entry": reported.entry.to_string(), "leaf": STANDARD.encode(&reported.leaf), "receipt": reported.receipt });

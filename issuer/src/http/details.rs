@@ -8,7 +8,7 @@ use narrows_verifier::{
 
 /// What one detail object asks for.
 #[derive(Debug)]
-pub struct Details {
+pub(super) struct Details {
     /// The tools.
     pub tools: Tools,
     /// Further caveats.
@@ -21,7 +21,7 @@ pub struct Details {
 ///
 /// # Errors
 /// `AUTHORIZATION_DETAILS`, `CAVEAT_MALFORMED`, `CAVEAT_NAMES_NO_TOOL`, or a `JSON_…` reason.
-pub fn parse(text: &str) -> Result<Details, Reason> {
+pub(super) fn parse(text: &str) -> Result<Details, Reason> {
     let value = json::parse(text.as_bytes(), Limits::CAVEATS)?;
     let Value::Array(items) = &value else { return Err(Reason::AuthorizationDetails) };
     let [Value::Object(members)] = items.as_slice() else { return Err(Reason::AuthorizationDetails) };
@@ -44,7 +44,7 @@ pub fn parse(text: &str) -> Result<Details, Reason> {
 }
 
 /// The granted authority as the answer's `authorization_details`: every caveat of the token, nothing hidden.
-pub fn granted(caveats: &[Caveat]) -> Value {
+pub(super) fn granted(caveats: &[Caveat]) -> Value {
     let tools = caveats.iter().find_map(|caveat| if let Caveat::Tools(tools) = caveat { Some(tools.to_json()) } else { None });
     Value::Array(vec![Value::object([
         ("type", Value::Text(TYPE.to_owned())),

@@ -113,7 +113,12 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         Reason::ResponseType => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
         Reason::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
         Reason::EntriesPrivate => (StatusCode::FORBIDDEN, "invalid_request"),
-        Reason::Overloaded | Reason::NotReady | Reason::AuditUnavailable | Reason::LogUnreadable | Reason::IssuerUnreachable | Reason::IssuerDocument => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+        Reason::Overloaded
+        | Reason::NotReady
+        | Reason::AuditUnavailable
+        | Reason::LogUnreadable
+        | Reason::IssuerUnreachable
+        | Reason::IssuerDocument => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         _ => (StatusCode::BAD_REQUEST, "invalid_request"),
     }

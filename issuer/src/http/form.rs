@@ -6,19 +6,20 @@ use narrows_verifier::Reason;
 use super::error::ApiError;
 
 /// The parameters of one request, in order. No Debug: they hold tokens and secrets.
-pub struct Form(Vec<(String, String)>);
+pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Parses a body of type `application/x-www-form-urlencoded`.
     ///
     /// # Errors
     /// `CONTENT_TYPE` (415), or `PARAMETER_INVALID` when there are more than 64 parameters.
-    pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
+    pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
         let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
         if !essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
             return Err(ApiError::oauth(Reason::ContentType, Reason::ContentType.meaning()));
         }
-        let pairs: Vec<_> = form_urlencoded::parse(body).take(MAX_PARAMETERS + 1).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        let pairs: Vec<_> =
+            form_urlencoded::parse(body).take(MAX_PARAMETERS + 1).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
         if pairs.len() > MAX_PARAMETERS {
             return Err(ApiError::oauth(Reason::ParameterInvalid, "too many parameters"));
         }
@@ -29,7 +30,7 @@ impl Form {
     ///
     /// # Errors
     /// `PARAMETER_REPEATED`.
-    pub fn optional(&self, name: &str) -> Result<Option<&str>, ApiError> {
+    pub(super) fn optional(&self, name: &str) -> Result<Option<&str>, ApiError> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
@@ -41,12 +42,12 @@ impl Form {
     ///
     /// # Errors
     /// `PARAMETER_MISSING` or `PARAMETER_REPEATED`.
-    pub fn required(&self, name: &str) -> Result<&str, ApiError> {
+    pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.optional(name)?.ok_or_else(|| ApiError::oauth(Reason::ParameterMissing, format!("`{name}` is missing")))
     }
 
     /// Every non-empty value of a parameter.
-    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(found, value)| found == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 }

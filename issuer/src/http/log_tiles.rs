@@ -16,13 +16,14 @@ use super::error::ApiError;
 use crate::{app::App, log::LogError};
 
 /// `GET /log/checkpoint`: the newest signed checkpoint.
-pub async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+pub(super) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     let note = app.log.checkpoint().map_err(unreadable)?;
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")], note).into_response())
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")], note)
+        .into_response())
 }
 
 /// `GET /log/tile/…`: hash tiles and entry bundles, which never change once they can be had.
-pub async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) -> Result<Response, ApiError> {
     let absent = || ApiError::plain(Reason::RouteUnknown, "there is no such tile");
     let path = TilePath::parse(&format!("tile/{path}")).map_err(|_| absent())?;
     // entry bundles show the delegation graph: outside of development they wait for an auditor's credential
@@ -30,7 +31,11 @@ pub async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) -> Resu
         return Err(ApiError::plain(Reason::EntriesPrivate, Reason::EntriesPrivate.meaning()));
     }
     let bytes = app.log.tile(&path).map_err(unreadable)?.ok_or_else(absent)?;
-    let headers = [(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, "public, max-age=31536000, immutable"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    let headers = [
+        (CONTENT_TYPE, "application/octet-stream"),
+        (CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
     Ok((headers, bytes).into_response())
 }
 

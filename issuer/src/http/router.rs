@@ -12,8 +12,7 @@ use narrows_verifier::Reason;
 
 use super::{
     derivations::derivations,
-    envelope, health, log_tiles,
-    metrics,
+    envelope, health, log_tiles, metrics,
     token::token,
     well_known::{AuthorizationServer, NarrowsKeys, PublishedKey, PublishedLog, document, refuse_authorization},
 };

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Exchanges a token, or says why not in OAuth's words.
-pub async fn token(State(app): State<Arc<App>>, trace: TraceId, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
+pub(super) async fn token(State(app): State<Arc<App>>, trace: TraceId, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
     let form = Form::parse(&headers, &body)?;
     let client = authenticate(&app, &headers, &form)?;
     if form.required("grant_type")? != TOKEN_EXCHANGE {
@@ -58,7 +58,11 @@ fn read_request(form: &Form) -> Result<ExchangeRequest, ApiError> {
         }
     }
     if form.optional("scope")?.is_some() {
-        return Err(ApiError::oauth_as("invalid_scope", Reason::ParameterUnsupported, "`scope` is not supported, ask with `authorization_details`"));
+        return Err(ApiError::oauth_as(
+            "invalid_scope",
+            Reason::ParameterUnsupported,
+            "`scope` is not supported, ask with `authorization_details`",
+        ));
     }
     if form.optional("requested_token_type")?.is_some_and(|wanted| wanted != ACCESS_TOKEN && wanted != BISCUIT) {
         return Err(invalid(Reason::ParameterUnsupported, "only access tokens are issued"));
@@ -83,7 +87,10 @@ fn read_request(form: &Form) -> Result<ExchangeRequest, ApiError> {
 }
 
 fn read_seconds(text: &str) -> Result<u64, ApiError> {
-    text.parse().ok().filter(|seconds| *seconds > 0).ok_or_else(|| invalid(Reason::ParameterInvalid, "`expires_in` is not a number of seconds"))
+    text.parse()
+        .ok()
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(|| invalid(Reason::ParameterInvalid, "`expires_in` is not a number of seconds"))
 }
 
 /// `resource` is an absolute URI without fragment (RFC 8707 §2), `audience` a logical name (RFC 8693 §2.1).

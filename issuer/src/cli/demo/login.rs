@@ -28,7 +28,8 @@ pub(super) async fn log_in(provider: &str, client: &str, user: &str, password: &
     let page = browser.open(&format!("{provider}/authorize?{query}")).await?;
     ensure!(page.status == 200, "the login page answered {}", page.status);
     let ticket = between(&page.body, "name=\"ticket\" value=\"", "\"").context("the login page has no form")?;
-    let answer = browser.submit(&format!("{provider}/authorize"), &[("ticket", ticket), ("username", user), ("password", password)]).await?;
+    let answer =
+        browser.submit(&format!("{provider}/authorize"), &[("ticket", ticket), ("username", user), ("password", password)]).await?;
     let location = answer.location.with_context(|| format!("the login was refused with {}", answer.status))?;
     let code = url::Url::parse(&location)?.query_pairs().find(|(name, _)| name == "code").map(|(_, code)| code.into_owned());
     let code = code.context("the login brought no code")?;

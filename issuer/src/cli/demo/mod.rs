@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use narrows::{
-    CallError, ClientAuthentication, ExchangeRequest, Held, HolderKey, ID_TOKEN, IssuerClient, IssuerError, NarrowRequest, Presentation, Reason,
-    ToolClient, arguments,
+    CallError, ClientAuthentication, ExchangeRequest, Held, HolderKey, ID_TOKEN, IssuerClient, IssuerError, NarrowRequest, Presentation,
+    Reason, ToolClient, arguments,
     caveat::{Tools, parse_list},
     json::{Limits, parse},
 };
@@ -96,7 +96,8 @@ async fn play(dev: DevService) -> anyhow::Result<()> {
     step("The executor calls the tool", "verified offline: signatures, hop rule, proof of possession, caveats");
     let executor = Held::new(&narrowed.token, executor_key, &keys.roots)?;
     let tool = ToolClient::new(&audience)?;
-    let call = |held: &Held, name: &str, text: &str| -> anyhow::Result<Presentation> { Ok(held.prove(name, &arguments(text)?, &audience, now())) };
+    let call =
+        |held: &Held, name: &str, text: &str| -> anyhow::Result<Presentation> { Ok(held.prove(name, &arguments(text)?, &audience, now())) };
     let good = call(&executor, "payments.send", r#"{"amount":40,"currency":"EUR","to":"Example Ltd"}"#)?;
     let answer = tool.call(&good).await?;
     say("allowed", &format!("payments.send {} -> {answer}", good.arguments));
