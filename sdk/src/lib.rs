@@ -1,1 +1,45 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+mod agent;
+mod http;
+mod inspect;
+mod issuer;
+mod key;
+pub mod tool;
+mod tool_client;
+
+#[cfg(test)]
+mod kit;
+
+use narrows_verifier::json::{Limits, parse};
+
+/// Reads a JSON array of caveats.
+///
+/// # Errors
+/// A reason of the JSON reader, `CAVEAT_MALFORMED` or `CAVEAT_NAMES_NO_TOOL`.
+pub fn caveats(text: &str) -> Result<Vec<Caveat>, Reason> {
+    caveat::parse_list(&parse(text.as_bytes(), Limits::CAVEATS)?)
+}
+
+/// Reads the arguments of a call: JSON with exactly one reading.
+///
+/// # Errors
+/// A reason of the JSON reader.
+pub fn arguments(text: &str) -> Result<json::Value, Reason> {
+    parse(text.as_bytes(), Limits::ARGUMENTS)
+}
+
+// The public interface is:
+pub use self::agent::{Held, NarrowRequest, Narrowed, Presentation, Report};
+pub use self::http::TransportError;
+pub use self::inspect::inspect;
+pub use self::issuer::{
+    ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN, IssuerClient, IssuerError, IssuerKeys, IssuerRefusal,
+    JWT_ACCESS_TOKEN, Recorded,
+};
+pub use self::key::{HolderKey, KeyError};
+pub use self::tool_client::{CallError, CallRefusal, ToolClient};
+pub use narrows_verifier::{
+    BlockId, Call, Caveat, Denial, EntryId, Failure, PublicKey, Reason, Refusal, RootKey, TaskId, UnverifiedToken, VerifiedToken, caveat,
+    json,
+};

@@ -191,6 +191,13 @@ reasons! {
     TokenNotSealed = "TOKEN_NOT_SEALED": "a reported token must be a sealed copy";
     NotAHop = "NOT_A_HOP": "the token's newest block is not a signed hop";
     EntriesPrivate = "ENTRIES_PRIVATE": "the log's entries are not public here";
+
+    // Agents and tools.
+    TokenMissing = "TOKEN_MISSING": "the request carries no token";
+    ManifestInvalid = "MANIFEST_INVALID": "a tool server's manifest has an unknown key, a doubled or malformed name, or no tool";
+    AddressRefused = "ADDRESS_REFUSED": "an address is neither an https origin nor an http origin on loopback";
+    PeerUnreachable = "PEER_UNREACHABLE": "the issuer or tool server could not be reached or did not answer in time";
+    PeerAnswer = "PEER_ANSWER": "an answer of the issuer is malformed, too large, or not what was asked for";
 }
 
 impl Reason {

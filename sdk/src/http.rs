@@ -1,0 +1,133 @@
+//! Outgoing HTTP: bounded in time and size, no redirects, credentials only over TLS or loopback.
+
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, Url, header::HeaderMap, redirect::Policy};
+
+/// An address at which a peer is reached: an origin without a trailing slash.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin(String);
+
+/// A client of one peer.
+pub(crate) struct Http {
+    client: Client,
+    origin: Origin,
+}
+
+/// What a peer answered: the status and a bounded body.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why no answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// The address is neither an https origin nor an http origin on loopback.
+    #[error("the address must be an https origin, or http on loopback, without path or trailing slash")]
+    Address,
+    /// No connection came about; nothing was sent.
+    #[error("no connection could be made")]
+    Connect,
+    /// The peer did not answer in time, or broke off.
+    #[error("the peer did not answer in time or broke off")]
+    Broken,
+    /// The answer is larger than the bound.
+    #[error("the answer is larger than 512 KiB")]
+    TooLarge,
+}
+
+impl Origin {
+    /// Checks an address. Tokens and secrets go there, so plain HTTP must not leave the machine.
+    pub(crate) fn parse(text: &str) -> Result<Self, TransportError> {
+        let url = Url::parse(text).map_err(|_| TransportError::Address)?;
+        let host = url.host_str().unwrap_or_default();
+        let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        let encrypted = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+        // the text is signed byte for byte, so it must be the one that everybody else writes
+        let plain = url.origin().ascii_serialization() == text;
+        if encrypted && plain { Ok(Self(text.to_owned())) } else { Err(TransportError::Address) }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Http {
+    pub(crate) fn new(origin: Origin) -> Result<Self, TransportError> {
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .timeout(TOTAL)
+            .build()
+            .map_err(|_| TransportError::Connect)?;
+        Ok(Self { client, origin })
+    }
+
+    pub(crate) fn origin(&self) -> &str {
+        self.origin.as_str()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Answer, TransportError> {
+        send(self.client.get(self.url(path))).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, headers: HeaderMap, body: String) -> Result<Answer, TransportError> {
+        send(self.client.post(self.url(path)).headers(headers).body(body)).await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin.as_str())
+    }
+}
+
+async fn send(request: RequestBuilder) -> Result<Answer, TransportError> {
+    // the library's own error texts name addresses with whatever the caller put there, so none is passed on
+    let broken = |error: reqwest::Error| if error.is_connect() { TransportError::Connect } else { TransportError::Broken };
+    let mut response = request.send().await.map_err(broken)?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(TransportError::TooLarge);
+        }
+        body.extend(chunk);
+    }
+    Ok(Answer { status, body })
+}
+
+const CONNECT: Duration = Duration::from_secs(5);
+const TOTAL: Duration = Duration::from_secs(20);
+/// The largest leaf in base64 and the largest receipt fit twice.
+const MAX_ANSWER: usize = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_tls_or_loopback_origins_are_addresses() {
+        let table = [
+            ("https://issuer.example", true),
+            ("https://issuer.example:8443", true),
+            ("http://127.0.0.1:8420", true),
+            ("http://localhost:8420", true),
+            ("http://[::1]:8420", true),
+            ("http://issuer.example", false),
+            ("http://127.0.0.1.evil.example", false),
+            ("https://issuer.example/", false),
+            ("https://issuer.example/path", false),
+            ("https://user@issuer.example", false),
+            ("https://issuer.example:443", false),
+            ("HTTPS://issuer.example", false),
+            ("ftp://issuer.example", false),
+            ("", false),
+        ];
+        for (text, accepted) in table {
+            assert_eq!(Origin::parse(text).is_ok(), accepted, "{text}");
+        }
+    }
+}

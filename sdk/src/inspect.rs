@@ -1,0 +1,62 @@
+//! A token as plain text, for people who decide whether to trust it.
+
+use narrows_verifier::{Block, Maker, VerifiedToken};
+
+/// Describes a verified token, one line a fact: who made each block, whose word each name is, every caveat.
+pub fn inspect(token: &VerifiedToken) -> String {
+    let authority = &token.authority;
+    let mut lines = vec![
+        format!("task {}", authority.task),
+        format!("issuer `{}`{}", authority.issuer.escape_debug(), if authority.dev { ", for development only" } else { "" }),
+        format!("subject `{}`", authority.subject.escape_debug()),
+        if token.sealed { "sealed: it can't be narrowed further".to_owned() } else { "open: its holder can narrow it".to_owned() },
+    ];
+    let mut holder = String::new();
+    for (index, block) in token.blocks.iter().enumerate() {
+        lines.push(format!("block {index} {}: {}", block.id, maker(block, token, &mut holder)));
+        lines.extend(block.caveats.iter().map(|caveat| format!("  {}", caveat.sentence())));
+    }
+    lines.join("\n")
+}
+
+/// `holder` is the name of the newest holder so far.
+fn maker(block: &Block, token: &VerifiedToken, holder: &mut String) -> String {
+    match &block.maker {
+        Maker::Issuer { agent, .. } => {
+            *holder = quote(agent);
+            format!("the issuer to {holder}, whose name the issuer attests")
+        }
+        Maker::Delegator { signer, agent, .. } if *signer == token.root.key => {
+            *holder = quote(agent);
+            format!("the issuer to {holder}, whose name the issuer attests")
+        }
+        Maker::Delegator { agent, .. } => {
+            let delegator = core::mem::replace(holder, quote(agent));
+            format!("{delegator} to {holder}, a name by the word of {delegator} alone")
+        }
+        Maker::Anyone => "a plain block, by whoever held the open token".to_owned(),
+    }
+}
+
+fn quote(name: &str) -> String {
+    format!("`{}`", name.escape_debug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Held, HolderKey, NarrowRequest,
+        kit::{NOW, held, root},
+    };
+
+    #[test]
+    fn inspection_says_whose_word_each_name_is() {
+        let request = NarrowRequest { holder: HolderKey::of(12).public(), agent: "exec\nutor".into(), caveats: Vec::new() };
+        let token = held("[]").narrow(&request, NOW).ok().unwrap().token;
+        let text = inspect(Held::new(&token, HolderKey::of(12), &[root()]).ok().unwrap().inspect());
+        assert!(text.contains("the issuer to `planner`, whose name the issuer attests"), "{text}");
+        assert!(text.contains("`planner` to `exec\\nutor`, a name by the word of `planner` alone"), "{text}");
+        assert!(text.contains("  at most 2 hops"), "{text}");
+    }
+}

@@ -1,0 +1,76 @@
+//! The issuer as an agent or a tool sees it: its keys, the exchange of a login for a token, the report of a hop.
+
+mod error;
+mod exchange;
+mod keys;
+mod recorded;
+
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+
+pub use error::{IssuerError, IssuerRefusal};
+pub use exchange::{ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN, JWT_ACCESS_TOKEN};
+pub use keys::IssuerKeys;
+pub use recorded::Recorded;
+
+use narrows_verifier::{UnverifiedToken, json::Value, log::Kind};
+
+use crate::{
+    Report,
+    http::{Http, Origin},
+};
+
+/// A client of one issuer.
+///
+/// Answers are bounded to 512 KiB and 20 seconds. No redirect is followed, and no error text holds a token or secret.
+pub struct IssuerClient {
+    http: Http,
+}
+
+impl IssuerClient {
+    /// A client of the issuer with this identifier, which is its address too: an https origin, or http on loopback.
+    ///
+    /// # Errors
+    /// `ADDRESS_REFUSED` for other addresses.
+    pub fn new(issuer: &str) -> Result<Self, IssuerError> {
+        Ok(Self { http: Http::new(Origin::parse(issuer)?)? })
+    }
+
+    /// The issuer's identifier.
+    pub fn issuer(&self) -> &str {
+        self.http.origin()
+    }
+
+    /// Fetches the keys under which its tokens and receipts verify. They are as trustworthy as the connection: fetch
+    /// them at start and keep them.
+    ///
+    /// # Errors
+    /// `PEER_UNREACHABLE` or `PEER_ANSWER`.
+    pub async fn discover(&self, now: u64) -> Result<IssuerKeys, IssuerError> {
+        let answer = self.http.get("/.well-known/narrows-keys").await?;
+        IssuerKeys::parse(&error::success(answer)?, now)
+    }
+
+    /// Exchanges a login for a token bound to the holder's key (RFC 8693), and checks everything that comes back.
+    ///
+    /// # Errors
+    /// The issuer's refusal with its reason; `PEER_UNREACHABLE`; `PEER_ANSWER` or a reason of the verifier when the
+    /// answer does not hold what it claims.
+    pub async fn exchange(&self, request: &ExchangeRequest<'_>, keys: &IssuerKeys, now: u64) -> Result<ExchangeAnswer, IssuerError> {
+        let (headers, body) = request.encode(self.issuer(), now);
+        let answer = self.http.post("/oauth/token", headers, body).await?;
+        ExchangeAnswer::check(&error::success(answer)?, request, keys)
+    }
+
+    /// Reports a hop, and checks the receipt. Reporting the same hop again gives the same entry.
+    ///
+    /// # Errors
+    /// As [`IssuerClient::exchange`].
+    pub async fn report(&self, report: &Report, keys: &IssuerKeys) -> Result<Recorded, IssuerError> {
+        let token =
+            UnverifiedToken::from_text(&report.token).and_then(|token| token.verify(&keys.roots)).map_err(|refusal| refusal.reason)?;
+        let body = Value::object([("token", Value::Text(report.token.clone())), ("proof", Value::Text(report.proof.clone()))]);
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let answer = self.http.post("/v1/derivations", headers, body.canonical()).await?;
+        Recorded::parse(&error::success(answer)?)?.check(&token, Kind::Hop, keys)
+    }
+}

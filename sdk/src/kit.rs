@@ -1,0 +1,57 @@
+//! Tokens for the tests of this crate.
+
+use biscuit_auth::{KeyPair, PrivateKey, builder::Algorithm, datalog::SymbolTable};
+use narrows_verifier::{
+    Caveat, EntryId, RootKey, TaskId,
+    biscuit::{AuthorityClaims, authority_block},
+    caveat::parse_list,
+    json::{Limits, Value, parse},
+    public_key, token_text,
+};
+
+use crate::{Held, HolderKey};
+
+pub(crate) const ISSUER: &str = "https://issuer.example";
+pub(crate) const AUDIENCE: &str = "https://crm.example";
+pub(crate) const NOW: u64 = 1_795_000_000;
+pub(crate) const EXPIRES: u64 = NOW + 600;
+pub(crate) const TASK: TaskId = TaskId([1; 16]);
+pub(crate) const ENTRY: EntryId = EntryId([2; 16]);
+
+pub(crate) fn root() -> RootKey {
+    RootKey { id: 7, key: public_key(&[9; 32]) }
+}
+
+/// A token of the holder `HolderKey::of(11)` for `crm.*` and `payments.*`, two hops deep at most, with further caveats.
+pub(crate) fn mint(more: &str, dev: bool) -> Vec<u8> {
+    let mut all = caveats(&format!(
+        r#"[{{"kind":"tools","allow":[{{"prefix":"crm."}},{{"prefix":"payments."}}]}},{{"kind":"audience","one_of":["{AUDIENCE}"]}},{{"kind":"depth","max":2}}]"#
+    ));
+    all.push(Caveat::Expires(EXPIRES));
+    all.extend(caveats(more));
+    let claims = AuthorityClaims {
+        task: TASK,
+        entry: ENTRY,
+        issuer: ISSUER.into(),
+        subject: "p-1".into(),
+        agent: "planner".into(),
+        holder: HolderKey::of(11).public(),
+        dev,
+        caveats: all,
+    };
+    let pair = |byte: u8| KeyPair::from(&PrivateKey::from_bytes(&[byte; 32], Algorithm::Ed25519).unwrap());
+    let block = authority_block(&claims).unwrap().root_key_id(root().id);
+    block.build_with_key_pair(&pair(9), SymbolTable::new(), &pair(10)).unwrap().to_vec().unwrap()
+}
+
+pub(crate) fn held(more: &str) -> Held {
+    Held::new(&token_text(&mint(more, false)), HolderKey::of(11), &[root()]).ok().unwrap()
+}
+
+pub(crate) fn caveats(text: &str) -> Vec<Caveat> {
+    parse_list(&parse(text.as_bytes(), Limits::CAVEATS).unwrap()).unwrap()
+}
+
+pub(crate) fn arguments(text: &str) -> Value {
+    parse(text.as_bytes(), Limits::ARGUMENTS).unwrap()
+}

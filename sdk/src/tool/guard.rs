@@ -1,0 +1,336 @@
+//! The decision of a tool on one call, in a fixed order, with a reason for each refusal.
+
+use std::sync::Mutex;
+
+use narrows_verifier::{
+    BlockId, Call, Denial, Maker, Reason, Refusal, RootKey, TaskId, UnverifiedToken, VerifiedToken,
+    json::{Limits, Value, parse},
+    proof::{PossessionClaims, ReplayCache, check_possession},
+};
+
+use super::{Manifest, Requires};
+
+/// Decides on calls to the tools of one manifest.
+///
+/// The memory of used proofs is this value's own: two guards that answer to one audience each accept a proof once.
+pub struct Guard {
+    manifest: Manifest,
+    roots: Vec<RootKey>,
+    accept_dev: bool,
+    /// Locked only to look up and insert, never across work.
+    replay: Mutex<ReplayCache>,
+}
+
+/// How strict a guard is.
+#[derive(Clone, Copy, Debug)]
+pub struct GuardOptions {
+    /// Accepts tokens of development issuers, at which whoever reaches the port can be anyone. Never in production.
+    pub accept_dev: bool,
+    /// How many used proofs are remembered. A proof is remembered for a minute; when the memory is full, calls are refused.
+    pub replay_capacity: usize,
+}
+
+/// A call that the tool may run. It runs these arguments, never the bytes that came in.
+#[derive(Clone, Debug)]
+pub struct PermittedCall {
+    /// The tool's exact name.
+    pub tool: String,
+    /// The arguments that were decided on.
+    pub arguments: Value,
+    /// The task that the call is part of.
+    pub task: TaskId,
+    /// The person or workload at the root, by pseudonym unless the issuer's policy says otherwise.
+    pub subject: String,
+    /// The agents from the first to the caller.
+    pub principals: Vec<Principal>,
+    /// The token's block ids, the authority block's first.
+    pub blocks: Vec<BlockId>,
+}
+
+/// One agent of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The agent's name.
+    pub agent: String,
+    /// Whether the issuer attests the name; otherwise it is the word of the agent before.
+    pub attested: bool,
+}
+
+/// Why a call was refused, by what was wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The tool: it is not in the manifest, or it requires more than a token.
+    Tool(Reason),
+    /// The token.
+    Token(Refusal),
+    /// The arguments: not JSON with exactly one reading.
+    Arguments(Reason),
+    /// The proof of possession.
+    Proof(Reason),
+    /// The call: the token does not permit it.
+    Call(Denial),
+    /// The guard itself, which can't tell whether the proof was used before.
+    Guard(Reason),
+}
+
+impl Guard {
+    /// A guard that trusts tokens signed by `roots`.
+    pub fn new(manifest: Manifest, roots: Vec<RootKey>, options: GuardOptions) -> Self {
+        let replay = Mutex::new(ReplayCache::new(options.replay_capacity));
+        Self { manifest, roots, accept_dev: options.accept_dev, replay }
+    }
+
+    /// Decides on one call. `body` holds the arguments as JSON, `now` is in seconds since the Unix epoch.
+    ///
+    /// A proof is spent only by a call that is permitted, and then for good.
+    ///
+    /// # Errors
+    /// The first refusal in this order: tool, token, development issuer, arguments, proof, caveats, second use.
+    pub fn check(&self, token: &str, proof: &str, tool: &str, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
+        self.admit(token, tool)?.check(self, proof, body, now)
+    }
+
+    /// The part of the decision that needs no body, so that nobody without a token makes a server read one.
+    pub(super) fn admit(&self, token: &str, tool: &str) -> Result<Admitted, Refused> {
+        match self.manifest.requires(tool) {
+            None => return Err(Refused::Tool(Reason::UnknownTool)),
+            Some(Requires::Permit) => return Err(Refused::Tool(Reason::PermitRequired)),
+            Some(Requires::Token) => {}
+        }
+        if token.is_empty() {
+            return Err(Refused::Token(Reason::TokenMissing.into()));
+        }
+        let token = UnverifiedToken::from_text(token).and_then(|token| token.verify(&self.roots)).map_err(Refused::Token)?;
+        if token.authority.dev && !self.accept_dev {
+            return Err(Refused::Token(Reason::DevToken.into()));
+        }
+        Ok(Admitted { token, tool: tool.to_owned() })
+    }
+}
+
+/// A verified token at a tool that accepts tokens. Its caveats have not been looked at.
+pub(super) struct Admitted {
+    token: VerifiedToken,
+    tool: String,
+}
+
+impl Admitted {
+    pub(super) fn check(self, guard: &Guard, proof: &str, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
+        let Self { token, tool } = self;
+        let audience = guard.manifest.audience();
+        let arguments = parse(body, Limits::ARGUMENTS).map_err(Refused::Arguments)?;
+        if proof.is_empty() {
+            return Err(Refused::Proof(Reason::ProofMissing));
+        }
+        let claims = PossessionClaims { block: token.newest(), tool: &tool, args_digest: arguments.digest(), audience };
+        let once = check_possession(proof, &claims, &token.holder, now).map_err(Refused::Proof)?;
+        token.decide(&Call { tool: &tool, arguments: &arguments, audience, time: now }).map_err(Refused::Call)?;
+        let mut replay = guard.replay.lock().map_err(|_| Refused::Guard(Reason::Internal))?;
+        replay.accept(once, now).map_err(|reason| match reason {
+            Reason::ReplayCacheFull => Refused::Guard(reason),
+            reason => Refused::Proof(reason),
+        })?;
+        drop(replay);
+        Ok(PermittedCall {
+            task: token.authority.task,
+            principals: principals(&token),
+            blocks: token.block_ids(),
+            subject: token.authority.subject,
+            tool,
+            arguments,
+        })
+    }
+}
+
+impl Refused {
+    /// The stable reason.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Refused::Tool(reason) | Refused::Arguments(reason) | Refused::Proof(reason) | Refused::Guard(reason) => *reason,
+            Refused::Token(refusal) => refusal.reason,
+            Refused::Call(denial) => denial.reason,
+        }
+    }
+}
+
+fn principals(token: &VerifiedToken) -> Vec<Principal> {
+    let named = token.blocks.iter().filter_map(|block| match &block.maker {
+        Maker::Issuer { agent, .. } => Some((agent, true)),
+        Maker::Delegator { agent, signer, .. } => Some((agent, *signer == token.root.key)),
+        Maker::Anyone => None,
+    });
+    named.map(|(agent, attested)| Principal { agent: agent.clone(), attested }).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use narrows_verifier::{Caveat, proof::sign_possession, token_text};
+
+    use super::*;
+    use crate::{
+        Held, HolderKey, NarrowRequest, Presentation,
+        kit::{AUDIENCE, EXPIRES, NOW, TASK, arguments, caveats, held, mint, root},
+    };
+
+    pub(in super::super) fn guard() -> Guard {
+        guard_with(GuardOptions { accept_dev: false, replay_capacity: 8 })
+    }
+
+    fn guard_with(options: GuardOptions) -> Guard {
+        let manifest = Manifest::parse(&format!(
+            "audience = \"{AUDIENCE}\"\n[[tool]]\nname = \"crm.read\"\nrequires = \"token\"\n[[tool]]\nname = \"payments.send\""
+        ));
+        Guard::new(manifest.unwrap(), vec![root()], options)
+    }
+
+    fn check(guard: &Guard, call: &Presentation) -> Result<PermittedCall, Refused> {
+        guard.check(&call.token, &call.proof, &call.tool, call.arguments.as_bytes(), NOW)
+    }
+
+    fn reason(result: Result<PermittedCall, Refused>) -> Option<Reason> {
+        result.err().map(|refused| refused.reason())
+    }
+
+    /// The token that an executor got from the planner, with its key.
+    fn executor() -> Held {
+        let request = NarrowRequest {
+            holder: HolderKey::of(12).public(),
+            agent: "executor".into(),
+            caveats: caveats(r#"[{"kind":"arg","tool":"crm.read","path":"/id","is":{"range":{"max":10}}}]"#),
+        };
+        let token = held("[]").narrow(&request, NOW).ok().unwrap().token;
+        Held::new(&token, HolderKey::of(12), &[root()]).ok().unwrap()
+    }
+
+    #[test]
+    fn a_permitted_call_names_the_whole_chain_and_the_parsed_arguments() {
+        let holder = executor();
+        let call = holder.prove("crm.read", &arguments(r#"{"id":10}"#), AUDIENCE, NOW);
+        // the bytes differ from the canonical ones, the value does not
+        let permitted = guard().check(&call.token, &call.proof, &call.tool, b" { \"id\" : 10 } ", NOW).unwrap();
+        assert_eq!(permitted.arguments, arguments(r#"{"id":10}"#));
+        assert_eq!((permitted.task, permitted.subject.as_str(), permitted.tool.as_str()), (TASK, "p-1", "crm.read"));
+        let principals = [("planner", true), ("executor", false)];
+        assert_eq!(permitted.principals, principals.map(|(agent, attested)| Principal { agent: agent.into(), attested }));
+        assert_eq!(permitted.blocks, holder.inspect().block_ids());
+    }
+
+    #[test]
+    fn refusals_come_in_a_fixed_order() {
+        // everything is wrong at once; each line puts one thing right
+        let guard = guard();
+        let good = executor();
+        let dev = Held::new(&token_text(&mint("[]", true)), HolderKey::of(11), &[root()]).ok().unwrap();
+        let wide = good.prove("crm.read", &arguments(r#"{"id":11}"#), AUDIENCE, NOW);
+        let fit = good.prove("crm.read", &arguments(r#"{"id":1}"#), AUDIENCE, NOW);
+        let table: [(&str, &str, &str, &[u8], Option<Reason>); 10] = [
+            ("", "", "crm.drop", b"{", Some(Reason::UnknownTool)),
+            ("", "", "payments.send", b"{", Some(Reason::PermitRequired)),
+            ("", "", "crm.read", b"{", Some(Reason::TokenMissing)),
+            ("AAAA", "", "crm.read", b"{", Some(Reason::TokenMalformed)),
+            (dev.sealed(), "", "crm.read", b"{", Some(Reason::DevToken)),
+            (good.sealed(), "", "crm.read", b"{", Some(Reason::JsonMalformed)),
+            (good.sealed(), "", "crm.read", b"{\"id\":11}", Some(Reason::ProofMissing)),
+            (good.sealed(), "a.b", "crm.read", b"{\"id\":11}", Some(Reason::ProofMalformed)),
+            (good.sealed(), &wide.proof, "crm.read", b"{\"id\":11}", Some(Reason::ArgumentRefused)),
+            (good.sealed(), &fit.proof, "crm.read", b"{\"id\":1}", None),
+        ];
+        for (token, proof, tool, body, expected) in table {
+            assert_eq!(reason(guard.check(token, proof, tool, body, NOW)), expected);
+        }
+    }
+
+    #[test]
+    fn a_proof_is_good_for_one_call() {
+        let guard = guard();
+        let call = executor().prove("crm.read", &arguments(r#"{"id":1}"#), AUDIENCE, NOW);
+        assert_eq!(reason(check(&guard, &call)), None);
+        assert_eq!(reason(check(&guard, &call)), Some(Reason::ProofReplayed));
+    }
+
+    #[test]
+    fn a_refused_call_spends_no_memory_and_a_full_memory_refuses() {
+        let guard = guard_with(GuardOptions { accept_dev: false, replay_capacity: 1 });
+        let holder = executor();
+        let call = |id: u8| holder.prove("crm.read", &arguments(&format!("{{\"id\":{id}}}")), AUDIENCE, NOW);
+        assert_eq!(reason(check(&guard, &call(11))), Some(Reason::ArgumentRefused));
+        assert_eq!(reason(check(&guard, &call(1))), None);
+        assert_eq!(check(&guard, &call(2)).err(), Some(Refused::Guard(Reason::ReplayCacheFull)));
+    }
+
+    #[test]
+    fn a_stolen_token_is_useless_without_its_key() {
+        let victim = executor();
+        let arguments = arguments("{}");
+        let claims =
+            PossessionClaims { block: victim.inspect().newest(), tool: "crm.read", args_digest: arguments.digest(), audience: AUDIENCE };
+        // a stranger, and the delegator, who may not act under the name of the one it delegated to
+        for thief in [99, 11] {
+            let proof = sign_possession(&claims, NOW, &[1; 16], HolderKey::of(thief).seed());
+            let refused = guard().check(victim.sealed(), &proof, "crm.read", b"{}", NOW);
+            assert_eq!(reason(refused), Some(Reason::ProofSignature));
+        }
+    }
+
+    #[test]
+    fn a_proof_for_another_audience_tool_or_time_is_refused() {
+        let guard = guard();
+        let holder = executor();
+        let arguments = arguments(r#"{"id":1}"#);
+        let elsewhere = holder.prove("crm.read", &arguments, "https://other.example", NOW);
+        assert_eq!(reason(check(&guard, &elsewhere)), Some(Reason::ProofMismatch));
+        let other = Presentation { tool: "crm.read".into(), ..holder.prove("crm.list", &arguments, AUDIENCE, NOW) };
+        assert_eq!(reason(check(&guard, &other)), Some(Reason::ProofMismatch));
+        assert_eq!(reason(check(&guard, &holder.prove("crm.read", &arguments, AUDIENCE, NOW - 61))), Some(Reason::ProofTime));
+    }
+
+    #[test]
+    fn a_token_for_another_audience_is_refused_even_with_a_proof_for_ours() {
+        let narrowed = [Caveat::Audience(["https://other.example".to_owned()].into())];
+        let request = NarrowRequest { holder: HolderKey::of(12).public(), agent: "executor".into(), caveats: narrowed.into() };
+        let token = held("[]").narrow(&request, NOW).ok().unwrap().token;
+        let holder = Held::new(&token, HolderKey::of(12), &[root()]).ok().unwrap();
+        let refused = check(&guard(), &holder.prove("crm.read", &arguments("{}"), AUDIENCE, NOW)).err();
+        let Some(Refused::Call(denial)) = refused else { panic!("{refused:?}") };
+        assert_eq!((denial.reason, denial.failures[0].block, denial.failures[0].added_by.as_str()), (Reason::WrongAudience, 1, "planner"));
+    }
+
+    #[test]
+    fn arguments_changed_after_the_proof_are_refused() {
+        let call = executor().prove("crm.read", &arguments(r#"{"id":1}"#), AUDIENCE, NOW);
+        for body in [r#"{"id":2}"#, r#"{"id":"1"}"#, r#"{"id":1,"more":true}"#, "[]"] {
+            let call = Presentation { arguments: body.into(), ..call.clone() };
+            assert_eq!(reason(check(&guard(), &call)), Some(Reason::ProofMismatch), "{body}");
+        }
+    }
+
+    #[test]
+    fn arguments_with_two_readings_are_refused() {
+        let call = executor().prove("crm.read", &arguments(r#"{"id":1}"#), AUDIENCE, NOW);
+        let table = [
+            (r#"{"id":1,"id":1}"#, Reason::JsonDuplicateKey),
+            (r#"{"id":9007199254740993}"#, Reason::JsonNumber),
+            ("{\"id\":\"\\ud800\"}", Reason::JsonString),
+            ("", Reason::JsonMalformed),
+        ];
+        for (body, expected) in table {
+            let call = Presentation { arguments: body.into(), ..call.clone() };
+            assert_eq!(check(&guard(), &call).err(), Some(Refused::Arguments(expected)), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_expired_token_is_refused() {
+        let call = executor().prove("crm.read", &arguments(r#"{"id":1}"#), AUDIENCE, EXPIRES);
+        let refused = guard().check(&call.token, &call.proof, &call.tool, call.arguments.as_bytes(), EXPIRES);
+        assert_eq!(reason(refused), Some(Reason::Expired));
+    }
+
+    #[test]
+    fn a_development_token_is_accepted_only_on_request() {
+        let holder = Held::new(&token_text(&mint("[]", true)), HolderKey::of(11), &[root()]).ok().unwrap();
+        let call = holder.prove("crm.read", &arguments("{}"), AUDIENCE, NOW);
+        assert_eq!(reason(check(&guard(), &call)), Some(Reason::DevToken));
+        assert_eq!(reason(check(&guard_with(GuardOptions { accept_dev: true, replay_capacity: 8 }), &call)), None);
+    }
+}

@@ -1,0 +1,149 @@
+//! What a tool server says of its tools: its audience, and what a call to each requires.
+
+use std::collections::BTreeMap;
+
+use narrows_verifier::Reason;
+use serde::Deserialize;
+
+/// The tools of one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    audience: String,
+    tools: BTreeMap<String, Requires>,
+}
+
+/// What a call to a tool requires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Requires {
+    /// A token and a proof of possession.
+    Token,
+    /// A permit: what writes, sends or can't be undone must not pass by the reasoning plane, so it is the default.
+    #[default]
+    Permit,
+}
+
+/// Why a manifest was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ManifestError {
+    /// The stable reason, always `MANIFEST_INVALID`.
+    pub reason: Reason,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Manifest {
+    /// Reads a manifest: TOML with `audience` and at least one `[[tool]]` of `name` and `requires`.
+    ///
+    /// # Errors
+    /// `MANIFEST_INVALID` for unknown keys, a tool named twice and names outside letters, digits and `._-`.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        if text.len() > MAX_TEXT {
+            return Err(invalid("the manifest is larger than 64 KiB"));
+        }
+        let file: File = toml::from_str(text).map_err(|error| invalid(error.message()))?;
+        let mut tools = BTreeMap::new();
+        for tool in file.tool {
+            if !is_name(&tool.name) {
+                return Err(invalid(&format!(
+                    "`{}` is not a tool's name: letters, digits and `._-`, at most 128",
+                    tool.name.escape_debug()
+                )));
+            }
+            if tools.insert(tool.name.clone(), tool.requires).is_some() {
+                return Err(invalid(&format!("the tool `{}` is listed twice", tool.name)));
+            }
+        }
+        if tools.is_empty() {
+            return Err(invalid("the manifest lists no tool"));
+        }
+        Self { audience: String::new(), tools }.at_audience(&file.audience)
+    }
+
+    /// The same tools at another audience, for a server that learns its address at start.
+    ///
+    /// # Errors
+    /// `MANIFEST_INVALID` for an audience that is empty or longer than 1,024 bytes.
+    pub fn at_audience(self, audience: &str) -> Result<Self, ManifestError> {
+        if audience.is_empty() || audience.len() > MAX_AUDIENCE {
+            return Err(invalid("the audience is empty or longer than 1,024 bytes"));
+        }
+        Ok(Self { audience: audience.to_owned(), ..self })
+    }
+
+    /// The audience that this server answers to, which callers sign into each proof.
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// What a call to a tool requires; `None` when there is no such tool.
+    pub fn requires(&self, tool: &str) -> Option<Requires> {
+        self.tools.get(tool).copied()
+    }
+}
+
+/// No percent sign and no slash: the name in a path is then the name that a router sees.
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+fn invalid(message: &str) -> ManifestError {
+    ManifestError { reason: Reason::ManifestInvalid, message: message.to_owned() }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    audience: String,
+    #[serde(default)]
+    tool: Vec<Tool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tool {
+    name: String,
+    #[serde(default)]
+    requires: Requires,
+}
+
+const MAX_TEXT: usize = 64 * 1024;
+const MAX_NAME: usize = 128;
+const MAX_AUDIENCE: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_says_nothing_requires_a_permit() {
+        let manifest = Manifest::parse("audience = \"a\"\n[[tool]]\nname = \"x\"\n[[tool]]\nname = \"y\"\nrequires = \"token\"").unwrap();
+        assert_eq!(manifest.requires("x"), Some(Requires::Permit));
+        assert_eq!(manifest.requires("y"), Some(Requires::Token));
+        assert_eq!(manifest.requires("z"), None);
+        assert_eq!(manifest.at_audience("b").unwrap().audience(), "b");
+    }
+
+    #[test]
+    fn a_manifest_that_could_be_misread_is_refused() {
+        let long = format!("audience = \"a\"\n[[tool]]\nname = \"{}\"", "x".repeat(129));
+        let table = [
+            "",
+            "audience = \"a\"",
+            "[[tool]]\nname = \"x\"",
+            "audience = \"\"\n[[tool]]\nname = \"x\"",
+            "audience = \"a\"\n[[tool]]\nname = \"\"",
+            "audience = \"a\"\n[[tool]]\nname = \"a/b\"",
+            "audience = \"a\"\n[[tool]]\nname = \"a%2e\"",
+            "audience = \"a\"\n[[tool]]\nname = \"x\"\nrequires = \"nothing\"",
+            "audience = \"a\"\n[[tool]]\nname = \"x\"\nrequire = \"token\"",
+            "audience = \"a\"\n[[tool]]\nname = \"x\"\n[[tool]]\nname = \"x\"",
+            "audience = \"a\"\nextra = 1\n[[tool]]\nname = \"x\"",
+            &long,
+        ];
+        for text in table {
+            assert_eq!(Manifest::parse(text).err().map(|error| error.reason), Some(Reason::ManifestInvalid), "{text}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The guard of a tool: no call reaches the tool's body without a token, a proof and caveats that permit it.
+
+mod answer;
+mod guard;
+mod layer;
+mod manifest;
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+pub use guard::{Guard, GuardOptions, PermittedCall, Principal, Refused};
+pub use layer::{GuardLayer, Guarded};
+pub use manifest::{Manifest, ManifestError, Requires};
+
+/// Tells the time in seconds since the Unix epoch.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The system's clock. A clock set before 1970 tells the end of time, at which every token has expired.
+pub fn system_clock() -> Clock {
+    Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs()))
+}
