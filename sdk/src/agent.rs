@@ -184,7 +184,7 @@ mod tests {
     use narrows_verifier::{Call, biscuit::append_plain};
 
     use super::*;
-    use crate::kit::{AUDIENCE, EXPIRES, ISSUER, NOW, arguments, caveats, held, mint, root};
+    use crate::tests::{AUDIENCE, EXPIRES, ISSUER, NOW, arguments, caveats, held, mint, root};
 
     fn request(caveats: Vec<Caveat>) -> NarrowRequest {
         NarrowRequest { holder: HolderKey::of(12).public(), agent: "executor".into(), caveats }

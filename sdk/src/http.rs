@@ -106,7 +106,40 @@ const MAX_ANSWER: usize = 512 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
     use super::*;
+
+    /// Answers one request with these bytes, on loopback.
+    async fn answered_with(bytes: Vec<u8>) -> Result<Answer, TransportError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let peer = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            // the client hangs up on an answer that is too large
+            let _ = stream.write_all(&bytes).await;
+        });
+        let answer = Http::new(Origin::parse(&address).unwrap()).unwrap().get("/").await;
+        peer.await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn answers_are_bounded_and_redirects_not_followed() {
+        let fine = answered_with(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec()).await.unwrap();
+        assert_eq!((fine.status, fine.body.as_slice()), (200, b"ok".as_slice()));
+        let mut endless = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+        endless.resize(endless.len() + MAX_ANSWER + 1, b'x');
+        assert_eq!(answered_with(endless).await.err(), Some(TransportError::TooLarge));
+        let away = b"HTTP/1.1 307 Away\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n".to_vec();
+        assert_eq!(answered_with(away).await.unwrap().status, 307);
+        assert_eq!(answered_with(Vec::new()).await.err(), Some(TransportError::Broken));
+    }
 
     #[test]
     fn only_tls_or_loopback_origins_are_addresses() {

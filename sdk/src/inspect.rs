@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use crate::{
         Held, HolderKey, NarrowRequest,
-        kit::{NOW, held, root},
+        tests::{NOW, held, root},
     };
 
     #[test]

@@ -8,8 +8,14 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use narrows_verifier::{PublicKey, Reason, json::Value, public_key};
-use rand_core::{CryptoRngCore, OsRng};
+use narrows_verifier::{
+    PublicKey, Reason,
+    json::Value,
+    proof::{HolderClaims, sign_holder},
+    public_key,
+};
+use rand_core::{CryptoRngCore, OsRng, RngCore as _};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 /// An Ed25519 key that proves possession of tokens and signs hops. Zeroized on drop; it can't be printed or cloned.
@@ -89,6 +95,14 @@ impl HolderKey {
         let x = URL_SAFE_NO_PAD.encode(self.public().as_bytes());
         let jwk = Value::object([("crv", text("Ed25519")), ("kty", text("OKP")), ("x", Value::Text(x))]);
         URL_SAFE_NO_PAD.encode(Value::object([("jwk", jwk)]).canonical())
+    }
+
+    /// The request parameter that proves, for one token request of one client at one issuer, that we hold this key.
+    pub fn holder_proof(&self, issuer: &str, client: &str, subject_token: &str, now: u64) -> String {
+        let mut nonce = [0; 16];
+        OsRng.fill_bytes(&mut nonce);
+        let claims = HolderClaims { issuer, client, subject_digest: Sha256::digest(subject_token).into() };
+        sign_holder(&claims, now, &nonce, &self.seed)
     }
 
     pub(crate) fn seed(&self) -> &[u8; 32] {

@@ -9,7 +9,7 @@ pub mod tool;
 mod tool_client;
 
 #[cfg(test)]
-mod kit;
+mod tests;
 
 use narrows_verifier::json::{Limits, parse};
 
@@ -35,7 +35,7 @@ pub use self::http::TransportError;
 pub use self::inspect::inspect;
 pub use self::issuer::{
     ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN, IssuerClient, IssuerError, IssuerKeys, IssuerRefusal,
-    JWT_ACCESS_TOKEN, Recorded,
+    ACCESS_TOKEN, Recorded,
 };
 pub use self::key::{HolderKey, KeyError};
 pub use self::tool_client::{CallError, CallRefusal, ToolClient};

@@ -213,6 +213,8 @@ impl fmt::Display for Reason {
     }
 }
 
+impl core::error::Error for Reason {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

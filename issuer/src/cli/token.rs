@@ -188,9 +188,10 @@ impl CallArguments {
 
 impl Keys {
     fn roots(&self) -> anyhow::Result<Vec<RootKey>> {
+        let now = system_clock()() / 1000;
         match (&self.keys, &self.issuer) {
-            (Some(file), _) => Ok(narrows::IssuerKeys::parse(&read(file)?)?.roots),
-            (None, Some(url)) => super::block_on(async { Ok(narrows::IssuerClient::new(url)?.keys().await?.roots) }),
+            (Some(file), _) => Ok(narrows::IssuerKeys::parse(read(file)?.as_bytes(), now)?.roots),
+            (None, Some(url)) => super::block_on(async { Ok(narrows::IssuerClient::new(url)?.discover(now).await?.roots) }),
             (None, None) => bail!("give `--keys` or `--issuer`"),
         }
     }

@@ -25,13 +25,13 @@ use crate::HolderKey;
 pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
 /// The subject token is a JWT access token.
-pub const JWT_ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// What to ask for.
 pub struct ExchangeRequest<'a> {
     /// The login: whose authority is asked for.
     pub subject_token: &'a str,
-    /// [`ID_TOKEN`] or [`JWT_ACCESS_TOKEN`].
+    /// [`ID_TOKEN`] or [`ACCESS_TOKEN`].
     pub subject_token_type: &'a str,
     /// Who asks.
     pub client: ClientAuthentication<'a>,
@@ -169,4 +169,125 @@ struct Narrows {
     task: String,
     #[serde(flatten)]
     recorded: Body,
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use narrows_verifier::{
+        json::{Limits, parse},
+        log::{Checkpoint, Kind, Leaf, Receipt, TraceId, Verdict, leaf_hash, signature_line},
+        proof::check_holder,
+        token_text,
+    };
+
+    use super::{super::keys::tests::log_key, *};
+    use crate::tests::{AUDIENCE, ENTRY, ISSUER, NOW, TASK, caveats, mint, root};
+
+    fn keys() -> IssuerKeys {
+        IssuerKeys { roots: vec![root()], log: log_key(), dev: false }
+    }
+
+    fn request(holder: &HolderKey) -> ExchangeRequest<'_> {
+        ExchangeRequest {
+            subject_token: "login",
+            subject_token_type: ID_TOKEN,
+            client: ClientAuthentication::SecretBasic { client: "plan:ner", secret: "se cret+" },
+            holder,
+            audience: AUDIENCE,
+            tools: Tools::from_json(&parse(br#"["crm.read"]"#, Limits::CAVEATS).unwrap()).unwrap(),
+            caveats: caveats(r#"[{"kind":"depth","max":2}]"#),
+            agent: "planner",
+            expires_in: Some(600),
+        }
+    }
+
+    /// The issuer's answer for a token of `mint`, in a log of one leaf.
+    fn answer(change: impl Fn(&mut Leaf), token: &[u8]) -> serde_json::Value {
+        use ed25519_dalek::{Signer as _, SigningKey};
+        let blocks = UnverifiedToken::from_bytes(&mint("[]", false)).unwrap().verify(&[root()]).unwrap().block_ids();
+        let mut leaf = Leaf {
+            id: ENTRY,
+            kind: Kind::Mint,
+            t_ms: NOW * 1000,
+            trace: TraceId::new([0; 16]),
+            task: Some(TASK),
+            verdict: Verdict::Allow,
+            reasons: Vec::new(),
+            pack: None,
+            chain: Vec::new(),
+            fields: Default::default(),
+            blocks,
+            parents: Vec::new(),
+            dev: false,
+            origin: None,
+        };
+        change(&mut leaf);
+        let leaf = leaf.to_bytes().unwrap();
+        let text = Checkpoint { origin: log_key().name().to_owned(), size: 1, root: leaf_hash(&leaf) }.to_string();
+        let signature = SigningKey::from_bytes(&[20; 32]).sign(text.as_bytes()).to_bytes();
+        let checkpoint = format!("{text}\n{}", signature_line(&log_key(), &signature));
+        let receipt = Receipt { index: 0, proof: Vec::new(), checkpoint: &checkpoint }.encode();
+        serde_json::json!({
+            "access_token": token_text(token), "token_type": "narrows", "expires_in": 600,
+            "narrows": {"task": TASK.to_string(), "entry": ENTRY.to_string(), "leaf": STANDARD.encode(&leaf), "receipt": receipt},
+        })
+    }
+
+    fn check(answer: &serde_json::Value, holder: u8) -> Result<ExchangeAnswer, Option<Reason>> {
+        let holder = HolderKey::of(holder);
+        ExchangeAnswer::check(answer.to_string().as_bytes(), &request(&holder), &keys()).map_err(|error| error.reason())
+    }
+
+    #[test]
+    fn a_sound_answer_is_accepted_whole() {
+        let answer = check(&answer(|_| {}, &mint("[]", false)), 11).ok().unwrap();
+        assert_eq!((answer.task, answer.recorded.entry, answer.expires_in), (TASK, ENTRY, 600));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_hold_is_refused() {
+        let token = mint("[]", false);
+        let good = answer(|_| {}, &token);
+        assert_eq!(check(&good, 12).err(), Some(Some(Reason::PeerAnswer)), "bound to another key");
+        let changed = |pointer: &str, value: String| {
+            let mut answer = good.clone();
+            *answer.pointer_mut(pointer).unwrap() = value.into();
+            check(&answer, 11).err().unwrap()
+        };
+        assert_eq!(changed("/narrows/task", "0".repeat(32)), Some(Reason::PeerAnswer));
+        assert_eq!(changed("/narrows/entry", "0".repeat(32)), Some(Reason::ReceiptOtherToken));
+        assert_eq!(changed("/narrows/receipt", String::new()), Some(Reason::ReceiptMalformed));
+        assert_eq!(changed("/narrows/leaf", STANDARD.encode(b"{}")), Some(Reason::InclusionProof));
+        assert_eq!(changed("/access_token", "AAAA".into()), Some(Reason::TokenMalformed));
+        let leaves: [&dyn Fn(&mut Leaf); 4] =
+            [&|leaf| leaf.blocks.clear(), &|leaf| leaf.kind = Kind::Hop, &|leaf| leaf.task = None, &|leaf| {
+                leaf.id = narrows_verifier::EntryId([9; 16])
+            }];
+        for change in leaves {
+            assert_eq!(check(&answer(change, &token), 11).err(), Some(Some(Reason::ReceiptOtherToken)));
+        }
+        // a receipt of the same entry and task for a token with other caveats
+        let other = mint(r#"[{"kind":"depth","max":1}]"#, false);
+        assert!(check(&answer(|_| {}, &other), 11).is_err());
+    }
+
+    #[test]
+    fn the_request_proves_the_key_and_hides_the_secret_in_the_header() {
+        let holder = HolderKey::of(11);
+        let (headers, form) = request(&holder).encode(ISSUER, NOW);
+        let fields: std::collections::BTreeMap<_, _> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+        let claims = HolderClaims { issuer: ISSUER, client: "plan:ner", subject_digest: Sha256::digest("login").into() };
+        assert!(check_holder(&fields["holder_proof"], &claims, &holder.public(), NOW).is_ok());
+        assert!(URL_SAFE_NO_PAD.decode(&fields["req_cnf"]).is_ok());
+        let details = r#"[{"agent":"planner","caveats":[{"kind":"depth","max":2}],"tools":["crm.read"],"type":"narrows"}]"#;
+        assert_eq!(fields["authorization_details"], details);
+        let basic = headers[AUTHORIZATION].to_str().unwrap().strip_prefix("Basic ").unwrap();
+        assert_eq!(STANDARD.decode(basic).unwrap(), b"plan%3Aner:se+cret%2B");
+        assert!(headers[AUTHORIZATION].is_sensitive() && !form.contains("se+cret"));
+        let signed =
+            ExchangeRequest { client: ClientAuthentication::PrivateKeyJwt { client: "batch", assertion: "a.b.c" }, ..request(&holder) };
+        let (headers, form) = signed.encode(ISSUER, NOW);
+        assert!(!headers.contains_key(AUTHORIZATION) && form.contains("client_assertion=a.b.c") && form.contains("client_id=batch"));
+    }
 }

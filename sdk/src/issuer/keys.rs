@@ -82,7 +82,7 @@ const MAX_KEYS: usize = 64;
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::kit::{NOW, root};
+    use crate::tests::{NOW, root};
 
     /// The log key of the tests, of the seed `[20; 32]`.
     pub(in super::super) fn log_key() -> VerifierKey {

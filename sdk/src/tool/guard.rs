@@ -169,7 +169,7 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         Held, HolderKey, NarrowRequest, Presentation,
-        kit::{AUDIENCE, EXPIRES, NOW, TASK, arguments, caveats, held, mint, root},
+        tests::{AUDIENCE, EXPIRES, NOW, TASK, arguments, caveats, held, mint, root},
     };
 
     pub(in super::super) fn guard() -> Guard {

@@ -155,7 +155,7 @@ mod tests {
     use super::{super::guard::tests::guard, *};
     use crate::{
         Presentation,
-        kit::{AUDIENCE, NOW, arguments, held},
+        tests::{AUDIENCE, NOW, arguments, held},
     };
 
     /// What the tool saw: its body and the call, and whether a credential came through.

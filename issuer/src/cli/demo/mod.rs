@@ -58,7 +58,7 @@ async fn play(dev: DevService) -> anyhow::Result<()> {
     let request = |tools: &[&str], caveats: Vec<Caveat>| ExchangeRequest {
         subject_token: &id_token,
         subject_token_type: ID_TOKEN,
-        client: ClientAuthentication::SecretBasic { id: CLIENT, secret: &client_secret },
+        client: ClientAuthentication::SecretBasic { client: CLIENT, secret: &client_secret },
         holder: &planner_key,
         audience: &audience,
         tools: Tools { names: tools.iter().map(|tool| (*tool).to_owned()).collect(), ..Tools::default() },
@@ -155,7 +155,7 @@ fn audit(config: &Config, recorded: &[narrows::Recorded]) -> anyhow::Result<()> 
 
 fn expect_issuer_refusal<T>(answer: Result<T, IssuerError>, reason: Reason) -> anyhow::Result<()> {
     match answer {
-        Err(IssuerError::Refused(refusal)) if refusal.reason() == Some(reason) => {
+        Err(IssuerError::Refused(refusal)) if refusal.code == reason.code() => {
             say("refused", &format!("{reason}: {}", refusal.message));
             Ok(())
         }

@@ -23,7 +23,7 @@ pub(super) async fn start(roots: Vec<RootKey>) -> anyhow::Result<String> {
     let audience = format!("http://{}", listener.local_addr()?);
     let manifest = Manifest::parse(MANIFEST)?.at_audience(&audience)?;
     // the issuer is a development one, and this tool is told so
-    let guard = Guard::new(manifest, roots, GuardOptions { accept_dev: true, ..GuardOptions::default() });
+    let guard = Guard::new(manifest, roots, GuardOptions { accept_dev: true, replay_capacity: 1024 });
     let service = GuardLayer::new(guard, system_clock()).layer(service_fn(run_tool));
     tokio::spawn(async move {
         let metrics = Arc::new(Metrics::new(&[]));
