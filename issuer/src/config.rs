@@ -127,13 +127,11 @@ pub enum LogFormat {
 }
 
 /// What may be minted.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// The policy pack's file; without it nothing is granted. An attacker who controls it grants themselves any tool.
     pub pack: Option<PathBuf>,
-    /// Bytes that a pack may have; a larger file is refused at start.
-    pub max_pack_bytes: u64,
 }
 
 /// One client. An attacker who can add one may ask for tokens with any login they hold; the policy still decides.
@@ -295,12 +293,6 @@ impl Default for Limits {
 impl Default for Telemetry {
     fn default() -> Self {
         Self { format: LogFormat::default(), filter: "info".into() }
-    }
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self { pack: None, max_pack_bytes: 262_144 }
     }
 }
 

@@ -123,7 +123,7 @@ pub async fn exchange(
             draft.verdict = Verdict::Block;
             draft.reasons = vec![refusal.reason];
             append(app, draft, record, spends).await?;
-            return Err(ExchangeError::Denied { reason: refusal.reason, detail: refusal.to_string() });
+            return Err(ExchangeError::Denied { reason: refusal.reason, detail: refusal.detail });
         }
     };
     let expires = expiry(&grant)?;
@@ -296,7 +296,7 @@ impl From<FederationError> for ExchangeError {
 
 impl From<LogError> for ExchangeError {
     fn from(error: LogError) -> Self {
-        tracing::error!(reason = %error.reason(), "the log did not take an entry, so nothing was issued");
+        tracing::error!(reason = %error.reason(), %error, "the log did not take an entry, so nothing was issued");
         Self::Unavailable(error.reason())
     }
 }

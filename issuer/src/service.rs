@@ -121,7 +121,7 @@ pub fn log_file_in(data_dir: &Path) -> PathBuf {
 /// Reads the configured policy pack; without one, nothing can be granted and the service does not start.
 ///
 /// # Errors
-/// `CONFIG_INVALID` when no pack is named, it can't be read, or it is larger than `policy.max_pack_bytes`.
+/// `CONFIG_INVALID` when no pack is named, it can't be read, or it is larger than 64 KiB.
 pub fn read_pack(config: &Config) -> Result<String, StartError> {
     let path = config
         .policy
@@ -129,7 +129,7 @@ pub fn read_pack(config: &Config) -> Result<String, StartError> {
         .as_deref()
         .ok_or_else(|| at_fault(Reason::ConfigInvalid, "`policy.pack` names no policy pack, and without one nothing is granted"))?;
     let mut text = String::new();
-    let limit = config.policy.max_pack_bytes;
+    let limit = narrows_policies::MAX_PACK_BYTES as u64;
     let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_string(&mut text));
     match read {
         Ok(_) if text.len() as u64 <= limit => Ok(text),

@@ -207,7 +207,8 @@ fn to_json(value: &Value) -> Option<json::Value> {
 }
 
 /// Bounds what the TOML reader may be handed; it bounds nesting by itself.
-const MAX_TEXT: usize = 64 * 1024;
+/// The largest pack or cases, in bytes.
+pub const MAX_TEXT: usize = 64 * 1024;
 const MAX_ENTRY_NAME: usize = 128;
 const MAX_TEXTS: usize = 256;
 const MAX_NAME: usize = 1024;

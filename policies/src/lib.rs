@@ -13,7 +13,7 @@ mod request;
 // The public interface is:
 pub use condition::REQUEST_FACTS;
 pub use decide::{Grant, PolicyRefusal};
-pub use document::PackError;
+pub use document::{MAX_TEXT as MAX_PACK_BYTES, PackError};
 pub use pack::{Pack, STARTER, STARTER_CASES};
 pub use request::{Claim, MintRequest};
 

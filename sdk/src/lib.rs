@@ -34,8 +34,8 @@ pub use self::agent::{Held, NarrowRequest, Narrowed, Presentation, Report};
 pub use self::http::TransportError;
 pub use self::inspect::inspect;
 pub use self::issuer::{
-    ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN, IssuerClient, IssuerError, IssuerKeys, IssuerRefusal,
-    ACCESS_TOKEN, Recorded,
+    ACCESS_TOKEN, ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN, IssuerClient, IssuerError, IssuerKeys, IssuerRefusal,
+    Recorded,
 };
 pub use self::key::{HolderKey, KeyError};
 pub use self::tool_client::{CallError, CallRefusal, ToolClient};

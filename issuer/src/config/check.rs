@@ -50,9 +50,6 @@ impl Config {
         if let Err(error) = self.telemetry.filter.parse::<tracing_subscriber::EnvFilter>() {
             faults.add("telemetry.filter", format!("is not a filter: {error}"));
         }
-        if !(1..=MAX_PACK_BYTES).contains(&self.policy.max_pack_bytes) {
-            faults.add("policy.max_pack_bytes", format!("must be from 1 to {MAX_PACK_BYTES}"));
-        }
         for (index, issuer) in self.trusted_issuer.iter().enumerate() {
             if let Err(error) = issuer.check() {
                 faults.add(&format!("trusted_issuer[{index}]"), error.to_string());
@@ -253,7 +250,6 @@ pub(super) fn without_quoted(message: &str) -> String {
     }
 }
 
-const MAX_PACK_BYTES: u64 = 1_048_576;
 const MAX_CLIENTS: usize = 10_000;
 const MAX_JWKS_KEYS: usize = 16;
 const MAX_TIME_MS: u64 = 3_600_000;
@@ -325,8 +321,7 @@ mod tests {
     fn semantic_faults_are_all_reported_with_their_keys() {
         let text = "issuer = \"http://narrows.example\"\nlisten = \"0.0.0.0:80\"\ndata_dir = \"\"\n\
             [keys]\nissuer = \"a\"\nlog = \"a\"\n[log]\norigin = \"a b\"\n[limits]\nmax_headers = 1\nrequest_timeout_ms = 0\n\
-            [telemetry]\nfilter = \"a=b=c\"\n[policy]\nmax_pack_bytes = 0\n\
-            [[client]]\nid = \"a b\"\nauth_method = \"private_key_jwt\"\n";
+            [telemetry]\nfilter = \"a=b=c\"\n[[client]]\nid = \"a b\"\nauth_method = \"private_key_jwt\"\n";
         let keys: Vec<String> = faults(text).into_iter().map(|(key, _)| key).collect();
         assert_eq!(
             keys,
@@ -339,7 +334,6 @@ mod tests {
                 "limits.max_headers",
                 "limits.request_timeout_ms",
                 "telemetry.filter",
-                "policy.max_pack_bytes",
                 "client[0].id",
                 "client[0].jwks",
             ]

@@ -134,8 +134,13 @@ fn refusal(error: ExchangeError) -> ApiError {
         ExchangeError::Unavailable(reason) => ApiError::oauth(reason, reason.meaning()),
         ExchangeError::Denied { reason, detail } => {
             let code = match reason {
-                Reason::AudienceNotInPolicy => "invalid_target",
-                Reason::ToolNotInPolicy | Reason::ArgumentAbovePolicy | Reason::DepthAbovePolicy => "invalid_authorization_details",
+                Reason::AudienceNotInPolicy | Reason::AudienceEmpty => "invalid_target",
+                Reason::ToolNotInPolicy
+                | Reason::ArgumentAbovePolicy
+                | Reason::DepthAbovePolicy
+                | Reason::TooManyChecks
+                | Reason::CaveatMalformed
+                | Reason::CaveatNamesNoTool => "invalid_authorization_details",
                 // a subject that the policy denies is invalid_request (RFC 8693 §2.2.2)
                 _ => "invalid_request",
             };

@@ -4,9 +4,9 @@ use core::fmt;
 use std::collections::HashMap;
 use std::path::Path;
 
-use narrows_verifier::Reason;
 use narrows_verifier::json::Value;
 use narrows_verifier::log::{BlockId, Commitment, Disclosure, EntryId, Kind, Leaf, TILE_WIDTH, TaskId, Verdict};
+use narrows_verifier::{Reason, caveat};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::verify::Finding;
@@ -159,29 +159,58 @@ fn link(leaves: Vec<Read>) -> Vec<TaskNode> {
     roots
 }
 
+/// Person, then agent under agent, then the audiences where the last token may be presented.
 impl fmt::Display for TaskTree {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "task {}", self.task)?;
-        self.roots.iter().try_for_each(|root| write_node(formatter, root, 0))
+        self.roots.iter().try_for_each(|root| {
+            let person = root.chain.first().unwrap_or(&Shown::Withheld);
+            write!(formatter, "\nperson {person}")?;
+            write_node(formatter, root, 0, None)
+        })
     }
 }
 
-fn write_node(formatter: &mut fmt::Formatter<'_>, node: &TaskNode, depth: usize) -> fmt::Result {
+fn write_node(formatter: &mut fmt::Formatter<'_>, node: &TaskNode, depth: usize, above: Option<&Shown>) -> fmt::Result {
     let indent = "   ".repeat(depth);
-    write!(formatter, "\n{indent}└─ {} · leaf {} · {}", node.kind.as_str(), node.index, utc(node.t_ms))?;
+    let agent = node.chain.iter().skip(1).next_back().unwrap_or(&Shown::Withheld);
+    write!(
+        formatter,
+        "\n{indent}└─ agent {agent} · {} · leaf {} · {} · entry {}",
+        node.kind.as_str(),
+        node.index,
+        utc(node.t_ms),
+        node.entry
+    )?;
     if node.verdict == Verdict::Block {
         write!(formatter, " · blocked: {}", node.reasons.join(" "))?;
     }
     if node.gap {
         write!(formatter, " · derived from a token that was not reported")?;
     }
-    for (place, principal) in node.chain.iter().enumerate() {
-        write!(formatter, "{} {principal}", if place == 0 { " ·" } else { " →" })?;
-    }
     for (name, value) in &node.fields {
-        write!(formatter, "\n{indent}      {name}: {value}")?;
+        match sentences(name, value) {
+            Some(sentences) => sentences.iter().try_for_each(|sentence| write!(formatter, "\n{indent}      {sentence}"))?,
+            None => write!(formatter, "\n{indent}      {name}: {value}")?,
+        }
     }
-    node.children.iter().try_for_each(|child| write_node(formatter, child, depth + 1))
+    let audience = node.fields.iter().find(|(name, _)| name == "audience").map(|(_, value)| value).or(above);
+    if node.children.is_empty()
+        && let Some(audience) = audience
+    {
+        write!(formatter, "\n{indent}   └─ tool {audience} · where this token may be presented; what tools decide is not in the log")?;
+    }
+    node.children.iter().try_for_each(|child| write_node(formatter, child, depth + 1, audience))
+}
+
+/// Disclosed caveats as sentences.
+fn sentences(name: &str, value: &Shown) -> Option<Vec<String>> {
+    match value {
+        Shown::Disclosed(list) if name == "caveats" => {
+            caveat::parse_list(list).ok().map(|caveats| caveats.iter().map(narrows_verifier::Caveat::sentence).collect())
+        }
+        Shown::Disclosed(_) | Shown::Withheld => None,
+    }
 }
 
 impl fmt::Display for Shown {
@@ -189,14 +218,11 @@ impl fmt::Display for Shown {
         match self {
             Self::Withheld => formatter.write_str("withheld"),
             // An agent may call itself anything: escape what would move the reader's terminal or hide text.
-            Self::Disclosed(Value::Text(text)) => write!(formatter, "disclosed {text:?}"),
-            Self::Disclosed(value) => {
-                formatter.write_str("disclosed ")?;
-                value.canonical().chars().try_for_each(|character| match character {
-                    ' '..='~' => write!(formatter, "{character}"),
-                    other => write!(formatter, "{}", other.escape_debug()),
-                })
-            }
+            Self::Disclosed(Value::Text(text)) => write!(formatter, "{text:?}"),
+            Self::Disclosed(value) => value.canonical().chars().try_for_each(|character| match character {
+                ' '..='~' => write!(formatter, "{character}"),
+                other => write!(formatter, "{}", other.escape_debug()),
+            }),
         }
     }
 }

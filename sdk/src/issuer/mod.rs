@@ -8,7 +8,7 @@ mod recorded;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 
 pub use error::{IssuerError, IssuerRefusal};
-pub use exchange::{ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN, ACCESS_TOKEN};
+pub use exchange::{ACCESS_TOKEN, ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN};
 pub use keys::IssuerKeys;
 pub use recorded::Recorded;
 

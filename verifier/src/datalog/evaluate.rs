@@ -39,11 +39,14 @@ impl Facts {
         self.by_name.iter().flat_map(|(name, facts)| facts.iter().map(move |terms| (name.as_str(), terms.as_slice())))
     }
 
-    /// The most bindings that evaluating `check` can look at: the sum over queries of the product of matching facts.
+    /// The most bindings that evaluating `check` can look at: the sum over queries of the product of matching facts. A
+    /// predicate without facts counts as one, since the facts before it are still walked.
     pub fn cost(&self, check: &Check) -> u64 {
         check.queries.iter().fold(0, |sum, query| {
-            let product =
-                query.body.iter().fold(1_u64, |product, predicate| product.saturating_mul(self.named(&predicate.name).len() as u64));
+            let product = query
+                .body
+                .iter()
+                .fold(1_u64, |product, predicate| product.saturating_mul((self.named(&predicate.name).len() as u64).max(1)));
             sum.saturating_add(product)
         })
     }

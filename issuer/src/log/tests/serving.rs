@@ -109,15 +109,21 @@ async fn a_task_shows_who_delegated_to_whom_as_far_as_names_are_disclosed() {
     appended(&log, hop(4, &[9, 8], 9), Vec::new()).await;
     let trees = task_trees(&place.database(), None).unwrap();
     let text = trees[0].to_string();
-    let expected = "task 01010101010101010101010101010101\n\
-        └─ mint · leaf 1 · 2025-11-21T04:40:00Z · disclosed \"alice\" → disclosed \"planner\"\n\
-        \u{20}     agent: disclosed \"planner\"\n\
-        \u{20}  └─ hop · leaf 2 · 2025-11-21T04:40:00Z · disclosed \"alice\" → withheld → disclosed \"exe\\u{1b}[2Jcutor\\u{202e}\"\n\
+    let at = "2025-11-21T04:40:00Z · entry";
+    let [first, second, third, fourth] = [1, 2, 3, 4].map(entry);
+    let expected = format!(
+        "task 01010101010101010101010101010101\n\
+        person \"alice\"\n\
+        └─ agent \"planner\" · mint · leaf 1 · {at} {first}\n\
+        \u{20}     agent: \"planner\"\n\
+        \u{20}  └─ agent \"exe\\u{{1b}}[2Jcutor\\u{{202e}}\" · hop · leaf 2 · {at} {second}\n\
         \u{20}        agent: withheld\n\
-        \u{20}     └─ hop · leaf 3 · 2025-11-21T04:40:00Z · withheld → withheld → withheld\n\
+        \u{20}     └─ agent withheld · hop · leaf 3 · {at} {third}\n\
         \u{20}           agent: withheld\n\
-        └─ hop · leaf 4 · 2025-11-21T04:40:00Z · derived from a token that was not reported · withheld → withheld → withheld\n\
-        \u{20}     agent: withheld";
+        person withheld\n\
+        └─ agent withheld · hop · leaf 4 · {at} {fourth} · derived from a token that was not reported\n\
+        \u{20}     agent: withheld"
+    );
     assert_eq!(text, expected);
     assert_eq!(task_trees(&place.database(), Some(&task(1))).unwrap(), trees);
     assert!(task_trees(&place.database(), Some(&task(2))).unwrap().is_empty());

@@ -187,5 +187,5 @@ async fn a_disclosure_that_does_not_open_its_commitment_is_no_name() {
     assert_eq!((finding.reason, finding.index), (Reason::DisclosureMismatch, Some(1)));
     tamper(&place.database(), "DELETE FROM disclosure;");
     assert_eq!(place.check().unwrap().disclosures, 0);
-    assert!(task_trees(&place.database(), None).unwrap()[0].to_string().contains("withheld → withheld"));
+    assert!(task_trees(&place.database(), None).unwrap()[0].to_string().contains("person withheld\n└─ agent withheld"));
 }
