@@ -8,7 +8,7 @@ use crate::{
     clients::Client,
     config::AuthMethod,
     exchange::AuthenticatedClient,
-    jose::{self, KeySet, Profile, UnverifiedJwt},
+    jose::{self, Profile, UnverifiedJwt},
 };
 
 /// What a request carries to prove which client sent it. No Debug: it holds secrets.
@@ -53,9 +53,9 @@ fn check_assertion<'a>(app: &'a App, assertion: &str) -> Result<AuthenticatedCli
         .and_then(|name| app.clients.find(name))
         .filter(|client| client.auth_method == AuthMethod::PrivateKeyJwt)
         .ok_or(Reason::ClientAuth)?;
-    let keys = client.jwks.as_ref().map(serde_json::Value::to_string).ok_or(Reason::ClientAuth)?;
+    let keys = client.keys.as_ref().ok_or(Reason::ClientAuth)?;
     let profile = Profile::client_assertion(&client.id, &app.identifier);
-    let verified = jose::verify(unverified, &profile, &KeySet::parse(keys.as_bytes())?, app.now_seconds())?;
+    let verified = jose::verify(unverified, &profile, keys, app.now_seconds())?;
     let token_id = verified.jwt_id.ok_or(Reason::ClientAuth)?;
     Ok(AuthenticatedClient {
         client,

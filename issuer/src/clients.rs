@@ -7,12 +7,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use narrows_verifier::Reason;
 use rand_core::CryptoRngCore;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::config::{self, AuthMethod};
+use crate::jose::KeySet;
 
 /// All registered clients by their identifier.
 pub struct Clients {
@@ -25,8 +25,8 @@ pub struct Client {
     pub id: String,
     /// The one way in which it authenticates.
     pub auth_method: AuthMethod,
-    /// Its public keys as a JWK set, for `private_key_jwt`.
-    pub jwks: Option<Value>,
+    /// Its public keys, for `private_key_jwt`.
+    pub keys: Option<KeySet>,
     /// The agent names it may give to tokens; `None` leaves that to the policy.
     pub agents: Option<Vec<String>>,
     secrets: SecretHashes,
@@ -52,7 +52,8 @@ impl Clients {
                 let registered = Client {
                     id: client.id.clone(),
                     auth_method: client.auth_method,
-                    jwks: client.jwk_set(),
+                    // a set that no key of ours can be read from authenticates nobody; the configuration check names it
+                    keys: client.jwk_set().and_then(|set| KeySet::parse(set.to_string().as_bytes()).ok()),
                     agents: client.agents.clone(),
                     secrets: SecretHashes::new(&client.secret_hashes),
                 };

@@ -11,7 +11,7 @@ use axum::Router;
 use narrows_policies::Pack;
 use narrows_verifier::{
     EntryId, Reason,
-    log::{PackDigest, TraceId, VerifierKey},
+    log::{Leaf, PackDigest, TraceId, VerifierKey},
 };
 use zeroize::Zeroizing;
 
@@ -72,6 +72,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     let federation = Federation::new(config.trusted_issuer.clone()).map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))?;
     let log = Log::open(&log_file(config), signer, Arc::clone(&clock))
         .map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {error}")))?;
+    let since = opened_at(&log)?;
     let dev = development.is_some();
     let extra = development.map(|development| dev_idp_router(config, development, &clock)).transpose()?;
     let app = Arc::new(App {
@@ -87,7 +88,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         max_hops: config.limits.max_hops_per_task,
         public_entries: dev || config.log.public,
         metrics: Arc::new(Metrics::new(ROUTES)),
-        started: clock() / 1000,
+        since,
         clock,
     });
     let router = router(Arc::clone(&app), &config.limits, extra);
@@ -166,6 +167,13 @@ fn dev_idp_router(config: &Config, development: Development, clock: &Clock) -> R
         entropy: Arc::new(random),
     };
     dev_idp::router(settings).map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))
+}
+
+/// The time of leaf 0.
+fn opened_at(log: &Log) -> Result<u64, StartError> {
+    let unreadable = |reason: Reason| at_fault(reason, "the log's first leaf can't be read");
+    let first = log.proof(0).map_err(|error| unreadable(error.reason()))?.ok_or_else(|| unreadable(Reason::LogTailMissing))?;
+    Leaf::parse(&first.leaf).map(|leaf| leaf.t_ms / 1000).map_err(|refusal| unreadable(refusal.reason))
 }
 
 fn key_error(error: crate::keys::KeyError) -> StartError {

@@ -73,8 +73,11 @@ impl Verify {
         if task.is_some() && trees.is_empty() {
             bail!("the log has no such task");
         }
-        for tree in trees {
+        for tree in trees.iter().take(MAX_TREES) {
             println!("\n{tree}");
+        }
+        if trees.len() > MAX_TREES {
+            println!("\n… and {} more tasks; name one with --task", trees.len() - MAX_TREES);
         }
         println!("\nin order: nothing logged has been changed since it was signed");
         if self.vkey.is_none() {
@@ -107,3 +110,6 @@ impl Verify {
 fn read(file: &PathBuf) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| file.display().to_string())
 }
+
+/// Trees shown when no task is named.
+const MAX_TREES: usize = 20;

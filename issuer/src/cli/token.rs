@@ -117,7 +117,7 @@ impl Token {
         let now = system_clock()() / 1000;
         match self {
             Self::Inspect(inspect) => {
-                print!("{}", narrows::inspect(&verified(&inspect.token, &inspect.keys)?));
+                println!("{}", narrows::inspect(&verified(&inspect.token, &inspect.keys)?));
                 Ok(())
             }
             Self::Attenuate(attenuate) => attenuate.run(now),

@@ -9,6 +9,7 @@ use url::{Host, Url};
 
 use super::{AuthMethod, Client, Config, Limits};
 use crate::clients;
+use crate::jose::KeySet;
 
 /// One fault of a configuration, by the key it is at; the text never repeats a value that might be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +110,9 @@ impl Client {
         let keys = set.get("keys").and_then(Value::as_array).ok_or(SHAPE)?;
         if !(1..=MAX_JWKS_KEYS).contains(&keys.len()) {
             return Err("must hold 1 to 16 keys");
+        }
+        if KeySet::parse(set.to_string().as_bytes()).is_ok_and(|set| set.is_empty()) {
+            return Err("holds no key of a kind that is accepted");
         }
         for key in keys {
             let members = key.as_object().ok_or(SHAPE)?;
