@@ -21,8 +21,6 @@ pub enum KeyRole {
     Issuer,
     /// Signs checkpoints of the log.
     Log,
-    /// Proves possession as an agent.
-    Agent,
 }
 
 /// An Ed25519 secret key with its role; zeroized on drop, with no way to print or clone it.
@@ -47,12 +45,11 @@ impl KeyRole {
         match self {
             KeyRole::Issuer => "issuer",
             KeyRole::Log => "log",
-            KeyRole::Agent => "agent",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [KeyRole::Issuer, KeyRole::Log, KeyRole::Agent].into_iter().find(|role| role.name() == name)
+        [KeyRole::Issuer, KeyRole::Log].into_iter().find(|role| role.name() == name)
     }
 }
 

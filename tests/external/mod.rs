@@ -1,6 +1,7 @@
 //! The test data of other projects, read where it lies: `tests/run --external DIR`.
 
 mod biscuit_samples;
+mod merkle_proofs;
 
 use std::path::PathBuf;
 

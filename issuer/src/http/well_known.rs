@@ -89,7 +89,7 @@ impl AuthorizationServer {
             response_types_supported: vec![],
             code_challenge_methods_supported: vec!["S256"],
             token_endpoint_auth_methods_supported: vec!["client_secret_basic", "private_key_jwt"],
-            token_endpoint_auth_signing_alg_values_supported: vec!["EdDSA", "Ed25519", "ES256", "RS256"],
+            token_endpoint_auth_signing_alg_values_supported: vec!["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"],
             authorization_details_types_supported: vec!["narrows"],
         }
     }
