@@ -1,1 +1,3 @@
-//! placeholder
+//! Workflows that run alone, written as a user of the SDK would write them.
+
+pub mod tool_server;

@@ -1,0 +1,157 @@
+//! Two tools over a table in memory, behind the guard. Nothing in here looks at a token.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{Extension, Json, Router, extract::State, http::StatusCode, routing::post};
+use narrows::{
+    json::{Key, Value},
+    tool::{GuardLayer, PermittedCall},
+};
+use serde_json::json;
+
+/// The customers and their balances.
+#[derive(Clone)]
+pub struct Table(Arc<Mutex<BTreeMap<i64, Customer>>>);
+
+struct Customer {
+    name: &'static str,
+    balance: i64,
+}
+
+type Answer = (StatusCode, Json<serde_json::Value>);
+
+impl Table {
+    /// Three customers.
+    pub fn sample() -> Self {
+        let rows = [(1, "Aster Books"), (2, "Birch Foods"), (3, "Cedar Tools")];
+        Self(Arc::new(Mutex::new(rows.into_iter().map(|(id, name)| (id, Customer { name, balance: 1_000 })).collect())))
+    }
+}
+
+/// The tools behind the guard.
+pub fn router(table: Table, guard: GuardLayer) -> Router {
+    Router::new().route("/tools/crm.read", post(read)).route("/tools/payments.send", post(send)).layer(guard).with_state(table)
+}
+
+/// `{"id": integer}` gives the customer.
+async fn read(State(table): State<Table>, Extension(call): Extension<PermittedCall>) -> Answer {
+    let Some(id) = integer(&call, "id") else { return refuse(StatusCode::BAD_REQUEST, "`id` is not an integer") };
+    let table = table.0.lock().unwrap_or_else(PoisonError::into_inner);
+    match table.get(&id) {
+        Some(customer) => (StatusCode::OK, Json(json!({"id": id, "name": customer.name, "balance": customer.balance}))),
+        None => refuse(StatusCode::NOT_FOUND, "no such customer"),
+    }
+}
+
+/// `{"to": integer, "amount": integer}` adds to the customer's balance.
+async fn send(State(table): State<Table>, Extension(call): Extension<PermittedCall>) -> Answer {
+    let (Some(to), Some(amount)) = (integer(&call, "to"), integer(&call, "amount").filter(|amount| *amount > 0)) else {
+        return refuse(StatusCode::BAD_REQUEST, "`to` and a positive `amount` are integers");
+    };
+    let mut table = table.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(customer) = table.get_mut(&to) else { return refuse(StatusCode::NOT_FOUND, "no such customer") };
+    let Some(balance) = customer.balance.checked_add(amount) else { return refuse(StatusCode::BAD_REQUEST, "the balance would overflow") };
+    customer.balance = balance;
+    (StatusCode::OK, Json(json!({"to": to, "balance": balance})))
+}
+
+/// An argument of the permitted call, which is the value that the guard decided on.
+fn integer(call: &PermittedCall, name: &str) -> Option<i64> {
+    match call.arguments.as_object()?.get(&Key(name.to_owned()))? {
+        Value::Integer(number) => Some(*number),
+        _ => None,
+    }
+}
+
+fn refuse(status: StatusCode, message: &str) -> Answer {
+    (status, Json(json!({"message": message})))
+}
+
+#[cfg(test)]
+mod tests {
+    use narrows::{
+        CallError, CallRefusal, EntryId, Held, HolderKey, NarrowRequest, RootKey, TaskId, ToolClient, arguments, caveats,
+        tool::{Guard, GuardOptions, Manifest, system_clock},
+    };
+    use narrows_verifier::{
+        biscuit::{AuthorityClaims, authority_block},
+        public_key, token_text,
+    };
+
+    use super::*;
+
+    const AUDIENCE: &str = "https://tools.example";
+
+    fn root() -> RootKey {
+        RootKey { id: 7, key: public_key(&[9; 32]) }
+    }
+
+    /// A planner's token for both tools, made as an issuer would.
+    fn planner(now: u64) -> Held {
+        use biscuit_auth::{KeyPair, PrivateKey, builder::Algorithm, datalog::SymbolTable};
+        let key = HolderKey::generate();
+        let mut all = caveats(&format!(
+            r#"[{{"kind":"tools","allow":["crm.read","payments.send"]}},{{"kind":"audience","one_of":["{AUDIENCE}"]}},{{"kind":"depth","max":1}}]"#
+        ))
+        .unwrap();
+        all.push(narrows::Caveat::Expires(now + 60));
+        let claims = AuthorityClaims {
+            task: TaskId([1; 16]),
+            entry: EntryId([2; 16]),
+            issuer: "https://issuer.example".into(),
+            subject: "p-1".into(),
+            agent: "planner".into(),
+            holder: key.public(),
+            dev: false,
+            caveats: all,
+        };
+        let pair = |byte: u8| KeyPair::from(&PrivateKey::from_bytes(&[byte; 32], Algorithm::Ed25519).unwrap());
+        let token = authority_block(&claims).unwrap().root_key_id(7).build_with_key_pair(&pair(9), SymbolTable::new(), &pair(10)).unwrap();
+        Held::new(&token_text(&token.to_vec().unwrap()), key, &[root()]).ok().unwrap()
+    }
+
+    async fn server() -> ToolClient {
+        let manifest = Manifest::parse(include_str!("../tool-server.toml")).unwrap().at_audience(AUDIENCE).unwrap();
+        let guard = Guard::new(manifest, vec![root()], GuardOptions { accept_dev: false, replay_capacity: 100 });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let router = router(Table::sample(), GuardLayer::new(guard, system_clock()));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        ToolClient::new(&address).unwrap()
+    }
+
+    fn refusal(result: Result<serde_json::Value, CallError>) -> CallRefusal {
+        match result {
+            Err(CallError::Refused(refusal)) => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_executor_pays_up_to_its_ceiling_and_not_beyond() {
+        let now = system_clock()();
+        let (client, planner) = (server().await, planner(now));
+        let key = HolderKey::generate();
+        let request = NarrowRequest {
+            holder: key.public(),
+            agent: "executor".into(),
+            caveats: caveats(r#"[{"kind":"arg","tool":"payments.send","path":"/amount","is":{"range":{"max":100}}}]"#).unwrap(),
+        };
+        let executor = Held::new(&planner.narrow(&request, now).ok().unwrap().token, key, &[root()]).ok().unwrap();
+        let prove = |tool: &str, text: &str| executor.prove(tool, &arguments(text).unwrap(), AUDIENCE, now);
+
+        let paid = client.call(&prove("payments.send", r#"{"to":2,"amount":100}"#)).await.unwrap();
+        assert_eq!(paid["balance"], 1_100);
+        let refused = refusal(client.call(&prove("payments.send", r#"{"to":2,"amount":101}"#)).await);
+        assert_eq!((refused.status, refused.reason.as_str(), refused.block), (403, "ARGUMENT_REFUSED", Some(1)));
+        assert_eq!(refused.added_by.as_deref(), Some("planner"));
+        let read = prove("crm.read", r#"{"id":2}"#);
+        assert_eq!(client.call(&read).await.unwrap()["balance"], 1_100, "the refused payment did not run");
+        assert_eq!(refusal(client.call(&read).await).reason, "PROOF_REPLAYED");
+        assert_eq!(refusal(client.call(&prove("crm.drop", "{}")).await).reason, "UNKNOWN_TOOL");
+        assert_eq!(refusal(client.call(&prove("crm.read", r#"{"id":9}"#)).await).status, 404);
+    }
+}
