@@ -60,7 +60,7 @@ impl Verify {
         };
         let task = self.task.as_deref().map(|text| TaskId::from_hex(text).context("`--task` is not 32 hex digits")).transpose()?;
         let receipts = self.receipts()?;
-        let checkpoints = self.checkpoint.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?;
+        let checkpoints = self.checkpoint.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
         let database = service::log_file_in(&self.data);
         let report = check_database(&database, &key, Evidence { receipts: &receipts, checkpoints: &checkpoints })?;
         println!("log          {}", report.origin);

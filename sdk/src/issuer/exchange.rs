@@ -11,11 +11,8 @@ use narrows_verifier::{
     caveat::{Tools, to_list},
     json::Value,
     log::Kind,
-    proof::{HolderClaims, sign_holder},
 };
-use rand_core::{OsRng, RngCore as _};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{IssuerError, IssuerKeys, Recorded, recorded::Body};
@@ -82,10 +79,6 @@ pub struct ExchangeAnswer {
 impl ExchangeRequest<'_> {
     /// The headers and the form of the request, with a fresh proof that we hold the key.
     pub(super) fn encode(&self, issuer: &str, now: u64) -> (HeaderMap, String) {
-        let mut nonce = [0; 16];
-        OsRng.fill_bytes(&mut nonce);
-        let subject_digest = Sha256::digest(self.subject_token).into();
-        let claims = HolderClaims { issuer, client: self.client.id(), subject_digest };
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")
             .append_pair("subject_token", self.subject_token)
@@ -93,7 +86,7 @@ impl ExchangeRequest<'_> {
             .append_pair("audience", self.audience)
             .append_pair("authorization_details", &self.details().canonical())
             .append_pair("req_cnf", &self.holder.req_cnf())
-            .append_pair("holder_proof", &sign_holder(&claims, now, &nonce, self.holder.seed()));
+            .append_pair("holder_proof", &self.holder.holder_proof(issuer, self.client.id(), self.subject_token, now));
         if let Some(seconds) = self.expires_in {
             form.append_pair("expires_in", &seconds.to_string());
         }
@@ -177,9 +170,11 @@ mod tests {
     use narrows_verifier::{
         json::{Limits, parse},
         log::{Checkpoint, Kind, Leaf, Receipt, TraceId, Verdict, leaf_hash, signature_line},
-        proof::check_holder,
+        proof::{HolderClaims, check_holder},
         token_text,
     };
+
+    use sha2::{Digest as _, Sha256};
 
     use super::{super::keys::tests::log_key, *};
     use crate::tests::{AUDIENCE, ENTRY, ISSUER, NOW, TASK, caveats, mint, root};
