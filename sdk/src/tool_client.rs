@@ -25,7 +25,7 @@ pub struct ToolClient {
 pub enum CallError {
     /// The tool's guard refused the call, or the tool failed.
     #[error("{0}")]
-    Refused(CallRefusal),
+    Refused(Box<CallRefusal>),
     /// No usable answer came. Whether the tool ran is not known unless no connection came about.
     #[error("{0}")]
     Transport(#[from] TransportError),
@@ -81,7 +81,7 @@ impl ToolClient {
             return serde_json::from_slice(&answer.body).map_err(|_| CallError::NotJson);
         }
         let refusal: CallRefusal = serde_json::from_slice(&answer.body).unwrap_or_default();
-        Err(CallError::Refused(CallRefusal { status: answer.status, ..refusal }))
+        Err(CallError::Refused(Box::new(CallRefusal { status: answer.status, ..refusal })))
     }
 }
 
