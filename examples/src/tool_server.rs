@@ -125,7 +125,7 @@ mod tests {
 
     fn refusal(result: Result<serde_json::Value, CallError>) -> CallRefusal {
         match result {
-            Err(CallError::Refused(refusal)) => refusal,
+            Err(CallError::Refused(refusal)) => *refusal,
             other => panic!("{other:?}"),
         }
     }

@@ -74,5 +74,5 @@ fn spent(client: &str, token_id: &str) -> [u8; 32] {
 }
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// Assertions are accepted for this long after they expire, so they are remembered for as long.
+/// An assertion is remembered longer than the skew of 30 s for which it is accepted after it expires.
 const CLOCK_SKEW_SECONDS: u64 = 60;

@@ -262,7 +262,11 @@ pub(crate) async fn append(
     draft.fields = record.fields;
     rows.extend(record.disclosures.into_iter().map(SideRow::Disclosure));
     match app.log.append(draft, rows).await? {
-        Outcome::Appended { leaf, receipt, .. } | Outcome::Existing { leaf, receipt, .. } => Ok((leaf, receipt)),
+        Outcome::Appended { index, leaf, receipt } => {
+            app.metrics.set_log_size(index + 1);
+            Ok((leaf, receipt))
+        }
+        Outcome::Existing { leaf, receipt, .. } => Ok((leaf, receipt)),
         Outcome::Refused(reason) => Err(ExchangeError::Refused(reason)),
     }
 }

@@ -7,7 +7,6 @@ use std::{
     sync::Arc,
 };
 
-use axum::Router;
 use narrows_policies::Pack;
 use narrows_verifier::{
     EntryId, Reason,
@@ -24,7 +23,7 @@ use crate::{
     http::{
         dev_idp::{self, DevIdpSettings, DevUser},
         metrics::Metrics,
-        router::{ROUTES, router},
+        router::{ROUTES, Routes, router},
     },
     keys::{KeyRole, SecretKey, root_key_id},
     log::{Log, LogSigner, Opening},
@@ -44,7 +43,7 @@ pub struct Service {
     /// The long-lived parts.
     pub app: Arc<App>,
     /// Every route.
-    pub router: Router,
+    pub router: Routes,
 }
 
 /// Why the service does not start.
@@ -157,7 +156,7 @@ fn log_signer(config: &Config) -> Result<LogSigner, StartError> {
         .map_err(|refusal| at_fault(refusal.reason, "`log.origin` is no key name"))
 }
 
-fn dev_idp_router(config: &Config, development: Development, clock: &Clock) -> Result<Router, StartError> {
+fn dev_idp_router(config: &Config, development: Development, clock: &Clock) -> Result<Routes, StartError> {
     let settings = DevIdpSettings {
         issuer: format!("{}/dev/idp", config.issuer),
         clients: development.clients,

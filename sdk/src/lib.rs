@@ -17,16 +17,16 @@ use narrows_verifier::json::{Limits, parse};
 ///
 /// # Errors
 /// A reason of the JSON reader, `CAVEAT_MALFORMED` or `CAVEAT_NAMES_NO_TOOL`.
-pub fn caveats(text: &str) -> Result<Vec<Caveat>, Refusal> {
-    Ok(caveat::parse_list(&parse(text.as_bytes(), Limits::CAVEATS)?)?)
+pub fn caveats(text: &str) -> Result<Vec<Caveat>, Reason> {
+    caveat::parse_list(&parse(text.as_bytes(), Limits::CAVEATS)?)
 }
 
 /// Reads the arguments of a call: JSON with exactly one reading.
 ///
 /// # Errors
 /// A reason of the JSON reader.
-pub fn arguments(text: &str) -> Result<json::Value, Refusal> {
-    Ok(parse(text.as_bytes(), Limits::ARGUMENTS)?)
+pub fn arguments(text: &str) -> Result<json::Value, Reason> {
+    parse(text.as_bytes(), Limits::ARGUMENTS)
 }
 
 // The public interface is:

@@ -18,6 +18,9 @@ use super::{
 };
 use crate::{app::App, config::Limits};
 
+/// A set of routes that can be served.
+pub type Routes = Router;
+
 /// The whole service, inside its envelope of bounds, trace ids and metrics. `extra` is the development identity provider.
 pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
     let metrics = Arc::clone(&app.metrics);

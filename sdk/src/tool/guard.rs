@@ -231,7 +231,7 @@ pub(super) mod tests {
             (dev.sealed(), "", "crm.read", "{", Some(Reason::DevToken)),
             (good.sealed(), "", "crm.read", "{", Some(Reason::JsonMalformed)),
             (good.sealed(), "", "crm.read", "{\"id\":11}", Some(Reason::ProofMissing)),
-            (good.sealed(), "a.b", "crm.read", "{\"id\":11}", Some(Reason::ProofMalformed)),
+            (good.sealed(), "a.", "crm.read", "{\"id\":11}", Some(Reason::ProofMalformed)),
             (good.sealed(), &wide.proof, "crm.read", "{\"id\":11}", Some(Reason::ArgumentRefused)),
             (good.sealed(), &fit.proof, "crm.read", "{\"id\":1}", None),
         ];
