@@ -347,7 +347,8 @@ mod tests {
     #[test]
     fn client_entries_must_fit_their_method() {
         let hash = format!("\"sha256:{}\"", "0".repeat(64));
-        let jwk = "{ kty = \"OKP\", crv = \"Ed25519\", x = \"AA\" }";
+        let jwk = "{ kty = \"OKP\", crv = \"Ed25519\", x = \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\" }";
+        let text = r#"'{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'"#;
         let cases = [
             ("auth_method = \"client_secret_basic\"".to_string(), "client[0].secret_hashes"),
             (format!("auth_method = \"client_secret_basic\"\nsecret_hashes = [{hash}, {hash}, {hash}]"), "client[0].secret_hashes"),
@@ -363,11 +364,11 @@ mod tests {
         for (lines, key) in cases {
             assert_eq!(faults(&with_client(&lines))[0].0, key, "{lines}");
         }
-        for jwks in [format!("{{ keys = [{jwk}] }}"), "'{\"keys\":[{\"kty\":\"OKP\"}]}'".to_string()] {
+        for jwks in [format!("{{ keys = [{jwk}] }}"), text.to_string()] {
             let text = with_client(&format!("auth_method = \"private_key_jwt\"\njwks = {jwks}\n"));
             assert!(Config::parse(&text).unwrap().client[0].jwk_set().is_some());
         }
-        let twice = with_client("auth_method = \"private_key_jwt\"\njwks = '{\"keys\":[{\"kty\":\"OKP\"}]}'\n").replace(
+        let twice = with_client(&format!("auth_method = \"private_key_jwt\"\njwks = {text}\n")).replace(
             "[[client]]",
             &format!("[[client]]\nid = \"planner\"\nauth_method = \"client_secret_basic\"\nsecret_hashes = [{hash}]\n[[client]]"),
         );

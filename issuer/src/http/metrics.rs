@@ -59,7 +59,8 @@ impl Metrics {
 
     /// States the number of leaves in the log.
     pub fn set_log_size(&self, leaves: u64) {
-        self.log_size.store(leaves, Ordering::Relaxed);
+        // answers overtake each other, the log's size does not fall
+        self.log_size.fetch_max(leaves, Ordering::Relaxed);
     }
 
     /// Counts a refusal by its reason, and as fail-closed when the service itself was the cause.
