@@ -46,11 +46,14 @@ async fn read(State(table): State<Table>, Extension(call): Extension<PermittedCa
     }
 }
 
-/// `{"to": integer, "amount": integer}` adds to the customer's balance.
+/// `{"to": integer, "amount": integer, "currency": "EUR"}` adds to the customer's balance.
 async fn send(State(table): State<Table>, Extension(call): Extension<PermittedCall>) -> Answer {
     let (Some(to), Some(amount)) = (integer(&call, "to"), integer(&call, "amount").filter(|amount| *amount > 0)) else {
         return refuse(StatusCode::BAD_REQUEST, "`to` and a positive `amount` are integers");
     };
+    if member(&call, "currency").and_then(Value::as_text) != Some("EUR") {
+        return refuse(StatusCode::BAD_REQUEST, "`currency` is not `EUR`");
+    }
     let mut table = table.0.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(customer) = table.get_mut(&to) else { return refuse(StatusCode::NOT_FOUND, "no such customer") };
     let Some(balance) = customer.balance.checked_add(amount) else { return refuse(StatusCode::BAD_REQUEST, "the balance would overflow") };
@@ -59,11 +62,12 @@ async fn send(State(table): State<Table>, Extension(call): Extension<PermittedCa
 }
 
 /// An argument of the permitted call, which is the value that the guard decided on.
+fn member<'a>(call: &'a PermittedCall, name: &str) -> Option<&'a Value> {
+    call.arguments.as_object()?.get(&Key(name.to_owned()))
+}
+
 fn integer(call: &PermittedCall, name: &str) -> Option<i64> {
-    match call.arguments.as_object()?.get(&Key(name.to_owned()))? {
-        Value::Integer(number) => Some(*number),
-        _ => None,
-    }
+    if let Value::Integer(number) = member(call, name)? { Some(*number) } else { None }
 }
 
 fn refuse(status: StatusCode, message: &str) -> Answer {
@@ -143,9 +147,9 @@ mod tests {
         let executor = Held::new(&planner.narrow(&request, now).ok().unwrap().token, key, &[root()]).ok().unwrap();
         let prove = |tool: &str, text: &str| executor.prove(tool, &arguments(text).unwrap(), AUDIENCE, now);
 
-        let paid = client.call(&prove("payments.send", r#"{"to":2,"amount":100}"#)).await.unwrap();
+        let paid = client.call(&prove("payments.send", r#"{"to":2,"amount":100,"currency":"EUR"}"#)).await.unwrap();
         assert_eq!(paid["balance"], 1_100);
-        let refused = refusal(client.call(&prove("payments.send", r#"{"to":2,"amount":101}"#)).await);
+        let refused = refusal(client.call(&prove("payments.send", r#"{"to":2,"amount":101,"currency":"EUR"}"#)).await);
         assert_eq!((refused.status, refused.reason.as_str(), refused.block), (403, "ARGUMENT_REFUSED", Some(1)));
         assert_eq!(refused.added_by.as_deref(), Some("planner"));
         let read = prove("crm.read", r#"{"id":2}"#);

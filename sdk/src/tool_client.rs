@@ -27,7 +27,7 @@ pub enum CallError {
     #[error("{0}")]
     Refused(Box<CallRefusal>),
     /// No usable answer came. Whether the tool ran is not known unless no connection came about.
-    #[error("{0}")]
+    #[error(transparent)]
     Transport(#[from] TransportError),
     /// The call succeeded, and its result is not JSON.
     #[error("the tool's result is not JSON")]

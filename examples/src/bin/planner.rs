@@ -17,7 +17,7 @@ struct Options {
     #[arg(long)]
     issuer: String,
     /// The client's identifier at the issuer.
-    #[arg(long, default_value = "planner")]
+    #[arg(long, default_value = "planner-app")]
     client: String,
     /// The tool server's address.
     #[arg(long)]
@@ -77,11 +77,11 @@ async fn main() -> anyhow::Result<()> {
 
     let tool = ToolClient::new(&options.tool)?;
     let prove = |text: &str| anyhow::Ok(executor.prove("payments.send", &arguments(text)?, audience, clock()));
-    let paid = tool.call(&prove(r#"{"to":2,"amount":20}"#)?).await?;
-    println!("5. the executor paid 20 to customer 2: {paid}");
-    match tool.call(&prove(r#"{"to":2,"amount":21}"#)?).await {
+    let paid = tool.call(&prove(r#"{"to":2,"amount":20,"currency":"EUR"}"#)?).await?;
+    println!("5. the executor paid 20 EUR to customer 2: {paid}");
+    match tool.call(&prove(r#"{"to":2,"amount":21,"currency":"EUR"}"#)?).await {
         Err(CallError::Refused(refusal)) => {
-            println!("6. the executor tried to pay 21 and was refused: {refusal}");
+            println!("6. the executor tried to pay 21 EUR and was refused: {refusal}");
             ensure!(refusal.reason == "ARGUMENT_REFUSED" && refusal.block == Some(1), "refused for another reason than the hop's ceiling");
         }
         Err(other) => return Err(other.into()),

@@ -14,7 +14,7 @@ pub enum IssuerError {
     #[error("{0}")]
     Refused(IssuerRefusal),
     /// No usable answer came.
-    #[error("{0}")]
+    #[error(transparent)]
     Transport(#[from] TransportError),
     /// An answer came, and it is not what it claims to be; or what we were about to send is not.
     #[error("{0}: {meaning}", meaning = .0.meaning())]
