@@ -190,9 +190,14 @@ fn mint_request(client: &Client, agent: &str, subject: &VerifiedSubject, request
         tools: request.tools.clone(),
         caveats: request.caveats.clone(),
         requested_life_seconds: request.life_seconds,
-        requested_depth: None,
+        requested_depth: request.caveats.iter().filter_map(depth).min(),
         subject_expires_s: Some(subject.expires_s),
     }
+}
+
+/// A depth asked for as a caveat: above the policy's it must be refused, and not be met with it in silence.
+fn depth(caveat: &Caveat) -> Option<u32> {
+    if let Caveat::Depth(max) = caveat { Some(*max) } else { None }
 }
 
 /// A claim as the policy's facts can hold it; other shapes are not seen by any policy, and a missing fact denies.
