@@ -104,7 +104,9 @@ pub async fn exchange(
     refuse_bounded_subject(&subject)?;
     let holder_once = check_holder_proof(app, client.client, &request, now)?;
     let agent = agent_name(client.client, &request)?;
-    let spends = [Some(holder_once), client.once].into_iter().flatten().map(spend).collect::<Vec<_>>();
+    // a client assertion that was used before authenticates nobody (RFC 7523 §3)
+    let assertion = client.once.map(|once| spend(once, Reason::ClientAuth));
+    let spends = [Some(spend(holder_once, Reason::ProofReplayed)), assertion].into_iter().flatten().collect::<Vec<_>>();
 
     let mut draft = LeafDraft::new(Kind::Mint, app.fresh_entry(), trace);
     draft.dev = app.dev;
@@ -272,8 +274,9 @@ pub(crate) async fn append(
     }
 }
 
-pub(crate) fn spend(once: Once) -> SideRow {
-    SideRow::SingleUse { key: once.key, expires_s: once.forget_after, reason: Reason::ProofReplayed }
+/// Remembers what may be used once; `reason` is the refusal of a second use.
+pub(crate) fn spend(once: Once, reason: Reason) -> SideRow {
+    SideRow::SingleUse { key: once.key, expires_s: once.forget_after, reason }
 }
 
 pub(crate) fn text(value: &str) -> Value {
