@@ -1,6 +1,7 @@
 //! The kit of the tests: what a test needs from outside the project, run for real on the loopback interface.
 
 pub mod forged;
+pub mod holder;
 pub mod http;
 pub mod issuer;
 pub mod program;
