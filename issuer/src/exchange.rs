@@ -104,7 +104,9 @@ pub async fn exchange(
     refuse_bounded_subject(&subject)?;
     let holder_once = check_holder_proof(app, client.client, &request, now)?;
     let agent = agent_name(client.client, &request)?;
-    let spends = [Some(holder_once), client.once].into_iter().flatten().map(spend).collect::<Vec<_>>();
+    // a client assertion that was used before authenticates nobody (RFC 7523 §3)
+    let assertion = client.once.map(|once| spend(once, Reason::ClientAuth));
+    let spends = [Some(spend(holder_once, Reason::ProofReplayed)), assertion].into_iter().flatten().collect::<Vec<_>>();
 
     let mut draft = LeafDraft::new(Kind::Mint, app.fresh_entry(), trace);
     draft.dev = app.dev;
@@ -190,9 +192,14 @@ fn mint_request(client: &Client, agent: &str, subject: &VerifiedSubject, request
         tools: request.tools.clone(),
         caveats: request.caveats.clone(),
         requested_life_seconds: request.life_seconds,
-        requested_depth: None,
+        requested_depth: request.caveats.iter().filter_map(depth).min(),
         subject_expires_s: Some(subject.expires_s),
     }
+}
+
+/// A depth asked for as a caveat: above the policy's it must be refused, and not be met with it in silence.
+fn depth(caveat: &Caveat) -> Option<u32> {
+    if let Caveat::Depth(max) = caveat { Some(*max) } else { None }
 }
 
 /// A claim as the policy's facts can hold it; other shapes are not seen by any policy, and a missing fact denies.
@@ -271,8 +278,9 @@ pub(crate) async fn append(
     }
 }
 
-pub(crate) fn spend(once: Once) -> SideRow {
-    SideRow::SingleUse { key: once.key, expires_s: once.forget_after, reason: Reason::ProofReplayed }
+/// Remembers what may be used once; `reason` is the refusal of a second use.
+pub(crate) fn spend(once: Once, reason: Reason) -> SideRow {
+    SideRow::SingleUse { key: once.key, expires_s: once.forget_after, reason }
 }
 
 pub(crate) fn text(value: &str) -> Value {

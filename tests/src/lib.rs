@@ -1,3 +1,10 @@
 //! The kit of the tests: what a test needs from outside the project, run for real on the loopback interface.
 
+pub mod forged;
+pub mod holder;
+pub mod http;
+pub mod issuer;
+pub mod program;
 pub mod provider;
+pub mod scratch;
+pub mod tool;

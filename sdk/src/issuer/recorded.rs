@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use narrows_verifier::{
     EntryId, Reason, VerifiedToken,
-    log::{Kind, Leaf, verify},
+    log::{Kind, Leaf, verify_for_token},
 };
 use serde::Deserialize;
 
@@ -32,14 +32,13 @@ impl Recorded {
 
     /// Checks that the leaf is in the log and records exactly this token's newest derivation.
     pub(super) fn check(self, token: &VerifiedToken, kind: Kind, keys: &IssuerKeys) -> Result<Self, IssuerError> {
-        verify(&self.receipt, &self.leaf, core::slice::from_ref(&keys.log)).map_err(|refusal| refusal.reason)?;
+        verify_for_token(&self.receipt, &self.leaf, core::slice::from_ref(&keys.log), &token.block_ids()).map_err(|refusal| refusal.reason)?;
         let leaf = Leaf::parse(&self.leaf).map_err(|refusal| refusal.reason)?;
         let entry = token.principals().last().map(|(_, _, entry)| entry.to_string());
         let same = entry == Some(self.entry.to_string())
             && leaf.id.to_string() == self.entry.to_string()
             && leaf.kind == kind
-            && leaf.task.map(|task| task.to_string()) == Some(token.authority.task.to_string())
-            && leaf.blocks.iter().map(ToString::to_string).eq(token.block_ids().iter().map(ToString::to_string));
+            && leaf.task.map(|task| task.to_string()) == Some(token.authority.task.to_string());
         if same { Ok(self) } else { Err(Reason::ReceiptOtherToken.into()) }
     }
 }

@@ -21,7 +21,7 @@ pub use frontier::{Frontier, MAX_TREE_SIZE, Node, OutOfRange};
 pub use hash::{Hash, leaf_hash, node_hash};
 pub use leaf::{Kind, Leaf, MAX_LEAF_BYTES, PackDigest, Verdict};
 pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, VerifierKey, key_id, signature_line};
-pub use receipt::{Receipt, VerifiedReceipt, verify};
+pub use receipt::{Receipt, VerifiedReceipt, verify, verify_for_token};
 pub use refusal::LogRefusal;
 pub use tile::{TILE_WIDTH, TileKind, TilePath, decode_entries, decode_tile, encode_entries, encode_tile};
 pub use tree::{consistency_proof, inclusion_proof, root, verify_consistency, verify_inclusion};

@@ -4,10 +4,11 @@ use core::fmt::Write as _;
 
 use super::checkpoint::{Checkpoint, parse_decimal, verify_checkpoint};
 use super::hash::{Hash, leaf_hash};
+use super::leaf::Leaf;
 use super::note::{MAX_NOTE_BYTES, Note, VerifierKey};
 use super::refusal::LogRefusal;
 use super::tree::verify_inclusion;
-use crate::Reason;
+use crate::{BlockId, Reason};
 
 /// A receipt as read: its claims hold only after [`verify`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +93,21 @@ pub fn verify(receipt: &str, leaf: &[u8], keys: &[VerifierKey]) -> Result<Verifi
     let Checkpoint { origin, size, root } = verify_checkpoint(receipt.checkpoint, keys)?;
     verify_inclusion(&leaf_hash(leaf), receipt.index, size, &receipt.proof, &root)?;
     Ok(VerifiedReceipt { origin, index: receipt.index, size, root })
+}
+
+/// Checks as [`verify`], and that the leaf records the derivation of the token with exactly these block ids, the authority
+/// block's first.
+///
+/// # Errors
+/// As [`verify`]; [`Reason::LeafMalformed`]; [`Reason::ReceiptOtherToken`] for the receipt of another token, be it an
+/// ancestor or a descendant of this one, and for a leaf that records no token.
+pub fn verify_for_token(receipt: &str, leaf: &[u8], keys: &[VerifierKey], blocks: &[BlockId]) -> Result<VerifiedReceipt, LogRefusal> {
+    let verified = verify(receipt, leaf, keys)?;
+    let recorded = Leaf::parse(leaf)?.blocks;
+    if recorded.is_empty() || recorded != blocks {
+        return Err(LogRefusal::new(Reason::ReceiptOtherToken, "the leaf names other block ids than the token has"));
+    }
+    Ok(verified)
 }
 
 const fn malformed(detail: &'static str) -> LogRefusal {

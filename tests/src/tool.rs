@@ -1,0 +1,50 @@
+//! A tool server behind the SDK's guard, over real HTTP.
+
+use std::{convert::Infallible, sync::Arc};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use narrows::{
+    RootKey,
+    tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, system_clock},
+};
+use narrows_issuer::{
+    config::Limits,
+    http::{metrics::Metrics, serve::serve},
+};
+use tokio::net::TcpListener;
+use tower::{Layer, service_fn};
+
+/// Serves the tools `crm.read` and `payments.send` (a token is enough) and `db.drop` (wants a permit) for this audience,
+/// and gives the address. The answer tells the tool, the arguments that it ran with and the agents that asked.
+pub async fn start(audience: &str, roots: Vec<RootKey>) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    let manifest = Manifest::parse(MANIFEST).and_then(|manifest| manifest.at_audience(audience)).expect("a manifest");
+    let guard = Guard::new(manifest, roots, GuardOptions { accept_dev: false, replay_capacity: 1024 });
+    let service = GuardLayer::new(guard, system_clock()).layer(service_fn(run));
+    tokio::spawn(async move {
+        serve(listener, service, &Limits::default(), Arc::new(Metrics::new(&[])), std::future::pending()).await
+    });
+    address
+}
+
+async fn run(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let call = request.extensions().get::<PermittedCall>().expect("the guard lets nothing else through");
+    let agents: Vec<_> = call.principals.iter().map(|principal| principal.agent.as_str()).collect();
+    let told = serde_json::json!({ "tool": call.tool, "arguments": call.arguments.canonical(), "agents": agents });
+    Ok(Response::new(Full::from(told.to_string())))
+}
+
+const MANIFEST: &str = r#"
+audience = "https://replaced.example"
+[[tool]]
+name = "crm.read"
+requires = "token"
+[[tool]]
+name = "payments.send"
+requires = "token"
+[[tool]]
+name = "db.drop"
+"#;
