@@ -1,5 +1,6 @@
 //! Whole roads over real HTTP, against programs that are not ours.
 
+mod attach;
 mod bad_requests;
 mod openid_provider;
 mod subject_tokens;
