@@ -21,9 +21,7 @@ impl PublicKey {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Reason> {
         let bytes: &[u8; 32] = bytes.try_into().map_err(|_| Reason::KeyAlgorithm)?;
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| Reason::WeakKey)?;
-        // dalek keeps the bytes it was given, so a non-canonical y shows only after decompressing
-        let canonical = key.to_edwards().compress().to_bytes();
-        if key.is_weak() || canonical != *bytes { Err(Reason::WeakKey) } else { Ok(Self(key)) }
+        if key.is_weak() || !is_canonical(bytes) { Err(Reason::WeakKey) } else { Ok(Self(key)) }
     }
 
     /// The 32 bytes of RFC 8032.
@@ -41,6 +39,13 @@ impl fmt::Debug for PublicKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_bytes().iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
+}
+
+/// Whether y is written below the field prime 2^255-19 (RFC 8032 §5.1.3); dalek reduces what is above. The other odd
+/// form, a sign bit on x = 0, occurs at points of small order only.
+fn is_canonical(bytes: &[u8; 32]) -> bool {
+    let [first, middle @ .., last] = bytes;
+    !(last & 0x7f == 0x7f && middle.iter().all(|byte| *byte == 0xff) && *first >= 0xed)
 }
 
 /// The public key of a seed.

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand};
 use narrows_issuer::{
+    config::Config,
     log::{Evidence, check_database, task_trees},
     service,
 };
@@ -22,8 +23,11 @@ pub(super) enum Audit {
 #[derive(Args)]
 pub(super) struct Verify {
     /// The issuer's data directory
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "config", conflicts_with = "config")]
+    data: Option<PathBuf>,
+    /// The issuer's configuration, which names the data directory
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The log's public key, as you pinned it; without it, the one in the data directory, which whoever owns the directory
     /// could have swapped
     #[arg(long, value_name = "VKEY")]
@@ -54,14 +58,19 @@ impl Audit {
 
 impl Verify {
     fn run(self) -> anyhow::Result<()> {
+        let data = match (&self.data, &self.config) {
+            (Some(data), _) => data.clone(),
+            (None, Some(file)) => Config::load(file)?.data_dir,
+            (None, None) => bail!("give `--data` or `--config`"),
+        };
         let key = match &self.vkey {
             Some(text) => VerifierKey::parse(text).map_err(|refusal| anyhow::anyhow!("`--vkey`: {refusal}"))?,
-            None => service::read_log_key(&self.data)?,
+            None => service::read_log_key(&data)?,
         };
         let task = self.task.as_deref().map(|text| TaskId::from_hex(text).context("`--task` is not 32 hex digits")).transpose()?;
         let receipts = self.receipts()?;
         let checkpoints = self.checkpoint.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-        let database = service::log_file_in(&self.data);
+        let database = service::log_file_in(&data);
         let report = check_database(&database, &key, Evidence { receipts: &receipts, checkpoints: &checkpoints })?;
         println!("log          {}", report.origin);
         println!("leaves       {}, each hashed anew", report.size);
