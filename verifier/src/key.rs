@@ -86,6 +86,16 @@ mod tests {
             assert_eq!(PublicKey::from_bytes(&bytes), Err(Reason::WeakKey));
         }
         assert_eq!(PublicKey::from_bytes(&[0; 31]), Err(Reason::KeyAlgorithm));
+        // every y from p to 2^255-1; some are points of full order that dalek would take
+        let mut taken_by_dalek = 0;
+        for first in 0xed..=0xff {
+            let mut bytes = [0xff; 32];
+            bytes[0] = first;
+            bytes[31] = 0x7f;
+            taken_by_dalek += usize::from(VerifyingKey::from_bytes(&bytes).is_ok_and(|key| !key.is_weak()));
+            assert_eq!(PublicKey::from_bytes(&bytes), Err(Reason::WeakKey));
+        }
+        assert!(taken_by_dalek > 0);
     }
 
     #[test]
