@@ -28,11 +28,7 @@ impl Body {
         if block.encode_to_vec() != bytes {
             return Err(Reason::TokenNotCanonical);
         }
-        let outside = block.context.is_some()
-            || !block.version.is_some_and(|version| SCHEMA_VERSIONS.contains(&version))
-            || !block.rules.is_empty()
-            || !block.scope.is_empty()
-            || !block.public_keys.is_empty();
+        let outside = block.context.is_some() || !block.rules.is_empty() || !block.scope.is_empty() || !block.public_keys.is_empty();
         if outside {
             return Err(Reason::OutsideProfile);
         }
@@ -47,7 +43,21 @@ impl Body {
         symbols.extend(block.symbols)?;
         let facts = block.facts.iter().map(|fact| read_fact(&fact.predicate, symbols)).collect::<Result<_, _>>()?;
         let caveats = block.checks.iter().map(|check| read_caveat(check, symbols)).collect::<Result<_, _>>()?;
-        Ok(Self { facts, caveats })
+        let body = Self { facts, caveats };
+        let least = body.least_schema_version(signed_hop);
+        if block.version.is_some_and(|version| (least..=LATEST_SCHEMA).contains(&version)) { Ok(body) } else { Err(Reason::OutsideProfile) }
+    }
+
+    /// Biscuit refuses a block that declares a lower Datalog version than its content needs, so it is refused here too.
+    fn least_schema_version(&self, signed_hop: bool) -> u32 {
+        let null = self.facts.iter().any(|fact| fact.terms.contains(&Term::Null));
+        let not_equal = self.caveats.iter().any(|caveat| matches!(caveat, Caveat::Argument(_) | Caveat::ClosedArguments(_)));
+        match (null, signed_hop, not_equal) {
+            (true, _, _) => LATEST_SCHEMA,
+            (false, true, _) => 5,
+            (false, false, true) => 4,
+            (false, false, false) => 3,
+        }
     }
 }
 
@@ -87,8 +97,8 @@ fn read_caveat(check: &schema::Check, symbols: &Symbols) -> Result<Caveat, Reaso
 }
 
 fn read_check(check: &schema::Check, symbols: &Symbols) -> Result<Check, Reason> {
-    let plain_if = check.kind.is_none_or(|kind| kind == schema::check::Kind::One as i32);
-    if !plain_if || check.queries.is_empty() || check.queries.len() > MAX_QUERIES {
+    // `check if` is the kind that goes without saying; written out, Biscuit refuses it in blocks of the first version
+    if check.kind.is_some() || check.queries.is_empty() || check.queries.len() > MAX_QUERIES {
         return Err(Reason::OutsideProfile);
     }
     Ok(Check { queries: check.queries.iter().map(|query| read_query(query, symbols)).collect::<Result<_, _>>()? })
@@ -156,12 +166,12 @@ fn read_expression(expression: &schema::Expression, symbols: &Symbols) -> Result
     for op in &expression.ops {
         let next = match op.content.as_ref().ok_or(Reason::TokenMalformed)? {
             op::Content::Value(value) => Expression::Term(read_term(value, symbols)?),
-            op::Content::Binary(binary) => {
+            op::Content::Binary(binary) if binary.ffi_name.is_none() => {
                 let operator = op_binary::Kind::from_i32(binary.kind).and_then(read_operator).ok_or(Reason::OutsideProfile)?;
                 let (Some(right), Some(left)) = (stack.pop(), stack.pop()) else { return Err(Reason::TokenMalformed) };
                 Expression::Binary(operator, Box::new(left), Box::new(right))
             }
-            op::Content::Unary(_) | op::Content::Closure(_) => return Err(Reason::OutsideProfile),
+            op::Content::Binary(_) | op::Content::Unary(_) | op::Content::Closure(_) => return Err(Reason::OutsideProfile),
         };
         stack.push(next);
     }
@@ -187,8 +197,8 @@ fn read_operator(kind: op_binary::Kind) -> Option<Operator> {
     })
 }
 
-/// Datalog versions 3.0 to 3.3 as Biscuit numbers them.
-const SCHEMA_VERSIONS: core::ops::RangeInclusive<u32> = 3..=6;
+/// Datalog 3.3 as Biscuit numbers it.
+const LATEST_SCHEMA: u32 = 6;
 const MAX_FACTS: usize = 64;
 const MAX_CHECKS: usize = 16;
 const MAX_QUERIES: usize = 8;
