@@ -1,5 +1,7 @@
 //! The kit of the tests: what a test needs from outside the project, run for real on the loopback interface.
 
+pub mod engine;
+pub mod forge;
 pub mod forged;
 pub mod holder;
 pub mod http;
@@ -8,3 +10,4 @@ pub mod program;
 pub mod provider;
 pub mod scratch;
 pub mod tool;
+pub mod vectors;

@@ -1,0 +1,144 @@
+//! What the verifier answers to a vector, in the words of the vector.
+
+use narrows_tests::{
+    forge::hex,
+    vectors::{ArgsAnswer, CaveatAnswer, Claims, ProofAnswer, ProofVector, TokenAnswer, TokenVector, Vector, Verdict},
+};
+use narrows_verifier::{
+    BlockId, Call, Caveat, Denial, PublicKey, Reason, RootKey, UnverifiedToken, VerifiedToken,
+    json::{self, Limits},
+    proof::{HolderClaims, Once, PossessionClaims, ReportClaims, check_holder, check_possession, check_report},
+    token_bytes,
+};
+
+/// The expected answer and the given one, as texts that can be compared and shown.
+pub(super) fn of(vector: &Vector) -> (String, String) {
+    match vector {
+        Vector::Token(vector) => show(&vector.expect, &token(vector)),
+        Vector::Args(vector) => show(
+            &vector.expect,
+            &match json::parse(vector.text.as_bytes(), Limits::ARGUMENTS) {
+                Ok(value) => ArgsAnswer::Read { canonical: value.canonical(), digest: hex(&value.digest()) },
+                Err(reason) => ArgsAnswer::Refused { reason: reason.to_string() },
+            },
+        ),
+        Vector::Caveat(vector) => {
+            let read = json::parse(vector.json.as_bytes(), Limits::CAVEATS).and_then(|value| Caveat::from_json(&value));
+            let answer = match read {
+                Ok(caveat) => CaveatAnswer::Read {
+                    canonical: caveat.to_json().canonical(),
+                    // the check has a test of its own, which reads it out of a block
+                    check: match &vector.expect {
+                        CaveatAnswer::Read { check, .. } => check.clone(),
+                        CaveatAnswer::Refused { .. } => String::new(),
+                    },
+                    sentence: caveat.sentence(),
+                },
+                Err(reason) => CaveatAnswer::Refused { reason: reason.to_string() },
+            };
+            show(&vector.expect, &answer)
+        }
+        Vector::Proof(vector) => show(
+            &vector.expect,
+            &match proof(vector) {
+                Ok(once) => ProofAnswer::Accepted { replay_key: hex(&once.key), forget_after: once.forget_after },
+                Err(reason) => ProofAnswer::Refused { reason: reason.to_string() },
+            },
+        ),
+    }
+}
+
+/// The trusted keys of a vector.
+pub(super) fn roots(vector: &TokenVector) -> Vec<RootKey> {
+    vector.roots.iter().map(|root| RootKey { id: root.id, key: key(&root.key) }).collect()
+}
+
+/// The checks that fail, each as block and place in the block.
+pub(crate) fn failed_checks(token: &VerifiedToken, decision: &Result<(), Denial>) -> Vec<(usize, usize)> {
+    let Err(denial) = decision else { return Vec::new() };
+    let mut failures = denial.failures.iter().peekable();
+    let mut places = Vec::new();
+    for (block, caveats) in token.blocks.iter().map(|block| &block.caveats).enumerate() {
+        for (place, caveat) in caveats.iter().enumerate() {
+            if failures.next_if(|failure| failure.block == block && failure.caveat == *caveat).is_some() {
+                places.push((block, place));
+            }
+        }
+    }
+    assert_eq!(failures.next(), None, "a failure names a caveat that its block does not have");
+    places
+}
+
+fn token(vector: &TokenVector) -> TokenAnswer {
+    let deny = |reason: Reason, block| TokenAnswer {
+        verdict: Verdict::Deny,
+        reason: Some(reason.to_string()),
+        block,
+        block_ids: Vec::new(),
+        holder: None,
+    };
+    let bytes = match token_bytes(&vector.token) {
+        Ok(bytes) => bytes,
+        Err(reason) => return deny(reason, None),
+    };
+    let verified = match UnverifiedToken::from_bytes(&bytes).and_then(|token| token.verify(&roots(vector))) {
+        Ok(verified) => verified,
+        Err(refusal) => return deny(refusal.reason, refusal.block),
+    };
+    let decided = decide(vector, &verified);
+    let answer = match decided {
+        Ok(()) => TokenAnswer { verdict: Verdict::Allow, ..deny(Reason::ProofMissing, None) },
+        Err(denial) => deny(denial.reason, denial.failures.first().map(|failure| failure.block)),
+    };
+    TokenAnswer {
+        reason: answer.reason.filter(|_| answer.verdict == Verdict::Deny),
+        block_ids: verified.block_ids().iter().map(BlockId::to_string).collect(),
+        holder: Some(hex(verified.holder.as_bytes())),
+        ..answer
+    }
+}
+
+/// The call's caveats first, then the proof, for the arguments that were decided on.
+fn decide(vector: &TokenVector, token: &VerifiedToken) -> Result<(), Denial> {
+    let Some(call) = &vector.call else { return Ok(()) };
+    let arguments = json::parse(call.arguments_text.as_bytes(), Limits::ARGUMENTS).map_err(Denial::outright)?;
+    token.decide(&Call { tool: &call.tool, arguments: &arguments, audience: &call.audience, time: call.time })?;
+    let Some(proof) = &vector.proof else { return Ok(()) };
+    let claims = PossessionClaims { block: token.newest(), tool: &call.tool, args_digest: arguments.digest(), audience: &call.audience };
+    check_possession(&proof.text, &claims, &token.holder, proof.now).map(drop).map_err(Denial::outright)
+}
+
+fn proof(vector: &ProofVector) -> Result<Once, Reason> {
+    let signers: Vec<_> = vector.signers.iter().map(|signer| key(signer)).collect();
+    match &vector.claims {
+        Claims::Possession { block, tool, args_digest, audience } => {
+            let claims = PossessionClaims { block: block_id(block), tool, args_digest: bytes(args_digest), audience };
+            check_possession(&vector.text, &claims, &signers[0], vector.now)
+        }
+        Claims::Holder { issuer, client, subject_digest } => {
+            let claims = HolderClaims { issuer, client, subject_digest: bytes(subject_digest) };
+            check_holder(&vector.text, &claims, &signers[0], vector.now)
+        }
+        Claims::Report { issuer, block } => {
+            let claims = ReportClaims { issuer, block: block_id(block) };
+            check_report(&vector.text, &claims, [&signers[0], &signers[1]], vector.now)
+        }
+    }
+}
+
+fn show<T: std::fmt::Debug>(expected: &T, answered: &T) -> (String, String) {
+    (format!("{expected:?}"), format!("{answered:?}"))
+}
+
+fn key(text: &str) -> PublicKey {
+    PublicKey::from_bytes(&bytes(text)).unwrap()
+}
+
+fn block_id(text: &str) -> BlockId {
+    BlockId::from_hex(text).unwrap()
+}
+
+fn bytes(text: &str) -> [u8; 32] {
+    // 32 bytes of hex are read the way block ids are
+    block_id(text).0
+}
