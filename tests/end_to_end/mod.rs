@@ -2,15 +2,15 @@
 
 mod attach;
 mod bad_requests;
-//mod command_line;
+mod command_line;
 mod crashes;
-//mod demo;
+mod demo;
 mod openid_provider;
 mod reports;
-//mod secrets;
+mod secrets;
 mod stranger;
 mod subject_tokens;
-//mod tampering;
+mod tampering;
 mod the_road;
 mod tools;
 
