@@ -31,7 +31,7 @@ pub struct SecretKey {
 
 /// Why a key file was not written or not accepted; the text never holds key material.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{message} ({reason})")]
 pub struct KeyError {
     /// The stable reason code.
     pub reason: Reason,

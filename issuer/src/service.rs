@@ -70,7 +70,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     let pack_digest = PackDigest::parse(pack.digest()).ok_or_else(|| at_fault(Reason::Internal, "the pack's digest has another form"))?;
     let federation = Federation::new(config.trusted_issuer.clone()).map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))?;
     let log = Log::open(&log_file(config), signer, Arc::clone(&clock))
-        .map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {error}")))?;
+        .map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {}", error.detail())))?;
     let since = opened_at(&log)?;
     let dev = development.is_some();
     let extra = development.map(|development| dev_idp_router(config, development, &clock)).transpose()?;
@@ -101,7 +101,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
 pub fn init_log(config: &Config, dev: bool, now_ms: u64) -> Result<VerifierKey, StartError> {
     let signer = log_signer(config)?;
     let opening = Opening { id: EntryId(random()), trace: TraceId(random()), t_ms: now_ms, dev };
-    Log::init(&log_file(config), &signer, opening).map_err(|error| at_fault(error.reason(), format!("the log can't be made: {error}")))?;
+    Log::init(&log_file(config), &signer, opening).map_err(|error| at_fault(error.reason(), format!("the log can't be made: {}", error.detail())))?;
     let key = signer.verifier_key().clone();
     std::fs::write(config.data_dir.join(LOG_KEY_FILE), format!("{key}\n"))
         .map_err(|error| at_fault(Reason::KeyFileMissing, error.to_string()))?;

@@ -25,7 +25,7 @@ pub struct HolderKey {
 
 /// Why a key file was not read or written; the text never holds key material.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{message} ({reason})")]
 pub struct KeyError {
     /// The stable reason.
     pub reason: Reason,

@@ -2,11 +2,19 @@
 
 mod attach;
 mod bad_requests;
+mod command_line;
+mod crashes;
+mod demo;
 mod openid_provider;
+mod reports;
+mod secrets;
+mod stranger;
 mod subject_tokens;
+mod tampering;
 mod the_road;
+mod tools;
 
-use narrows::{Held, HolderKey, IssuerKeys};
+use narrows::{Held, HolderKey, IssuerKeys, NarrowRequest};
 use narrows_tests::{
     forged::ForgedProvider,
     issuer::{Issuer, PACK},
@@ -18,6 +26,11 @@ async fn trusting(more: &str) -> (Issuer, ForgedProvider) {
     issuer.configure(&format!("{more}\n{}", provider.trust()), PACK);
     issuer.start().await;
     (issuer, provider)
+}
+
+/// A hop to this key that takes nothing but the name.
+fn hop_to(holder: &HolderKey) -> NarrowRequest {
+    NarrowRequest { holder: holder.public(), agent: "executor".into(), caveats: Vec::new() }
 }
 
 /// Alice's capability for both tools, held by `key`.

@@ -102,7 +102,7 @@ async fn a_login_becomes_a_tool_call_and_the_log_proves_it() {
     assert!(told.contains("receipts     10 of 10"), "{told}");
     assert!(told.contains("leaves       11,"), "{told}");
     for name in ["alice", "planner", "executor"] {
-        assert_eq!(told.matches(&format!("\"{name}\"")).count().max(told.matches(name).count()) >= 5, true, "{name} in {told}");
+        assert!(told.matches(name).count() >= 5, "`{name}` is not in each of the five trees: {told}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{Engine, engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as BASE64URL}};
 use narrows::{HolderKey, IssuerClient, IssuerKeys};
 use rand_core::{OsRng, RngCore};
 use serde_json::Value;
@@ -111,6 +111,13 @@ impl Issuer {
         self.data().join("log.db")
     }
 
+    /// The seed of the key that signs its tokens, as a thief of the file reads it.
+    pub fn stolen_seed(&self) -> [u8; 32] {
+        let line = fs::read_to_string(self.data().join("issuer.key")).expect("the key file");
+        let seed = line.split_whitespace().last().expect("a seed");
+        BASE64URL.decode(seed).expect("base64url").try_into().expect("32 bytes")
+    }
+
     /// A file beside the data directory, for what a test keeps.
     pub fn keep(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         self.scratch.write(name, text)
@@ -130,16 +137,12 @@ impl Issuer {
 
     /// A good request of [`CLIENT`] for both tools at [`AUDIENCE`], with a fresh proof of `holder`.
     pub fn request(&self, holder: &HolderKey, subject_token: &str) -> Form {
-        Form::new(&[
-            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
-            ("subject_token", subject_token),
-            ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
-            ("audience", AUDIENCE),
-            ("authorization_details", r#"[{"type":"narrows","tools":["crm.read","payments.send"],"agent":"planner"}]"#),
-            ("req_cnf", &holder.req_cnf()),
-            ("holder_proof", &holder.holder_proof(&self.url, CLIENT, subject_token, now())),
-        ])
-        .basic(CLIENT, &self.secret)
+        self.requests().of(holder, subject_token)
+    }
+
+    /// Makes such requests away from this value.
+    pub fn requests(&self) -> Requests {
+        Requests { url: self.url.clone(), secret: self.secret.clone() }
     }
 
     /// Sends a form to the token endpoint.
@@ -173,6 +176,29 @@ impl Issuer {
 
     fn config(&self) -> PathBuf {
         self.data().join("narrows.toml")
+    }
+}
+
+/// Makes requests of [`CLIENT`].
+#[derive(Clone)]
+pub struct Requests {
+    url: String,
+    secret: String,
+}
+
+impl Requests {
+    /// As [`Issuer::request`].
+    pub fn of(&self, holder: &HolderKey, subject_token: &str) -> Form {
+        Form::new(&[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", subject_token),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+            ("audience", AUDIENCE),
+            ("authorization_details", r#"[{"type":"narrows","tools":["crm.read","payments.send"],"agent":"planner"}]"#),
+            ("req_cnf", &holder.req_cnf()),
+            ("holder_proof", &holder.holder_proof(&self.url, CLIENT, subject_token, now())),
+        ])
+        .basic(CLIENT, &self.secret)
     }
 }
 

@@ -176,7 +176,7 @@ impl fmt::Display for ConfigError {
             let separator = if index == 0 { "" } else { "\n" };
             write!(formatter, "{separator}`{}`: {}", fault.key, fault.message)?;
         }
-        Ok(())
+        write!(formatter, " ({})", Reason::ConfigInvalid)
     }
 }
 

@@ -21,6 +21,11 @@ impl LogError {
         self.reason
     }
 
+    /// What was wrong, without the code.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Seconds after which asking again can help; `None` when it can't.
     pub const fn retry_after_s(&self) -> Option<u32> {
         self.retry_after_s

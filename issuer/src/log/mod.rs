@@ -191,7 +191,9 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        // Without senders the writer ends after its last batch; the file's lock is free only then.
+        // Without senders the writer ends after its last batch; the file's lock is free only then. Its connection must be the
+        // last one to close: a reader can't fold the write-ahead log into the file, and a copy of the file would lack its end.
+        self.readers.close();
         self.queue = None;
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();

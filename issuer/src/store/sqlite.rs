@@ -88,6 +88,11 @@ impl Readers {
         Ok(Self { connections, next: AtomicUsize::new(0) })
     }
 
+    /// Closes every connection; a later read finds nothing.
+    pub(crate) fn close(&mut self) {
+        self.connections.clear();
+    }
+
     /// Runs `read` on a connection of its own.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % READERS;
