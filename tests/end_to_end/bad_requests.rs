@@ -31,10 +31,7 @@ async fn bad_parameters_are_refused_with_their_reason() {
         (r#"{"type":"narrows","tools":["crm.read"]}"#, "AUTHORIZATION_DETAILS"),
         (r#"[{"type":"narrows"}]"#, "CAVEAT_NAMES_NO_TOOL"),
         (r#"[{"type":"narrows","tools":[]}]"#, "CAVEAT_NAMES_NO_TOOL"),
-        (
-            r#"[{"type":"narrows","tools":["crm.read"],"caveats":[{"kind":"arg","path":"/a","is":{"exact":1}}]}]"#,
-            "CAVEAT_NAMES_NO_TOOL",
-        ),
+        (r#"[{"type":"narrows","tools":["crm.read"],"caveats":[{"kind":"arg","path":"/a","is":{"exact":1}}]}]"#, "CAVEAT_NAMES_NO_TOOL"),
         (r#"[{"type":"narrows","tools":["crm.read"],"caveats":[{"kind":"weather"}]}]"#, "CAVEAT_MALFORMED"),
         (r#"[{"type":"narrows","tools":["crm.read"],"tools":["db.drop"]}]"#, "JSON_DUPLICATE_KEY"),
         ("[{", "JSON_MALFORMED"),
@@ -226,7 +223,12 @@ async fn requests_that_are_not_forms_are_refused_before_anybody_reads_them() {
     assert_eq!(read.header("allow"), "POST");
     get(&issuer.at("/oauth/nothing")).await.refused_as(404, "invalid_request", "ROUTE_UNKNOWN", "no such path");
     get(&issuer.at("/nothing")).await.refused(404, "ROUTE_UNKNOWN", "no such path");
-    get(&issuer.at("/oauth/authorize?response_type=token")).await.refused_as(400, "unsupported_response_type", "RESPONSE_TYPE", "authorize");
+    get(&issuer.at("/oauth/authorize?response_type=token")).await.refused_as(
+        400,
+        "unsupported_response_type",
+        "RESPONSE_TYPE",
+        "authorize",
+    );
     let answer = issuer.token(&good).await;
     assert_eq!(answer.header("cache-control"), "no-store");
     answer.granted();

@@ -59,11 +59,21 @@ async fn tools_refuse_stolen_replayed_and_foreign_tokens() {
         ("garbage for a proof", Presentation { proof: "x".into(), ..call("crm.read", "{}") }, 401, Reason::ProofMalformed),
         ("a stale proof", signed(&seed, now() - 120, AUDIENCE), 401, Reason::ProofTime),
         ("a proof for another tool server", signed(&seed, now(), "https://elsewhere.example"), 401, Reason::ProofMismatch),
-        ("a proof for other arguments", Presentation { arguments: r#"{"a":1}"#.into(), ..call("crm.read", "{}") }, 401, Reason::ProofMismatch),
+        (
+            "a proof for other arguments",
+            Presentation { arguments: r#"{"a":1}"#.into(), ..call("crm.read", "{}") },
+            401,
+            Reason::ProofMismatch,
+        ),
         ("a proof for another tool", Presentation { tool: "payments.send".into(), ..call("crm.read", "{}") }, 401, Reason::ProofMismatch),
         ("no token", Presentation { token: String::new(), ..call("crm.read", "{}") }, 401, Reason::TokenMissing),
         ("garbage for a token", Presentation { token: "AAAA".into(), ..call("crm.read", "{}") }, 401, Reason::TokenMalformed),
-        ("arguments with two readings", Presentation { arguments: r#"{"a":1,"a":2}"#.into(), ..call("crm.read", "{}") }, 400, Reason::JsonDuplicateKey),
+        (
+            "arguments with two readings",
+            Presentation { arguments: r#"{"a":1,"a":2}"#.into(), ..call("crm.read", "{}") },
+            400,
+            Reason::JsonDuplicateKey,
+        ),
         ("an expired token", by_hand(&expire, root, &own), 403, Reason::Expired),
         ("a development token", by_hand(&|claims| claims.dev = true, root, &own), 401, Reason::DevToken),
         ("a foreign issuer's token under our number", by_hand(&|_| {}, root, &fresh()), 401, Reason::BadSignature),
@@ -128,7 +138,12 @@ async fn a_receipt_of_another_token_is_refused() {
     assert_eq!(refused(&hop, &blocks), Reason::ReceiptOtherToken, "a receipt of the child");
 
     // a leaf that records a refusal is no token's receipt, not even an empty one's
-    issuer.token(&issuer.request(&holder(&fresh()), &provider.login("bob"))).await.refused_as(400, "invalid_request", "POLICY_DENIED", "bob");
+    issuer.token(&issuer.request(&holder(&fresh()), &provider.login("bob"))).await.refused_as(
+        400,
+        "invalid_request",
+        "POLICY_DENIED",
+        "bob",
+    );
     let log_check = narrows_issuer::log::check_database(&issuer.database(), &keys.log, Default::default()).unwrap();
     assert_eq!(log_check.size, 5);
 }

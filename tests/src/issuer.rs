@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use base64::{Engine, engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as BASE64URL}};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as BASE64URL},
+};
 use narrows::{HolderKey, IssuerClient, IssuerKeys};
 use rand_core::{OsRng, RngCore};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! The program `narrows` as a user runs it: the built binary, in a process of its own.
+//! The programs as a user runs them: the built binaries, in processes of their own.
 
 use std::{
     ffi::OsStr,
@@ -9,7 +9,8 @@ use std::{
     time::SystemTime,
 };
 
-/// The binary. It is built first when a source is newer than it is, so that no test passes for yesterday's program.
+/// The binary `narrows`; the tool server of the examples lies beside it. They are built first when a source is newer, so
+/// that no test passes for yesterday's program.
 pub fn narrows() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -18,7 +19,7 @@ pub fn narrows() -> &'static Path {
         // tests run in parallel processes: one builds under the lock, the others wait and find it done
         let lock = File::create(profile.join(".narrows-tests.lock")).expect("making the lock file");
         lock.lock().expect("locking");
-        if !is_fresh(&binary) {
+        if !BINARIES.iter().all(|name| is_fresh(&profile.join(name))) {
             let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
             build.args(["build", "--locked", "--workspace"]).current_dir(root());
             if profile.ends_with("release") {
@@ -80,3 +81,5 @@ fn is_fresh(binary: &Path) -> bool {
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
+
+const BINARIES: [&str; 2] = ["narrows", "tool-server"];

@@ -24,9 +24,7 @@ pub async fn start(audience: &str, roots: Vec<RootKey>) -> String {
     let manifest = Manifest::parse(MANIFEST).and_then(|manifest| manifest.at_audience(audience)).expect("a manifest");
     let guard = Guard::new(manifest, roots, GuardOptions { accept_dev: false, replay_capacity: 1024 });
     let service = GuardLayer::new(guard, system_clock()).layer(service_fn(run));
-    tokio::spawn(async move {
-        serve(listener, service, &Limits::default(), Arc::new(Metrics::new(&[])), std::future::pending()).await
-    });
+    tokio::spawn(async move { serve(listener, service, &Limits::default(), Arc::new(Metrics::new(&[])), std::future::pending()).await });
     address
 }
 
