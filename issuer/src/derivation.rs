@@ -57,7 +57,8 @@ pub async fn report(app: &App, token: &str, proof: &str, trace: TraceId) -> Resu
         record.chain(text(agent));
     }
     record.field("caveats", caveat::to_list(&hop.caveats));
-    let rows = vec![SideRow::Derivation { block_id: hop.id }, SideRow::TaskHop { task: token.authority.task }, spend(once, Reason::ProofReplayed)];
+    let rows =
+        vec![SideRow::Derivation { block_id: hop.id }, SideRow::TaskHop { task: token.authority.task }, spend(once, Reason::ProofReplayed)];
     let entry = *entry;
     let (leaf, receipt) = append(app, draft, record, rows).await?;
     Ok(Reported { entry, leaf, receipt })

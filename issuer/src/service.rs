@@ -101,7 +101,8 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
 pub fn init_log(config: &Config, dev: bool, now_ms: u64) -> Result<VerifierKey, StartError> {
     let signer = log_signer(config)?;
     let opening = Opening { id: EntryId(random()), trace: TraceId(random()), t_ms: now_ms, dev };
-    Log::init(&log_file(config), &signer, opening).map_err(|error| at_fault(error.reason(), format!("the log can't be made: {}", error.detail())))?;
+    Log::init(&log_file(config), &signer, opening)
+        .map_err(|error| at_fault(error.reason(), format!("the log can't be made: {}", error.detail())))?;
     let key = signer.verifier_key().clone();
     std::fs::write(config.data_dir.join(LOG_KEY_FILE), format!("{key}\n"))
         .map_err(|error| at_fault(Reason::KeyFileMissing, error.to_string()))?;

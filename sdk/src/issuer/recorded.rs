@@ -32,7 +32,8 @@ impl Recorded {
 
     /// Checks that the leaf is in the log and records exactly this token's newest derivation.
     pub(super) fn check(self, token: &VerifiedToken, kind: Kind, keys: &IssuerKeys) -> Result<Self, IssuerError> {
-        verify_for_token(&self.receipt, &self.leaf, core::slice::from_ref(&keys.log), &token.block_ids()).map_err(|refusal| refusal.reason)?;
+        verify_for_token(&self.receipt, &self.leaf, core::slice::from_ref(&keys.log), &token.block_ids())
+            .map_err(|refusal| refusal.reason)?;
         let leaf = Leaf::parse(&self.leaf).map_err(|refusal| refusal.reason)?;
         let entry = token.principals().last().map(|(_, _, entry)| entry.to_string());
         let same = entry == Some(self.entry.to_string())
