@@ -149,7 +149,7 @@ fn signatures(cases: &mut Cases) {
         _ => unreachable!("the token is sealed"),
     });
     refuse("seal_flipped", "one bit of the seal", seal_flipped, "BAD_PROOF", None);
-    let prolonged = edit(&sample(), |token| edit_block(&mut token.authority, |content| later(content)));
+    let prolonged = edit(&sample(), |token| edit_block(&mut token.authority, later));
     refuse("content_changed", "the expiry is moved and the signature kept", prolonged, "BAD_SIGNATURE", Some(0));
 }
 
