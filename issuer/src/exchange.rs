@@ -86,7 +86,12 @@ pub enum ExchangeError {
         detail: String,
     },
     /// Something that this service needs can't be had now.
-    Unavailable(Reason),
+    Unavailable {
+        /// The stable reason.
+        reason: Reason,
+        /// Seconds after which asking again can help, where that is known.
+        retry_after_s: Option<u32>,
+    },
 }
 
 /// Exchanges a subject token for a capability bound to the agent's key.
@@ -301,7 +306,7 @@ impl From<FederationError> for ExchangeError {
     fn from(error: FederationError) -> Self {
         match error {
             FederationError::Refused(reason) => Self::Refused(reason),
-            FederationError::Unavailable(reason) => Self::Unavailable(reason),
+            FederationError::Unavailable(reason) => Self::Unavailable { reason, retry_after_s: None },
         }
     }
 }
@@ -309,6 +314,6 @@ impl From<FederationError> for ExchangeError {
 impl From<LogError> for ExchangeError {
     fn from(error: LogError) -> Self {
         tracing::error!(reason = %error.reason(), %error, "the log did not take an entry, so nothing was issued");
-        Self::Unavailable(error.reason())
+        Self::Unavailable { reason: error.reason(), retry_after_s: error.retry_after_s() }
     }
 }

@@ -50,6 +50,6 @@ pub(super) async fn derivations(
 fn refusal(error: ExchangeError) -> ApiError {
     match error {
         ExchangeError::Refused(reason) | ExchangeError::Denied { reason, .. } => ApiError::plain(reason, reason.meaning()),
-        ExchangeError::Unavailable(reason) => ApiError::plain(reason, reason.meaning()),
+        ExchangeError::Unavailable { reason, retry_after_s } => ApiError::plain(reason, reason.meaning()).retry_after(retry_after_s),
     }
 }

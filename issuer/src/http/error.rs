@@ -47,6 +47,12 @@ impl ApiError {
         if path.starts_with("/oauth/") { Self::oauth(reason, reason.meaning()) } else { Self::plain(reason, reason.meaning()) }
     }
 
+    /// Names another time to come back, where whoever refused knows one.
+    pub(super) fn retry_after(mut self, seconds: Option<u32>) -> Self {
+        self.retry_after = seconds.or(self.retry_after);
+        self
+    }
+
     /// The JSON body with the trace id.
     pub(crate) fn body(&self, trace: &str) -> String {
         let description = description_text(&self.description);

@@ -131,7 +131,7 @@ fn answer(exchanged: &Exchanged) -> Response {
 fn refusal(error: ExchangeError) -> ApiError {
     match error {
         ExchangeError::Refused(reason) => invalid(reason, reason.meaning()),
-        ExchangeError::Unavailable(reason) => ApiError::oauth(reason, reason.meaning()),
+        ExchangeError::Unavailable { reason, retry_after_s } => ApiError::oauth(reason, reason.meaning()).retry_after(retry_after_s),
         ExchangeError::Denied { reason, detail } => {
             let code = match reason {
                 Reason::AudienceNotInPolicy | Reason::AudienceEmpty => "invalid_target",

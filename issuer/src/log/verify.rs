@@ -158,9 +158,11 @@ impl<'k> Walk<'k> {
         let leaf = Leaf::parse(bytes).map_err(|refusal| Finding::new(refusal.reason, Some(index), refusal.detail))?;
         // The first leaf ties the tree to its name, and a second beginning would be another log grafted on.
         let opens = leaf.kind == Kind::LogOpen;
-        if opens != (index == 0) || (opens && leaf.origin.as_deref() != Some(self.key.name())) {
-            let detail = "the first leaf, and no other, opens the log under its origin";
-            return Err(Finding::new(Reason::LeafMalformed, Some(index), detail));
+        if opens != (index == 0) {
+            return Err(Finding::new(Reason::LeafMalformed, Some(index), "the first leaf, and no other, opens the log"));
+        }
+        if opens && leaf.origin.as_deref() != Some(self.key.name()) {
+            return Err(Finding::new(Reason::CheckpointSignature, Some(index), "the log opened under another name than that of the key"));
         }
         let completed = self.frontier.append(leaf_hash(bytes))?;
         for claim in self.claims.remove(&self.size()).unwrap_or_default() {
