@@ -1,7 +1,7 @@
 //! What the verifier answers to a vector, in the words of the vector.
 
 use narrows_tests::{
-    forge::hex,
+    tokens::hex,
     vectors::{ArgsAnswer, CaveatAnswer, Claims, ProofAnswer, ProofVector, TokenAnswer, TokenVector, Vector, Verdict},
 };
 use narrows_verifier::{

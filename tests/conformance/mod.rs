@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs};
 pub(crate) use answers::failed_checks;
 use biscuit_auth::builder::Check;
 use narrows_tests::{
-    engine, forge,
+    engine, tokens,
     vectors::{CaveatAnswer, TokenVector, Vector, Verdict, all, file_text, folder},
 };
 use narrows_verifier::{Call, Caveat, UnverifiedToken, json};
@@ -84,7 +84,7 @@ fn documented_checks_are_what_blocks_carry() {
         let Vector::Caveat(vector) = vector else { continue };
         let CaveatAnswer::Read { check, .. } = &vector.expect else { continue };
         let caveat = Caveat::from_json(&json::parse(vector.json.as_bytes(), json::Limits::CAVEATS).unwrap()).unwrap();
-        let token = narrows_verifier::biscuit::append_plain(&forge::sample(), &[caveat], &forge::next_seed(1)).unwrap();
+        let token = narrows_verifier::biscuit::append_plain(&tokens::sample(), &[caveat], &tokens::next_seed(1)).unwrap();
         let source = biscuit_auth::UnverifiedBiscuit::from(token).unwrap().print_block_source(1).unwrap();
         let parse =
             |text: &str| Check::try_from(text.trim().trim_end_matches(';')).unwrap_or_else(|error| panic!("{name}: {text}: {error}"));

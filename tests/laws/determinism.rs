@@ -1,6 +1,6 @@
 //! L6: the same token, call and time give the same answer, however things are ordered and whatever else runs.
 
-use narrows_tests::forge;
+use narrows_tests::tokens;
 use narrows_verifier::{
     Caveat, VerifiedToken,
     datalog::{CALL_FACTS, Facts, Predicate, Term},
@@ -77,10 +77,10 @@ proptest! {
 /// The library's 1 ms limit made 138 of 100,000 answers errors under load; no wall clock decides here.
 #[test]
 fn load_changes_no_answer() {
-    let token = verify(&forge::hop(&forge::sample(), &forge::PLANNER, &forge::EXECUTOR, "[]")).unwrap();
+    let token = verify(&tokens::hop(&tokens::sample(), &tokens::PLANNER, &tokens::EXECUTOR, "[]")).unwrap();
     let arguments = narrows_verifier::json::Value::object([]);
     let decide = || {
-        let call = |tool| narrows_verifier::Call { tool, arguments: &arguments, audience: forge::AUDIENCE, time: forge::NOW };
+        let call = |tool| narrows_verifier::Call { tool, arguments: &arguments, audience: tokens::AUDIENCE, time: tokens::NOW };
         (token.decide(&call("crm.read")), token.decide(&call("db.drop")))
     };
     let expected = decide();

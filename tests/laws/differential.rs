@@ -1,7 +1,7 @@
 //! The verifier against the Biscuit library: the same checks fail, and nothing is accepted that the library refuses.
 
 use biscuit_auth::format::schema;
-use narrows_tests::{engine, forge};
+use narrows_tests::{engine, tokens};
 use narrows_verifier::{Reason, biscuit::seal};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -16,7 +16,7 @@ proptest! {
     #[test]
     fn the_engine_finds_the_same_checks_failing(tree in tree(), calls in vec(call(), 1..6)) {
         for node in tree.nodes() {
-            let library = engine::verify(&node.bytes, &forge::roots()).expect("the library reads what it built");
+            let library = engine::verify(&node.bytes, &tokens::roots()).expect("the library reads what it built");
             let Ok(token) = verify(&node.bytes) else { continue };
             for call in &calls {
                 let facts = call.borrow().facts(token.depth()).unwrap();
@@ -41,20 +41,20 @@ proptest! {
     #[test]
     fn changed_content_is_refused_wherever_the_library_refuses(base in any::<Index>(), changes in vec(content_change(), 1..4)) {
         let base = &bases()[base.index(bases().len())];
-        let changed = forge::edit(base, |token| {
+        let changed = tokens::edit(base, |token| {
             for change in &changes {
                 change.make(token);
             }
             let hops = token.blocks.iter().filter(|block| block.external_signature.is_some()).count();
-            let seeds = [forge::PLANNER.seed, forge::EXECUTOR.seed];
-            forge::sign_chain(token, &seeds[..hops]);
+            let seeds = [tokens::PLANNER.seed, tokens::EXECUTOR.seed];
+            tokens::sign_chain(token, &seeds[..hops]);
         });
         compare(&changed, &OUTSIDE_PROFILE)?;
     }
 }
 
 /// Why the verifier may refuse a well-signed token that the library accepts: its content is not of the profile.
-const OUTSIDE_PROFILE: [Reason; 15] = [
+const OUTSIDE_PROFILE: [Reason; 16] = [
     Reason::TokenMalformed,
     Reason::TokenNotCanonical,
     Reason::OutsideProfile,
@@ -69,17 +69,18 @@ const OUTSIDE_PROFILE: [Reason; 15] = [
     Reason::WeakKey,
     Reason::HopSigner,
     Reason::HopIndex,
+    Reason::HopDepth,
     Reason::HopOutlivesParent,
 ];
 
 fn compare(token: &[u8], reasons: &[Reason]) -> Result<(), TestCaseError> {
     let ours = verify(token);
-    let theirs = engine::verify(token, &forge::roots());
+    let theirs = engine::verify(token, &tokens::roots());
     match (ours, theirs) {
         (Ok(verified), Ok(library)) => {
             // the library reads blocks in full only when it decides
             let arguments = narrows_verifier::json::Value::object([]);
-            let call = narrows_verifier::Call { tool: "crm.read", arguments: &arguments, audience: forge::AUDIENCE, time: forge::NOW };
+            let call = narrows_verifier::Call { tool: "crm.read", arguments: &arguments, audience: tokens::AUDIENCE, time: tokens::NOW };
             let facts = call.facts(verified.depth()).unwrap();
             let failed = engine::failed_checks(&library, &facts);
             prop_assert!(failed.is_ok(), "the engine gives no answer: {:?}", failed.err());
@@ -97,9 +98,9 @@ fn bases() -> &'static [Vec<u8>] {
     static BASES: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
     BASES.get_or_init(|| {
         let caveats = r#"[{"kind":"arg","tool":"crm.read","path":"/limit","is":{"one_of":[1,"a",true]}},{"kind":"arg","tool":"a","path":"/b","is":{"range":{"min":1,"max":5}}},{"kind":"closed_args","tool":"crm.read","names":["limit","b"]},{"kind":"tools","allow":["crm.read",{"prefix":"mail."}]}]"#;
-        let one = forge::hop(&forge::sample(), &forge::PLANNER, &forge::EXECUTOR, caveats);
-        let two = forge::hop(&forge::plain(&one, caveats), &forge::EXECUTOR, &forge::WORKER, "[]");
-        let open = [forge::sample(), one, two];
+        let one = tokens::hop(&tokens::sample(), &tokens::PLANNER, &tokens::EXECUTOR, caveats);
+        let two = tokens::hop(&tokens::plain(&one, caveats), &tokens::EXECUTOR, &tokens::WORKER, "[]");
+        let open = [tokens::sample(), one, two];
         let sealed = open.iter().map(|token| seal(token).unwrap());
         open.iter().cloned().chain(sealed).collect()
     })
@@ -143,14 +144,14 @@ impl Change {
             _ => {}
         }
         let Ok(mut message) = schema::Biscuit::decode(token) else { return bytes };
-        let other = |index: &Index| forge::decode(&bases()[index.index(bases().len())]);
+        let other = |index: &Index| tokens::decode(&bases()[index.index(bases().len())]);
         let count = message.blocks.len() + 1;
-        let block = |token: &mut schema::Biscuit, index: &Index| forge::block_mut(token, index.index(count)).clone();
+        let block = |token: &mut schema::Biscuit, index: &Index| tokens::block_mut(token, index.index(count)).clone();
         match self {
             Change::Swap(one, two) => {
                 let (first, second) = (block(&mut message, one), block(&mut message, two));
-                *forge::block_mut(&mut message, one.index(count)) = second;
-                *forge::block_mut(&mut message, two.index(count)) = first;
+                *tokens::block_mut(&mut message, one.index(count)) = second;
+                *tokens::block_mut(&mut message, two.index(count)) = first;
             }
             Change::Drop(at) if count > 1 => drop(message.blocks.remove(at.index(count - 1))),
             Change::Double(at) => {
@@ -160,12 +161,12 @@ impl Change {
             Change::FromOther(base, at) => {
                 let mut other = other(base);
                 let others = other.blocks.len() + 1;
-                *forge::block_mut(&mut message, at.index(count)) = forge::block_mut(&mut other, at.index(others)).clone();
+                *tokens::block_mut(&mut message, at.index(count)) = tokens::block_mut(&mut other, at.index(others)).clone();
             }
             Change::ProofOfOther(base) => message.proof = other(base).proof,
-            Change::NextKey(at, seed) => forge::block_mut(&mut message, at.index(count)).next_key = forge::ed25519(&[*seed; 32]),
-            Change::DropExternal(at) => forge::block_mut(&mut message, at.index(count)).external_signature = None,
-            Change::Version(at, version) => forge::block_mut(&mut message, at.index(count)).version = *version,
+            Change::NextKey(at, seed) => tokens::block_mut(&mut message, at.index(count)).next_key = tokens::ed25519(&[*seed; 32]),
+            Change::DropExternal(at) => tokens::block_mut(&mut message, at.index(count)).external_signature = None,
+            Change::Version(at, version) => tokens::block_mut(&mut message, at.index(count)).version = *version,
             Change::RootKeyId(id) => message.root_key_id = *id,
             _ => {}
         }
@@ -213,11 +214,11 @@ impl ContentChange {
         let count = token.blocks.len() + 1;
         let other = match self {
             ContentChange::CheckOfOther(_, from, _) => {
-                schema::Block::decode(forge::block_mut(token, from.index(count)).block.as_slice()).ok()
+                schema::Block::decode(tokens::block_mut(token, from.index(count)).block.as_slice()).ok()
             }
             _ => None,
         };
-        let block = forge::block_mut(token, self.block().index(count));
+        let block = tokens::block_mut(token, self.block().index(count));
         if let ContentChange::FlipBit(_, at, bit) = self {
             let at = at.index(block.block.len());
             block.block[at] ^= 1 << bit;

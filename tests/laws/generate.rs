@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use narrows_tests::forge::{self, Party};
+use narrows_tests::tokens::{self, Party};
 use narrows_verifier::{
     Call, Caveat, Refusal, UnverifiedToken, VerifiedToken,
     biscuit::{append_hop, append_plain},
@@ -52,12 +52,12 @@ pub(super) struct Node {
 impl Tree {
     /// Every token of the tree that can be built, the root first. Not all of them verify.
     pub(super) fn nodes(&self) -> Vec<Node> {
-        let bytes = forge::mint(&forge::claims(self.authority.clone()));
-        let mut nodes = vec![Node { parent: None, bytes, holder: forge::PLANNER }];
+        let bytes = tokens::mint(&tokens::claims(self.authority.clone()));
+        let mut nodes = vec![Node { parent: None, bytes, holder: tokens::PLANNER }];
         for (number, (from, step)) in (20_u8..).zip(&self.steps) {
             let parent = from.index(nodes.len());
             let Node { bytes, holder, .. } = &nodes[parent];
-            let next = forge::next_seed(forge::decode(bytes).blocks.len() + 1);
+            let next = tokens::next_seed(tokens::decode(bytes).blocks.len() + 1);
             let (made, holder) = match step {
                 Step::Hop(caveats) => {
                     let to = Party { name: "helper", seed: [number; 32] };
@@ -75,7 +75,7 @@ impl Tree {
 
 /// Verifies under the sample roots.
 pub(super) fn verify(bytes: &[u8]) -> Result<VerifiedToken, Refusal> {
-    UnverifiedToken::from_bytes(bytes)?.verify(&forge::roots())
+    UnverifiedToken::from_bytes(bytes)?.verify(&tokens::roots())
 }
 
 pub(super) fn tree() -> impl Strategy<Value = Tree> {

@@ -1,6 +1,6 @@
 //! Whatever bytes arrive, a parser answers; none panics.
 
-use narrows_tests::forge;
+use narrows_tests::tokens;
 use narrows_verifier::{
     BlockId, Caveat, UnverifiedToken,
     biscuit::{append_hop, append_plain, parse_check, seal},
@@ -32,19 +32,19 @@ proptest! {
     /// A parent from outside is guarded before the library sees it, whose appending panics on foreign blocks.
     #[test]
     fn damaged_tokens_as_parents(changes in vec((any::<Index>(), any::<u8>()), 1..6)) {
-        let mut token = forge::hop(&forge::sample(), &forge::PLANNER, &forge::EXECUTOR, "[]");
+        let mut token = tokens::hop(&tokens::sample(), &tokens::PLANNER, &tokens::EXECUTOR, "[]");
         for (at, byte) in changes {
             let at = at.index(token.len());
             token[at] = byte;
         }
         let _ = append_plain(&token, &[], &[9; 32]);
-        let _ = append_hop(&token, &[12; 32], &forge::WORKER.claims(Vec::new()), &[9; 32]);
+        let _ = append_hop(&token, &[12; 32], &tokens::WORKER.claims(Vec::new()), &[9; 32]);
     }
 
     /// The content of a hop is signed by its delegator, who may be anyone: any bytes come with good signatures.
     #[test]
     fn any_bytes_as_the_content_of_a_hop(bytes in vec(any::<u8>(), 0..100), damage in vec((any::<Index>(), any::<u8>()), 0..4), fresh in any::<bool>()) {
-        let token = forge::edit(&forge::hop(&forge::sample(), &forge::PLANNER, &forge::EXECUTOR, "[]"), |token| {
+        let token = tokens::edit(&tokens::hop(&tokens::sample(), &tokens::PLANNER, &tokens::EXECUTOR, "[]"), |token| {
             let content = &mut token.blocks[0].block;
             if fresh {
                 *content = bytes;
@@ -53,9 +53,9 @@ proptest! {
                 let at = at.index(content.len() + 1);
                 content.insert(at, byte);
             }
-            forge::sign_chain(token, &[forge::PLANNER.seed]);
+            tokens::sign_chain(token, &[tokens::PLANNER.seed]);
         });
-        let _ = UnverifiedToken::from_bytes(&token).and_then(|token| token.verify(&forge::roots()));
+        let _ = UnverifiedToken::from_bytes(&token).and_then(|token| token.verify(&tokens::roots()));
         let _ = append_plain(&token, &[], &[9; 32]);
     }
 
@@ -78,15 +78,15 @@ proptest! {
 
     #[test]
     fn any_text_as_a_proof(text in prop_oneof![".{0,100}", "[A-Za-z0-9_-]{0,200}\\.[A-Za-z0-9_-]{86}"], payload in "[{}\":,a-z0-9]{0,80}") {
-        let holder = forge::EXECUTOR.key();
+        let holder = tokens::EXECUTOR.key();
         let block = BlockId([1; 32]);
-        for text in [text, forge::statement("narrows/possession/1", &payload, &forge::EXECUTOR.seed)] {
+        for text in [text, tokens::statement("narrows/possession/1", &payload, &tokens::EXECUTOR.seed)] {
             let claims = PossessionClaims { block, tool: "t", args_digest: [0; 32], audience: "a" };
-            prop_assert!(check_possession(&text, &claims, &holder, forge::NOW).is_err());
+            prop_assert!(check_possession(&text, &claims, &holder, tokens::NOW).is_err());
             let claims = HolderClaims { issuer: "i", client: "c", subject_digest: [0; 32] };
-            prop_assert!(check_holder(&text, &claims, &holder, forge::NOW).is_err());
+            prop_assert!(check_holder(&text, &claims, &holder, tokens::NOW).is_err());
             let claims = ReportClaims { issuer: "i", block };
-            prop_assert!(check_report(&text, &claims, [&holder, &holder], forge::NOW).is_err());
+            prop_assert!(check_report(&text, &claims, [&holder, &holder], tokens::NOW).is_err());
         }
     }
 }

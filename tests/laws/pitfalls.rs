@@ -7,7 +7,7 @@ use biscuit_auth::{
 };
 use narrows_tests::{
     engine,
-    forge::{
+    tokens::{
         self, AUDIENCE, EXECUTOR, NOW, PLANNER, THIEF, WORKER, authority, block, decode, edit, edit_block, hop, hop_block, hop_fact, mint,
         mint_block, next_seed, plain, plain_block, required_checks, roots, sample, sign_chain,
     },
@@ -22,7 +22,7 @@ use prost::Message;
 
 /// What the guard says, which looks at no signature: the reason stays the same when every signature is wrong.
 fn guard(token: &[u8]) -> Reason {
-    let refusal = UnverifiedToken::from_bytes(token).expect_err("the guard accepts it").reason;
+    let refusal = UnverifiedToken::from_bytes(token).expect_err("the guard refuses it").reason;
     if let Ok(mut message) = schema::Biscuit::decode(token) {
         message.authority.signature.iter_mut().for_each(|byte| *byte ^= 0x55);
         message.blocks.iter_mut().flat_map(|block| &mut block.signature).for_each(|byte| *byte ^= 0x55);
@@ -87,10 +87,10 @@ fn mixed_types_are_refused_and_never_decide_by_chance() {
 #[test]
 fn only_ed25519_signs_so_no_signature_can_be_varied() {
     let p256 = KeyPair::from(&PrivateKey::from_bytes(&[3; 32], Algorithm::Secp256r1).unwrap());
-    let next = forge::mint_with(authority(&required_checks()).root_key_id(forge::ISSUER_KEY_ID), &p256);
+    let next = tokens::mint_with(authority(&required_checks()).root_key_id(tokens::ISSUER_KEY_ID), &p256);
     assert_eq!(guard(&next), Reason::KeyAlgorithm);
-    let root = authority(&required_checks()).root_key_id(forge::ISSUER_KEY_ID);
-    let root = root.build_with_key_pair(&p256, biscuit_auth::datalog::SymbolTable::new(), &forge::next_key(0)).unwrap();
+    let root = authority(&required_checks()).root_key_id(tokens::ISSUER_KEY_ID);
+    let root = root.build_with_key_pair(&p256, biscuit_auth::datalog::SymbolTable::new(), &tokens::next_key(0)).unwrap();
     assert_eq!(guard(&root.to_vec().unwrap()), Reason::KeyAlgorithm);
 }
 
@@ -162,7 +162,7 @@ fn null_forces_signature_v1() {
         std::iter::once(&token.authority).chain(&token.blocks).map(|block| block.version).collect()
     };
     // nothing but the null in the profile fact asks for the newer form
-    let token = mint(&forge::claims(forge::caveats(forge::AUTHORITY_CAVEATS)));
+    let token = mint(&tokens::claims(tokens::caveats(tokens::AUTHORITY_CAVEATS)));
     assert_eq!(versions(&plain(&hop(&token, &PLANNER, &EXECUTOR, "[]"), "[]")), [Some(1); 3]);
     let without = authority(&required_checks()).dump_code().replace(", null)", ", 1)");
     let without = mint_block(BiscuitBuilder::new().code(without).unwrap());
@@ -224,7 +224,7 @@ fn own_types_never_print_secrets() {
     let token = hop(&sample(), &PLANNER, &EXECUTOR, r#"[{"kind":"tools","allow":["crm.read"]}]"#);
     let unverified = UnverifiedToken::from_bytes(&token).unwrap();
     let verified = unverified.verify(&roots()).unwrap();
-    let refusal = verify(&forge::hop(&token, &THIEF, &THIEF, "[]")).unwrap_err();
+    let refusal = verify(&tokens::hop(&token, &THIEF, &THIEF, "[]")).unwrap_err();
     let arguments = json::parse(br#"{"password":"hunter2"}"#, json::Limits::ARGUMENTS).unwrap();
     let call = Call { tool: "db.drop", arguments: &arguments, audience: AUDIENCE, time: NOW };
     let denial = verified.decide(&call).unwrap_err();
@@ -234,13 +234,13 @@ fn own_types_never_print_secrets() {
         format!("{refusal:?} {refusal}"),
         format!("{denial:?} {denial}"),
         format!("{:?}", EXECUTOR.claims(Vec::new())),
-        format!("{:?}", forge::claims(Vec::new())),
+        format!("{:?}", tokens::claims(Vec::new())),
         format!("{:?}", RootKey { id: 1, key: PLANNER.key() }),
         format!("{:?}", Once { key: [0x77; 32], forget_after: 1 }),
         format!("{:?}", ReplayCache::new(1)),
     ];
     let library = format!("{:?}", biscuit_auth::UnverifiedBiscuit::from(&token).unwrap());
-    for seed in [next_seed(0), next_seed(1), PLANNER.seed, EXECUTOR.seed, forge::ISSUER] {
+    for seed in [next_seed(0), next_seed(1), PLANNER.seed, EXECUTOR.seed, tokens::ISSUER] {
         for form in forms(&seed) {
             assert!(!printed.iter().any(|text| text.contains(&form)), "a secret is printed as {form}");
         }
@@ -250,11 +250,11 @@ fn own_types_never_print_secrets() {
 }
 
 /// The ways in which 32 bytes are commonly printed.
-fn forms(seed: &forge::Seed) -> [String; 4] {
+fn forms(seed: &tokens::Seed) -> [String; 4] {
     use base64::Engine;
     let listed = format!("{seed:?}");
     let inner = listed.trim_start_matches('[').trim_end_matches(']').to_owned();
-    [inner, forge::hex(seed), forge::hex(seed).to_uppercase(), base64::engine::general_purpose::STANDARD_NO_PAD.encode(seed)]
+    [inner, tokens::hex(seed), tokens::hex(seed).to_uppercase(), base64::engine::general_purpose::STANDARD_NO_PAD.encode(seed)]
 }
 
 /// A hop's strings are numbered from its own table, which starts again; a plain block goes on with the authority's.
@@ -294,7 +294,7 @@ fn a_statement_is_never_a_hop_signature() {
     use base64::Engine;
     let signature: [u8; 64] = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(signature).unwrap().try_into().unwrap();
     assert!(!PLANNER.key().verifies(&hop_payload, &signature));
-    let hop_signature: [u8; 64] = forge::sign(&PLANNER.seed, &hop_payload).try_into().unwrap();
+    let hop_signature: [u8; 64] = tokens::sign(&PLANNER.seed, &hop_payload).try_into().unwrap();
     assert!(PLANNER.key().verifies(&hop_payload, &hop_signature), "the payload is the one that hops are signed over");
     let (payload, _) = statement.split_once('.').unwrap();
     let forged = format!("{payload}.{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hop_signature));

@@ -1,7 +1,6 @@
 //! The kit of the tests: what a test needs from outside the project, run for real on the loopback interface.
 
 pub mod engine;
-pub mod forge;
 pub mod forged;
 pub mod holder;
 pub mod http;
@@ -9,5 +8,6 @@ pub mod issuer;
 pub mod program;
 pub mod provider;
 pub mod scratch;
+pub mod tokens;
 pub mod tool;
 pub mod vectors;

@@ -1,6 +1,6 @@
 //! The test vectors: their format, and every case with the answer that a verifier must give.
 //!
-//! Answers are written by hand or come from [`crate::forge`]; none is what the verifier happened to say. The files lie in
+//! Answers are written by hand or come from [`crate::tokens`]; none is what the verifier happened to say. The files lie in
 //! `tests/vectors/`, whose README describes them for other languages.
 
 mod accept;
@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use crate::forge;
+use crate::tokens;
 
 /// One case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -280,7 +280,7 @@ impl Cases {
     }
 
     /// A token that verifies, for the holder that it must name.
-    fn verified(&mut self, name: &str, about: &str, token: &[u8], holder: &forge::Party) {
+    fn verified(&mut self, name: &str, about: &str, token: &[u8], holder: &tokens::Party) {
         self.add(name, Vector::Token(token_vector(about, token, answer(Verdict::Allow).of(token, holder))));
     }
 
@@ -290,7 +290,7 @@ impl Cases {
     }
 
     /// A call that a token permits.
-    fn permitted(&mut self, name: &str, about: &str, token: &[u8], holder: &forge::Party, call: CallText) {
+    fn permitted(&mut self, name: &str, about: &str, token: &[u8], holder: &tokens::Party, call: CallText) {
         let vector = token_vector(about, token, answer(Verdict::Allow).of(token, holder));
         self.add(name, Vector::Token(TokenVector { call: Some(call), ..vector }));
     }
@@ -301,7 +301,7 @@ impl Cases {
         name: &str,
         about: &str,
         token: &[u8],
-        holder: &forge::Party,
+        holder: &tokens::Party,
         call: CallText,
         (reason, block): (&str, Option<usize>),
     ) {
@@ -315,8 +315,8 @@ impl TokenAnswer {
         Self { reason: Some(reason.to_owned()), block, ..self }
     }
 
-    fn of(self, token: &[u8], holder: &forge::Party) -> Self {
-        Self { block_ids: forge::block_ids(token), holder: Some(holder.hex()), ..self }
+    fn of(self, token: &[u8], holder: &tokens::Party) -> Self {
+        Self { block_ids: tokens::block_ids(token), holder: Some(holder.hex()), ..self }
     }
 }
 
@@ -325,11 +325,11 @@ fn answer(verdict: Verdict) -> TokenAnswer {
 }
 
 fn token_vector(about: &str, token: &[u8], expect: TokenAnswer) -> TokenVector {
-    let roots = forge::roots().iter().map(|root| Root { id: root.id, key: forge::hex(root.key.as_bytes()) }).collect();
+    let roots = tokens::roots().iter().map(|root| Root { id: root.id, key: tokens::hex(root.key.as_bytes()) }).collect();
     TokenVector { about: about.to_owned(), token: URL_SAFE_NO_PAD.encode(token), roots, call: None, proof: None, expect }
 }
 
 /// A call at the sample audience, an hour before the sample tokens expire.
 fn call(tool: &str, arguments: &str) -> CallText {
-    CallText { tool: tool.to_owned(), arguments_text: arguments.to_owned(), audience: forge::AUDIENCE.to_owned(), time: forge::NOW }
+    CallText { tool: tool.to_owned(), arguments_text: arguments.to_owned(), audience: tokens::AUDIENCE.to_owned(), time: tokens::NOW }
 }

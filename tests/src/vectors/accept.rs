@@ -7,7 +7,7 @@ use super::{
     proofs::{args_digest, possession},
     token_vector,
 };
-use crate::forge::{
+use crate::tokens::{
     AUDIENCE, AUTHORITY_CAVEATS, EXECUTOR, ISSUER, NOW, PLANNER, Party, WORKER, block_ids, caveats, claims, close, edit, hop, mint,
     next_seed, plain, sample, sign_block,
 };

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{ArgsAnswer, ArgsVector, Cases, Vector};
-use crate::forge::hex;
+use crate::tokens::hex;
 
 pub(super) fn cases(cases: &mut Cases) {
     for (name, about, text, canonical) in READ {

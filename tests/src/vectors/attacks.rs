@@ -4,7 +4,7 @@ use biscuit_auth::format::schema;
 use narrows_verifier::biscuit::seal;
 
 use super::{Cases, TokenVector, Vector, Verdict, answer, token_vector};
-use crate::forge::{
+use crate::tokens::{
     EXECUTOR, ISSUER, ISSUER_KEY_ID, OTHER_ISSUER, PLANNER, Party, THIEF, WORKER, authority, block, block_mut, claims, close, ed25519,
     edit, edit_block, hex, hop, hop_block, hop_fact, mint_block, mint_with, next_key, next_seed, plain, plain_block, required_checks,
     sample, sign, sign_block, sign_chain,
@@ -42,7 +42,7 @@ fn grafts(cases: &mut Cases) {
     let one = hop(&sample(), &PLANNER, &EXECUTOR, "[]");
     let two = hop(&one, &EXECUTOR, &WORKER, "[]");
     let graft = plain(&one, "[]");
-    let graft = crate::forge::decode(&graft).blocks.pop().unwrap();
+    let graft = crate::tokens::decode(&graft).blocks.pop().unwrap();
     let naive = edit(&two, |token| token.blocks.insert(1, graft.clone()));
     cases.refused("plain_block_grafted", "a plain block slipped in between two hops", &naive, "BAD_SIGNATURE", Some(3));
     let rewrapped = edit(&two, |token| {
@@ -53,12 +53,12 @@ fn grafts(cases: &mut Cases) {
     let about = "the same, with the outer signatures made again by whoever holds the open parent";
     cases.refused("plain_block_grafted_rewrapped", about, &rewrapped, "BAD_SIGNATURE", Some(3));
     let stranger = {
-        let mut claims = claims(crate::forge::caveats(crate::forge::AUTHORITY_CAVEATS));
+        let mut claims = claims(crate::tokens::caveats(crate::tokens::AUTHORITY_CAVEATS));
         claims.task = narrows_verifier::TaskId([0x61; 16]);
-        crate::forge::mint(&claims)
+        crate::tokens::mint(&claims)
     };
     let moved = edit(&stranger, |token| {
-        token.blocks = crate::forge::decode(&one).blocks;
+        token.blocks = crate::tokens::decode(&one).blocks;
         sign_block(token, 1, &next_seed(0), None, &next_seed(1));
         close(token, &next_seed(1));
     });
@@ -74,7 +74,7 @@ fn grafts(cases: &mut Cases) {
     cases.refused("blocks_swapped", "two plain blocks in another order", &swapped, "BAD_SIGNATURE", Some(1));
     let doubled = edit(&two, |token| token.blocks.push(token.blocks[1].clone()));
     cases.refused("hop_doubled", "the last hop twice", &doubled, "BAD_SIGNATURE", Some(3));
-    let other_authority = edit(&one, |token| token.authority = crate::forge::decode(&stranger).authority);
+    let other_authority = edit(&one, |token| token.authority = crate::tokens::decode(&stranger).authority);
     cases.refused("authority_exchanged", "another token's authority block", &other_authority, "BAD_SIGNATURE", Some(1));
 }
 

@@ -1,7 +1,7 @@
 //! Calls against caveats: each kind met, met at its edge, missed, without its argument and with another type.
 
 use super::{CallText, Cases, call};
-use crate::forge::{
+use crate::tokens::{
     AUDIENCE, AUTHORITY_CAVEATS, EXECUTOR, EXPIRES, PLANNER, authority, caveats, claims, hop, mint, mint_block, plain, sample,
 };
 
@@ -90,7 +90,7 @@ fn bounds(cases: &mut Cases) {
     deny("call_arguments_flood", "257 values, containers included", read(&flood(255)), "JSON_TOO_LARGE");
     cases.permitted("call_arguments_most", "256 values, containers included", &token, &PLANNER, read(&flood(254)));
     let closing = r#"check if tool($t), $t !== "crm.read" or tool("crm.read"), arg_int("/b", $v), $v <= 5;"#;
-    let costly = mint_block(authority(&format!("{}{}", crate::forge::required_checks(), closing.repeat(12))));
+    let costly = mint_block(authority(&format!("{}{}", crate::tokens::required_checks(), closing.repeat(12))));
     let costly = plain(&plain(&plain(&costly, &same(16)), &same(16)), &same(2));
     let about = "46 caveats, each looking at up to 255 integers, are above the bound of 10,000; nothing is evaluated";
     let crowded = format!(r#"{{"b":5,"a":[{}]}}"#, vec!["1"; 253].join(","));

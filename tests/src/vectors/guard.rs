@@ -11,7 +11,7 @@ use biscuit_auth::{
 };
 
 use super::{Cases, TokenVector, Vector, Verdict, answer, token_vector};
-use crate::forge::{
+use crate::tokens::{
     AUTHORITY_CAVEATS, EXECUTOR, PLANNER, authority, block, block_mut, caveats, claims, decode, edit, edit_block, hop, hop_block, hop_fact,
     mint, mint_block, mint_with, plain, plain_block, required_checks, sample, sign_chain,
 };

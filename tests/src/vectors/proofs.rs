@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use super::{Cases, Claims, ProofAnswer, ProofText, ProofVector, TokenVector, Vector, Verdict, answer, call, token_vector};
-use crate::forge::{AUDIENCE, EXECUTOR, NOW, PLANNER, Party, THIEF, block_ids, hex, hop, sample, statement};
+use crate::tokens::{AUDIENCE, EXECUTOR, NOW, PLANNER, Party, THIEF, block_ids, hex, hop, sample, statement};
 
 pub(super) fn cases(cases: &mut Cases) {
     with_tokens(cases);
@@ -187,7 +187,7 @@ fn refused(reason: &str) -> ProofAnswer {
 }
 
 fn bare(payload: &str, signer: &Party) -> String {
-    let signature = crate::forge::sign(&signer.seed, payload.as_bytes());
+    let signature = crate::tokens::sign(&signer.seed, payload.as_bytes());
     format!("{}.{}", URL_SAFE_NO_PAD.encode(payload), URL_SAFE_NO_PAD.encode(signature))
 }
 
