@@ -75,7 +75,7 @@ fn at<T>(path: &mut String, token: &str, then: impl FnOnce(&mut String) -> T) ->
     result
 }
 
-/// With 16 blocks of 16 caveats this keeps an honest decision below the cost bound and the facts of one call small.
+/// Keeps the facts of one call small. Many caveats over a call this large can still exceed the cost bound, and are denied.
 const MAX_ARGUMENT_FACTS: usize = 256;
 
 #[cfg(test)]

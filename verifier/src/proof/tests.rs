@@ -86,5 +86,8 @@ fn the_replay_cache_accepts_once_and_fails_closed_when_full() {
     assert_eq!(cache.accept(once(2), NOW), Ok(()));
     assert_eq!(cache.accept(once(3), NOW), Err(Reason::ReplayCacheFull));
     assert_eq!(cache.accept(once(1), NOW + 60), Err(Reason::ProofReplayed));
-    assert_eq!(cache.accept(once(3), NOW + 61), Ok(()));
+    let later = Once { key: [3; 32], forget_after: NOW + 120 };
+    assert_eq!(cache.accept(later, NOW + 61), Ok(()));
+    // proof 1 has been forgotten by now; a clock that steps back must not make it good again
+    assert_eq!(cache.accept(once(1), NOW), Err(Reason::ProofTime));
 }
