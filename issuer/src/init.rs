@@ -69,7 +69,10 @@ pub fn init(options: &InitOptions, random: &mut impl CryptoRngCore) -> Result<In
 }
 
 /// Makes a directory with mode 0700; one that is there already keeps its mode, the files in it are 0600 anyway.
-fn make_private_directory(path: &Path) -> Result<(), KeyError> {
+///
+/// # Errors
+/// `KEY_FILE_MISSING` when it can't be made.
+pub fn make_private_directory(path: &Path) -> Result<(), KeyError> {
     match DirBuilder::new().recursive(true).mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(KeyError { reason: Reason::KeyFileMissing, message: format!("can't create the directory `{}`: {error}", path.display()) })

@@ -13,6 +13,7 @@ use narrows_issuer::{
         dev_idp::DevUser,
         serve::{Drained, serve, stop_signal},
     },
+    init::make_private_directory,
     keys::{KeyRole, SecretKey},
     service::{self, Development, Service},
     telemetry,
@@ -83,7 +84,7 @@ pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyho
     let mut config = Config::development(listener.local_addr()?, data)?;
     let clock = system_clock();
     if !service::log_file(&config).exists() {
-        std::fs::create_dir_all(&config.data_dir)?;
+        make_private_directory(&config.data_dir)?;
         for (role, file) in [(KeyRole::Issuer, config.issuer_key_file()), (KeyRole::Log, config.log_key_file())] {
             if !file.exists() {
                 SecretKey::generate(role, &mut OsRng).write_new(&file)?;
