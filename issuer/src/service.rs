@@ -10,7 +10,7 @@ use std::{
 use narrows_policies::Pack;
 use narrows_verifier::{
     EntryId, Reason,
-    log::{Leaf, PackDigest, TraceId, VerifierKey},
+    log::{Leaf, PackDigest, TraceId, VerifierKey, verify_checkpoint},
 };
 use zeroize::Zeroizing;
 
@@ -72,6 +72,8 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     let log = Log::open(&log_file(config), signer, Arc::clone(&clock))
         .map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {}", error.detail())))?;
     let since = opened_at(&log)?;
+    let metrics = Arc::new(Metrics::new(ROUTES));
+    metrics.set_log_size(size(&log, &log_key)?);
     let dev = development.is_some();
     let extra = development.map(|development| dev_idp_router(config, development, &clock)).transpose()?;
     let app = Arc::new(App {
@@ -86,7 +88,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         log_key,
         max_hops: config.limits.max_hops_per_task,
         public_entries: dev || config.log.public,
-        metrics: Arc::new(Metrics::new(ROUTES)),
+        metrics,
         since,
         clock,
     });
@@ -174,6 +176,14 @@ fn opened_at(log: &Log) -> Result<u64, StartError> {
     let unreadable = |reason: Reason| at_fault(reason, "the log's first leaf can't be read");
     let first = log.proof(0).map_err(|error| unreadable(error.reason()))?.ok_or_else(|| unreadable(Reason::LogTailMissing))?;
     Leaf::parse(&first.leaf).map(|leaf| leaf.t_ms / 1000).map_err(|refusal| unreadable(refusal.reason))
+}
+
+/// The number of leaves under the newest checkpoint.
+fn size(log: &Log, key: &VerifierKey) -> Result<u64, StartError> {
+    let note = log.checkpoint().map_err(|error| at_fault(error.reason(), error.detail()))?;
+    let checkpoint =
+        verify_checkpoint(&note, std::slice::from_ref(key)).map_err(|refusal| at_fault(refusal.reason, "the newest checkpoint"))?;
+    Ok(checkpoint.size)
 }
 
 fn key_error(error: crate::keys::KeyError) -> StartError {

@@ -90,3 +90,15 @@ const CLIENTS: usize = 16;
 /// Makes COMMIT itself fail: a constraint that is looked at only then, broken by each new leaf.
 const TRAP: &str = "CREATE TABLE trap (leaf INTEGER REFERENCES leaf (idx) DEFERRABLE INITIALLY DEFERRED);
     CREATE TRIGGER trap AFTER INSERT ON leaf BEGIN INSERT INTO trap VALUES (-1); END;";
+
+#[tokio::test]
+async fn the_leaf_gauge_does_not_fall_over_a_restart() {
+    let (mut issuer, provider) = trusting("").await;
+    issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
+    for _ in 0..2 {
+        let text = get(&issuer.at("/metrics")).await.text();
+        assert!(text.lines().any(|line| line == "narrows_log_leaves 2"), "{text}");
+        issuer.stop();
+        issuer.start().await;
+    }
+}
