@@ -10,8 +10,9 @@ use narrows_verifier::{
 
 use crate::{
     app::App,
-    exchange::{ExchangeError, Record, append, spend, text},
+    exchange::ExchangeError,
     log::{LeafDraft, SideRow},
+    record::{Record, append, spend, text},
 };
 
 /// A recorded hop.

@@ -11,7 +11,7 @@ use narrows_verifier::{
     biscuit::AuthorityClaims,
     caveat::{self, Tools},
     json::Value,
-    log::{Commitment, Disclosure, Kind, TraceId, Verdict},
+    log::{Kind, TraceId, Verdict},
     proof::{HolderClaims, Once, check_holder},
     token_text,
 };
@@ -22,7 +22,8 @@ use crate::{
     app::App,
     clients::Client,
     federation::{FederationError, TokenType, VerifiedSubject},
-    log::{LeafDraft, LogError, Outcome, SideRow},
+    log::{LeafDraft, LogError, SideRow},
+    record::{Record, append, spend, text},
 };
 
 /// What a client asks for, parsed and bounded, with nothing verified yet. No Debug: it holds the subject token.
@@ -133,7 +134,7 @@ pub async fn exchange(
             return Err(ExchangeError::Denied { reason: refusal.reason, detail: refusal.detail });
         }
     };
-    let expires = expiry(&grant)?;
+    let expires = grant.expires_s;
     record.field("caveats", caveat::to_list(&grant.caveats));
     let task = app.fresh_task();
     let claims = AuthorityClaims {
@@ -226,70 +227,6 @@ fn subject_name(app: &App, grant: &Grant, subject: &VerifiedSubject, audiences: 
     } else {
         app.mint.pseudonym(&subject.issuer, &subject.subject, audiences.iter())
     }
-}
-
-fn expiry(grant: &Grant) -> Result<u64, Reason> {
-    grant.caveats.iter().find_map(|caveat| if let Caveat::Expires(at) = caveat { Some(*at) } else { None }).ok_or(Reason::Internal)
-}
-
-/// Fields of a leaf as salted commitments, with the disclosures that open them.
-pub(crate) struct Record<'a> {
-    app: &'a App,
-    chain: Vec<Commitment>,
-    fields: BTreeMap<String, Commitment>,
-    disclosures: Vec<Disclosure>,
-}
-
-impl<'a> Record<'a> {
-    pub(crate) fn new(app: &'a App) -> Self {
-        Self { app, chain: Vec::new(), fields: BTreeMap::new(), disclosures: Vec::new() }
-    }
-
-    pub(crate) fn chain(&mut self, value: Value) {
-        let commitment = self.commit(&format!("chain/{}", self.chain.len()), value);
-        self.chain.push(commitment);
-    }
-
-    pub(crate) fn field(&mut self, name: &str, value: Value) {
-        let commitment = self.commit(name, value);
-        self.fields.insert(name.to_owned(), commitment);
-    }
-
-    fn commit(&mut self, name: &str, value: Value) -> Commitment {
-        let salt = self.app.fresh_salt();
-        let commitment = narrows_verifier::log::commit(&salt, name, &value);
-        self.disclosures.push(Disclosure { name: name.to_owned(), salt, value });
-        commitment
-    }
-}
-
-/// Makes a leaf durable and gives its bytes and receipt.
-pub(crate) async fn append(
-    app: &App,
-    mut draft: LeafDraft,
-    record: Record<'_>,
-    mut rows: Vec<SideRow>,
-) -> Result<(Vec<u8>, String), ExchangeError> {
-    draft.chain = record.chain;
-    draft.fields = record.fields;
-    rows.extend(record.disclosures.into_iter().map(SideRow::Disclosure));
-    match app.log.append(draft, rows).await? {
-        Outcome::Appended { index, leaf, receipt } => {
-            app.metrics.set_log_size(index + 1);
-            Ok((leaf, receipt))
-        }
-        Outcome::Existing { leaf, receipt, .. } => Ok((leaf, receipt)),
-        Outcome::Refused(reason) => Err(ExchangeError::Refused(reason)),
-    }
-}
-
-/// Remembers what may be used once; `reason` is the refusal of a second use.
-pub(crate) fn spend(once: Once, reason: Reason) -> SideRow {
-    SideRow::SingleUse { key: once.key, expires_s: once.forget_after, reason }
-}
-
-pub(crate) fn text(value: &str) -> Value {
-    Value::Text(value.to_owned())
 }
 
 fn texts(values: &BTreeSet<String>) -> Value {

@@ -15,6 +15,7 @@ pub mod jose;
 pub mod keys;
 pub mod log;
 pub mod mint;
+mod record;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -9,15 +9,12 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{
-    HeaderMap,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
-};
+use http::{HeaderMap, header::CACHE_CONTROL};
 use narrows_verifier::Reason;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{error::ApiError, request_id::TraceId};
+use super::{error::ApiError, form::is_declared, request_id::TraceId};
 use crate::{app::App, derivation::report, exchange::ExchangeError};
 
 /// The request body. No Debug: it holds a token.
@@ -35,8 +32,7 @@ pub(super) async fn derivations(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
-    if !essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json")) {
+    if !is_declared(&headers, "application/json") {
         return Err(ApiError::plain(Reason::ContentType, Reason::ContentType.meaning()));
     }
     let request: Report = serde_json::from_slice(&body)

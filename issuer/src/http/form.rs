@@ -14,8 +14,7 @@ impl Form {
     /// # Errors
     /// `CONTENT_TYPE` (415), or `PARAMETER_INVALID` when there are more than 64 parameters.
     pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
-        let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
-        if !essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
+        if !is_declared(headers, FORM) {
             return Err(ApiError::oauth(Reason::ContentType, Reason::ContentType.meaning()));
         }
         let pairs: Vec<_> =
@@ -51,5 +50,14 @@ impl Form {
         self.0.iter().filter(move |(found, value)| found == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 }
+
+/// Whether the body is declared to be of this media type, whatever its parameters.
+pub(super) fn is_declared(headers: &HeaderMap, media_type: &str) -> bool {
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    declared.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
+}
+
+/// The media type of HTML forms.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 const MAX_PARAMETERS: usize = 64;

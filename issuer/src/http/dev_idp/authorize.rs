@@ -7,9 +7,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use url::{Host, Url};
 
-use super::parameters::{Parameters, is_form};
+use super::parameters::Parameters;
 use super::tables::Grant;
 use super::{DevIdp, page};
+use crate::http::form::{FORM, is_declared};
 
 /// A request for a code that has everything it needs.
 pub(super) struct AuthorizationRequest {
@@ -42,7 +43,7 @@ pub(super) async fn show_login(State(idp): State<Arc<DevIdp>>, RawQuery(query): 
 }
 
 pub(super) async fn log_in(State(idp): State<Arc<DevIdp>>, headers: HeaderMap, body: String) -> Response {
-    if !is_form(&headers) {
+    if !is_declared(&headers, FORM) {
         return page::notice(StatusCode::UNSUPPORTED_MEDIA_TYPE, "A login is sent as a form.");
     }
     let Some(form) = Parameters::parse(&body) else {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{HeaderMap, header};
-
 /// Parameters by name. No Debug: a form may hold a password.
 pub(super) struct Parameters(BTreeMap<String, String>);
 
@@ -24,13 +22,6 @@ impl Parameters {
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
-}
-
-/// Whether a body is declared as a form.
-pub(super) fn is_form(headers: &HeaderMap) -> bool {
-    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = declared.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 const MAX_VALUE_BYTES: usize = 1024;

@@ -13,8 +13,9 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::DevIdp;
-use super::parameters::{Parameters, is_form};
+use super::parameters::Parameters;
 use super::tables::Grant;
+use crate::http::form::{FORM, is_declared};
 
 pub(super) async fn redeem_code(State(idp): State<Arc<DevIdp>>, headers: HeaderMap, body: String) -> Response {
     match redeem(&idp, &headers, &body) {
@@ -25,7 +26,7 @@ pub(super) async fn redeem_code(State(idp): State<Arc<DevIdp>>, headers: HeaderM
 
 fn redeem(idp: &DevIdp, headers: &HeaderMap, body: &str) -> Result<Value, (StatusCode, &'static str)> {
     let bad = |error| (StatusCode::BAD_REQUEST, error);
-    if !is_form(headers) {
+    if !is_declared(headers, FORM) {
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"));
     }
     let form = Parameters::parse(body).ok_or(bad("invalid_request"))?;

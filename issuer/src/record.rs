@@ -1,0 +1,76 @@
+//! What a leaf says of names and values: salted commitments, and beside them the disclosures that open them.
+
+use std::collections::BTreeMap;
+
+use narrows_verifier::{
+    Reason,
+    json::Value,
+    log::{Commitment, Disclosure, commit},
+    proof::Once,
+};
+
+use crate::{
+    app::App,
+    exchange::ExchangeError,
+    log::{LeafDraft, Outcome, SideRow},
+};
+
+/// Fields of a leaf as salted commitments, with the disclosures that open them.
+pub(crate) struct Record<'a> {
+    app: &'a App,
+    chain: Vec<Commitment>,
+    fields: BTreeMap<String, Commitment>,
+    disclosures: Vec<Disclosure>,
+}
+
+impl<'a> Record<'a> {
+    pub(crate) fn new(app: &'a App) -> Self {
+        Self { app, chain: Vec::new(), fields: BTreeMap::new(), disclosures: Vec::new() }
+    }
+
+    pub(crate) fn chain(&mut self, value: Value) {
+        let commitment = self.commit(&format!("chain/{}", self.chain.len()), value);
+        self.chain.push(commitment);
+    }
+
+    pub(crate) fn field(&mut self, name: &str, value: Value) {
+        let commitment = self.commit(name, value);
+        self.fields.insert(name.to_owned(), commitment);
+    }
+
+    fn commit(&mut self, name: &str, value: Value) -> Commitment {
+        let salt = self.app.fresh_salt();
+        let commitment = commit(&salt, name, &value);
+        self.disclosures.push(Disclosure { name: name.to_owned(), salt, value });
+        commitment
+    }
+}
+
+/// Makes a leaf durable and gives its bytes and receipt.
+pub(crate) async fn append(
+    app: &App,
+    mut draft: LeafDraft,
+    record: Record<'_>,
+    mut rows: Vec<SideRow>,
+) -> Result<(Vec<u8>, String), ExchangeError> {
+    draft.chain = record.chain;
+    draft.fields = record.fields;
+    rows.extend(record.disclosures.into_iter().map(SideRow::Disclosure));
+    match app.log.append(draft, rows).await? {
+        Outcome::Appended { index, leaf, receipt } => {
+            app.metrics.set_log_size(index + 1);
+            Ok((leaf, receipt))
+        }
+        Outcome::Existing { leaf, receipt, .. } => Ok((leaf, receipt)),
+        Outcome::Refused(reason) => Err(ExchangeError::Refused(reason)),
+    }
+}
+
+/// Remembers what may be used once; `reason` is the refusal of a second use.
+pub(crate) fn spend(once: Once, reason: Reason) -> SideRow {
+    SideRow::SingleUse { key: once.key, expires_s: once.forget_after, reason }
+}
+
+pub(crate) fn text(value: &str) -> Value {
+    Value::Text(value.to_owned())
+}
