@@ -3,7 +3,7 @@
 use narrows_verifier::{
     Reason,
     biscuit::parse_check,
-    datalog::{Check, Facts, MAX_COST, Signature, Type, Vocabulary, typecheck},
+    datalog::{Check, Facts, Signature, Type, Vocabulary, typecheck},
 };
 
 /// What a condition can ask about a request. One type per position; a claim of another type is another predicate.
@@ -52,7 +52,7 @@ impl Condition {
 
 /// The most bindings that the conditions of one decision may look at: every rule of a full pack can go once through a
 /// full set of claims. A join of a few hundred claims with themselves in several rules is beyond it, and denied.
-pub(crate) const MAX_DECISION_COST: u64 = 25 * MAX_COST;
+pub(crate) const MAX_DECISION_COST: u64 = 250_000;
 const MAX_BODY: usize = 8;
 
 #[cfg(test)]

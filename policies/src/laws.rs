@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use narrows_verifier::{
     Call, Caveat, Reason,
     caveat::{Argument, Matcher, Scalar, Tools},
+    json::Pointer,
     json::Value,
 };
 use proptest::{prelude::*, sample::subsequence, strategy::ValueTree, test_runner::TestRunner};
@@ -46,12 +47,9 @@ impl RuleSpec {
         self.depth.iter().for_each(|depth| text += &format!("max_depth = {depth}\n"));
         for ceiling in &self.ceilings {
             let Caveat::Argument(argument) = ceiling else { panic!("only arguments here") };
-            let is = match &argument.is {
-                Matcher::Range { min: Some(min), max: Some(max) } => format!("{{ range = {{ min = {min}, max = {max} }} }}"),
-                Matcher::Exact(Scalar::Integer(value)) => format!("{{ exact = {value} }}"),
-                other => panic!("not generated: {other:?}"),
-            };
-            text += &format!("[[rule.ceiling]]\nkind = \"arg\"\ntool = {:?}\npath = {:?}\nis = {is}\n", argument.tool, argument.path);
+            let is = argument.is.to_json().canonical().replace("\":", "\" = ");
+            let path = argument.path.as_str();
+            text += &format!("[[rule.ceiling]]\nkind = \"arg\"\ntool = {:?}\npath = {path:?}\nis = {is}\n", argument.tool);
         }
         text
     }
@@ -66,16 +64,17 @@ fn any_tools() -> impl Strategy<Value = Tools> {
     (subsequence(NAMES.to_vec(), 1..4), subsequence(PREFIXES.to_vec(), 0..2)).prop_map(|(names, prefixes)| Tools {
         names: names.into_iter().map(str::to_owned).collect(),
         prefixes: prefixes.into_iter().map(str::to_owned).collect(),
+        ..Tools::default()
     })
 }
 
 fn any_argument(tools: Vec<String>) -> impl Strategy<Value = Caveat> {
     let is = prop_oneof![
-        (0_i64..6, 0_i64..6).prop_map(|(a, b)| Matcher::Range { min: Some(a.min(b)), max: Some(a.max(b)) }),
-        (0_i64..6).prop_map(|value| Matcher::Exact(Scalar::Integer(value))),
+        (0_i64..6, 0_i64..6).prop_map(|(a, b)| Matcher::range(Some(a.min(b)), Some(a.max(b)))),
+        (0_i64..6).prop_map(|value| Matcher::exact(Scalar::Integer(value))),
     ];
     (prop::sample::select(tools), prop::sample::select(vec!["/m", "/n"]), is)
-        .prop_map(|(tool, path, is)| Caveat::Argument(Argument { tool, path: path.to_owned(), is }))
+        .prop_map(|(tool, path, is)| Caveat::Argument(Argument { tool, path: Pointer::parse(path).unwrap(), is }))
 }
 
 fn any_audiences() -> impl Strategy<Value = BTreeSet<String>> {
@@ -149,6 +148,7 @@ fn any_ask() -> impl Strategy<Value = Ask> {
     let tools = (subsequence(NAMES.to_vec(), 1..3), subsequence(PREFIXES.to_vec(), 0..2)).prop_map(|(names, prefixes)| Tools {
         names: names.into_iter().map(str::to_owned).collect(),
         prefixes: prefixes.into_iter().map(str::to_owned).collect(),
+        ..Tools::default()
     });
     (
         prop::sample::select(CLIENTS.to_vec()),

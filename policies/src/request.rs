@@ -62,6 +62,10 @@ impl MintRequest {
             return Err(Reason::AudienceEmpty);
         }
         let own = [Caveat::Tools(self.tools.clone()), Caveat::Audience(self.audiences.clone())];
+        // a client's own Datalog would travel under the issuer's signature
+        if self.caveats.iter().any(|caveat| matches!(caveat, Caveat::Datalog(_))) {
+            return Err(Reason::CaveatMalformed);
+        }
         own.iter().chain(&self.caveats).try_for_each(|caveat| Caveat::from_json(&caveat.to_json()).map(drop))
     }
 

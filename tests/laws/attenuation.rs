@@ -74,7 +74,7 @@ fn random_tokens_calls_and_attacks_reach_every_answer() {
 }
 
 fn permits(token: &VerifiedToken, call: &OwnedCall) -> bool {
-    token.decide(&call.borrow()).is_ok()
+    token.decide_with(&call.borrow(), &call.state).is_ok()
 }
 
 /// What can be done with bytes alone, next secrets of open tokens included.

@@ -3,7 +3,7 @@
 use narrows_tests::tokens;
 use narrows_verifier::{
     Caveat, VerifiedToken,
-    datalog::{CALL_FACTS, Facts, Predicate, Term},
+    datalog::{CHECK_FACTS, Facts, Predicate, Term},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -24,7 +24,7 @@ proptest! {
                 continue;
             };
             for call in &calls {
-                prop_assert_eq!(first.decide(&call.borrow()), second.decide(&call.borrow()));
+                prop_assert_eq!(first.decide_with(&call.borrow(), &call.state), second.decide_with(&call.borrow(), &call.state));
             }
         }
     }
@@ -59,10 +59,10 @@ proptest! {
     fn the_order_of_facts_means_nothing(tree in tree(), call in call(), seed in any::<u64>()) {
         let nodes = tree.nodes();
         let Ok(token) = verify(&nodes[nodes.len() - 1].bytes) else { return Ok(()) };
-        let facts = call.borrow().facts(token.depth()).unwrap();
+        let facts = token.facts(&call.borrow(), &call.state).unwrap();
         let mut listed: Vec<(String, Vec<Term>)> = facts.iter().map(|(name, terms)| (name.to_owned(), terms.to_vec())).collect();
         listed.sort_by_key(|fact| format!("{fact:?}").bytes().fold(seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())));
-        let mut shuffled = Facts::new(CALL_FACTS);
+        let mut shuffled = Facts::new(CHECK_FACTS);
         for (name, terms) in listed {
             shuffled.add(Predicate::new(&name, terms)).unwrap();
         }
@@ -94,7 +94,7 @@ fn load_changes_no_answer() {
 
 /// Which caveats fail in which block, whatever their order inside it.
 fn failures(token: &VerifiedToken, call: &OwnedCall) -> Vec<String> {
-    let failed = token.decide(&call.borrow()).err().map(|denial| denial.failures).unwrap_or_default();
+    let failed = token.decide_with(&call.borrow(), &call.state).err().map(|denial| denial.failures).unwrap_or_default();
     let mut named: Vec<_> = failed.iter().map(|failure| format!("{} {:?}", failure.block, failure.caveat)).collect();
     named.sort();
     named

@@ -19,8 +19,8 @@ proptest! {
             let library = engine::verify(&node.bytes, &tokens::roots()).expect("the library reads what it built");
             let Ok(token) = verify(&node.bytes) else { continue };
             for call in &calls {
-                let facts = call.borrow().facts(token.depth()).unwrap();
-                let ours = crate::conformance::failed_checks(&token, &token.decide(&call.borrow()));
+                let facts = token.facts(&call.borrow(), &call.state).unwrap();
+                let ours = crate::conformance::failed_checks(&token, &token.decide_with(&call.borrow(), &call.state));
                 prop_assert_eq!(engine::failed_checks(&library, &facts).unwrap(), ours, "{:?}", call);
             }
         }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use narrows_tests::tokens::{self, Party};
 use narrows_verifier::{
-    Call, Caveat, Refusal, UnverifiedToken, VerifiedToken,
+    Call, Caveat, Refusal, State, UnverifiedToken, VerifiedToken,
     biscuit::{append_hop, append_plain},
-    caveat::{Argument, ClosedArguments, Matcher, Scalar, Tools},
-    json::{Key, Value},
+    caveat::{Plane, Tools},
+    json::{Key, Limits, Value, parse},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
+use serde_json::json;
 
 /// A call that owns its parts.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(super) struct OwnedCall {
     pub(super) arguments: Value,
     pub(super) audience: String,
     pub(super) time: u64,
+    /// What the verifier knows beside the call.
+    pub(super) state: State,
 }
 
 impl OwnedCall {
@@ -94,26 +97,90 @@ fn authority() -> impl Strategy<Value = Vec<Caveat>> {
 
 pub(super) fn caveat() -> impl Strategy<Value = Caveat> {
     prop_oneof![
-        4 => caveat_of_call(),
+        8 => caveat_of_call(),
+        4 => stateful(),
         1 => audience(),
         1 => (85_u64..112).prop_map(Caveat::Expires),
+        1 => (85_u64..112).prop_map(Caveat::NotBefore),
         1 => (0_u32..6).prop_map(Caveat::Depth),
     ]
 }
 
 /// A caveat that an authority block may hold any number of times.
 fn caveat_of_call() -> impl Strategy<Value = Caveat> {
-    let argument = (tool(), path(), matcher()).prop_map(|(tool, path, is)| Caveat::Argument(Argument { tool, path, is }));
-    let names = prop::collection::btree_set(prop::sample::select(vec!["x", "y", "o", "l"]).prop_map(str::to_owned), 0..4);
+    let argument = (tool(), path(), matcher()).prop_filter_map("matchers that can't hold are refused", |(tool, path, is)| {
+        read(json!({"kind": "arg", "tool": tool, "path": path, "is": is}))
+    });
+    let names = subset(&["x", "y", "o", "l"], 0..4);
     let closed = (tool(), prop::sample::select(vec!["", "/o"]), names)
-        .prop_map(|(tool, at, names)| Caveat::ClosedArguments(ClosedArguments { tool, at: at.to_owned(), names }));
-    prop_oneof![2 => tools(), 4 => argument, 2 => closed]
+        .prop_map(|(tool, at, names)| read(json!({"kind": "closed_args", "tool": tool, "at": at, "names": names})).unwrap());
+    let window = (
+        subset(&["thu", "fri"], 1..3),
+        prop::sample::select(vec!["00:00", "00:01", "23:59"]),
+        prop::sample::select(vec!["00:02", "24:00", "12:00"]),
+    )
+        .prop_filter_map("days stand in the order of the week", |(days, from, to)| {
+            let days: Vec<_> = ["thu", "fri"].into_iter().filter(|day| days.iter().any(|other| other == day)).collect();
+            read(json!({"kind": "time_window", "window": {"days": days, "from": from, "to": to, "utc_offset": "+00:00"}}))
+        });
+    prop_oneof![2 => tools(), 1 => not_tools(), 8 => argument, 2 => closed, 1 => window]
+}
+
+/// Caveats that ask for more than the call says.
+fn stateful() -> impl Strategy<Value = Caveat> {
+    let name = || prop::sample::select(vec!["n1", "n2", "n3", "n4", "n5"]);
+    let actions = || subset(&["read", "ask", "pay"], 1..3);
+    let value = prop_oneof![
+        (name(), 1..4).prop_map(|(name, max)| json!({"kind": "calls", "name": name, "max": max})),
+        (name(), 1..4).prop_map(|(name, max)| json!({"kind": "calls", "name": name, "max": max, "per_seconds": 60})),
+        name().prop_map(|name| json!({"kind": "single_use", "name": name})),
+        (name(), decimal())
+            .prop_map(|(name, max)| json!({"kind": "budget", "name": name, "unit": "EUR", "max": max, "cost": {"path": "/x"}})),
+        (prop::sample::select(vec!["requires_prior", "forbids_prior"]), actions())
+            .prop_map(|(kind, actions)| json!({"kind": kind, "actions": actions})),
+        actions().prop_map(|labels| json!({"kind": "labels", "none_of": labels})),
+        subset(&["read", "ask", "pay"], 0..3).prop_map(|labels| json!({"kind": "labels", "within": labels})),
+        (name(), 1..3).prop_map(|(name, count)| json!({"kind": "approval", "name": name, "count": count, "of": ["k1", "k2"]})),
+        subset(&["h1", "h2"], 1..3).prop_map(|hosts| json!({"kind": "network", "hosts": hosts})),
+        Just(json!({"kind": "sandbox", "level": "strict"})),
+    ];
+    (value, prop::option::of(tool())).prop_map(|(mut value, tool)| {
+        value.as_object_mut().unwrap().extend(tool.map(|tool| ("tool".to_owned(), tool.into())));
+        read(value).unwrap()
+    })
+}
+
+/// What the verifier may know beside the call; each part may be missing.
+pub(super) fn state() -> impl Strategy<Value = State> {
+    let names = || prop::sample::select(vec!["n1", "n2", "n3", "n4", "n5"]).prop_map(str::to_owned);
+    let texts =
+        || prop::option::of(prop::collection::btree_set(prop::sample::select(vec!["read", "ask", "pay"]).prop_map(str::to_owned), 0..3));
+    let hosts = prop::collection::btree_set(prop::sample::select(vec!["h1", "h2"]).prop_map(str::to_owned), 1..3)
+        .prop_map(|hosts| (Plane::Network, hosts));
+    let strict = Just((Plane::Sandbox, BTreeSet::from(["strict".to_owned()])));
+    (
+        prop::collection::btree_map(names(), 0_u32..4, 0..5),
+        prop::collection::btree_map(names(), decimal(), 0..5),
+        texts(),
+        texts(),
+        prop::collection::btree_map(names(), 0_u32..3, 0..5),
+        prop::collection::btree_set(prop_oneof![hosts, strict], 0..3),
+    )
+        .prop_map(|(calls, spend, history, labels, approvals, enforced)| State { calls, spend, history, labels, approvals, enforced })
 }
 
 fn tools() -> impl Strategy<Value = Caveat> {
+    tool_set().prop_map(Caveat::Tools)
+}
+
+fn not_tools() -> impl Strategy<Value = Caveat> {
+    tool_set().prop_map(Caveat::NotTools)
+}
+
+fn tool_set() -> impl Strategy<Value = Tools> {
     let names = prop::collection::btree_set(tool(), 1..4);
-    let prefixes = prop::collection::btree_set(prop::sample::select(vec!["a", "a.", "b"]).prop_map(str::to_owned), 0..3);
-    (names, prefixes).prop_map(|(names, prefixes)| Caveat::Tools(Tools { names, prefixes }))
+    let affixes = || prop::collection::btree_set(prop::sample::select(vec!["a", "a.", "b", "x"]).prop_map(str::to_owned), 0..3);
+    (names, affixes(), affixes()).prop_map(|(names, prefixes, suffixes)| Tools { names, prefixes, suffixes })
 }
 
 fn audience() -> impl Strategy<Value = Caveat> {
@@ -121,18 +188,65 @@ fn audience() -> impl Strategy<Value = Caveat> {
     prop::collection::btree_set(one, 1..3).prop_map(Caveat::Audience)
 }
 
-fn matcher() -> impl Strategy<Value = Matcher> {
-    let values = prop::collection::btree_set(scalar(), 1..6);
+/// The JSON of a matcher: every rule and every combination.
+fn matcher() -> impl Strategy<Value = serde_json::Value> {
+    let bound = || prop::option::of(-3_i64..4);
+    let set = || prop::collection::vec(scalar(), 1..5);
+    let rich = prop::sample::select(vec![
+        json!({"glob": "s*"}),
+        json!({"glob": "*a?"}),
+        json!({"cidr": ["10.0.0.0/8", "2001:db8::/32"]}),
+        json!({"url": {"hosts": ["a.example", "*.b.example"]}}),
+        json!({"url": {"public": true, "schemes": ["http", "https"]}}),
+        json!({"subpath": "/srv"}),
+        json!({"shell": {"programs": ["ls", "git"]}}),
+        json!({"length": {"min": 1, "max": 4}}),
+        json!({"decimal": {"min": "-1.5", "max": "2"}}),
+        json!({"decimal_text": {"min": "-1.5", "max": "2"}}),
+        json!({"type": "text"}),
+        json!({"type": "number"}),
+        json!({"type": "list"}),
+        json!({"type": "null"}),
+        json!({"count": {"max": 1}}),
+    ]);
+    let leaf = prop_oneof![
+        scalar().prop_map(|value| json!({"exact": value})),
+        (prop::sample::select(vec!["one_of", "not_one_of", "contains", "subset"]), set()).prop_map(|(rule, values)| json!({rule: values})),
+        (prop::sample::select(vec!["range", "count"]), bound(), bound()).prop_map(|(rule, min, max)| {
+            let sides = [("min", min), ("max", max)].into_iter().filter_map(|(name, side)| Some((name.to_owned(), side?.into())));
+            json!({rule: serde_json::Value::Object(sides.collect())})
+        }),
+        (prop::sample::select(vec!["prefix", "suffix"]), text()).prop_map(|(rule, text)| json!({rule: text})),
+        rich,
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|inner| json!({"not": inner})),
+            (prop::sample::select(vec!["all", "any"]), vec(inner, 1..4)).prop_map(|(rule, parts)| json!({rule: parts})),
+        ]
+    })
+}
+
+fn scalar() -> impl Strategy<Value = serde_json::Value> {
     prop_oneof![
-        scalar().prop_map(Matcher::Exact),
-        values.prop_map(|values: BTreeSet<Scalar>| Matcher::OneOf(values)),
-        (prop::option::of(-3_i64..1), prop::option::of(0_i64..4)).prop_map(|(min, max)| Matcher::Range { min, max }),
-        text().prop_map(Matcher::Prefix),
+        any::<bool>().prop_map(serde_json::Value::from),
+        (-3_i64..4).prop_map(serde_json::Value::from),
+        text().prop_map(serde_json::Value::from),
+        Just(json!(1.5)),
     ]
 }
 
-fn scalar() -> impl Strategy<Value = Scalar> {
-    prop_oneof![any::<bool>().prop_map(Scalar::Flag), (-3_i64..4).prop_map(Scalar::Integer), text().prop_map(Scalar::Text)]
+fn decimal() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["0", "0.5", "1", "1.5", "2"]).prop_map(str::to_owned)
+}
+
+fn subset(of: &[&'static str], count: core::ops::Range<usize>) -> impl Strategy<Value = BTreeSet<&'static str>> {
+    prop::collection::btree_set(prop::sample::select(of.to_vec()), count)
+}
+
+fn read(value: serde_json::Value) -> Option<Caveat> {
+    let value = parse(value.to_string().as_bytes(), Limits::CAVEATS).unwrap();
+    Caveat::from_json(&value).ok()
 }
 
 fn tool() -> impl Strategy<Value = String> {
@@ -145,12 +259,39 @@ fn path() -> impl Strategy<Value = String> {
 
 /// `read` is among Biscuit's default symbols.
 fn text() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["", "s", "st", "read", "\u{e9}"]).prop_map(str::to_owned)
+    let texts = [
+        "",
+        "s",
+        "st",
+        "read",
+        "\u{e9}",
+        "1",
+        "1.5",
+        "10.1.2.3",
+        "::ffff:10.1.2.3",
+        "2001:db8::1",
+        "https://a.example/x",
+        "https://u@a.example/",
+        "http://127.0.0.1/",
+        "https://c.b.example/",
+        "/srv",
+        "/srv/../etc",
+        "/srv/a",
+        "ls -l",
+        "ls; rm",
+    ];
+    prop::sample::select(texts.to_vec()).prop_map(str::to_owned)
 }
 
 pub(super) fn call() -> impl Strategy<Value = OwnedCall> {
     let audience = prop::sample::select(vec!["https://a.example", "https://b.example"]).prop_map(str::to_owned);
-    (tool(), arguments(), audience, 84_u64..112).prop_map(|(tool, arguments, audience, time)| OwnedCall { tool, arguments, audience, time })
+    (tool(), arguments(), audience, 84_u64..112, state()).prop_map(|(tool, arguments, audience, time, state)| OwnedCall {
+        tool,
+        arguments,
+        audience,
+        time,
+        state,
+    })
 }
 
 fn arguments() -> impl Strategy<Value = Value> {
@@ -159,7 +300,8 @@ fn arguments() -> impl Strategy<Value = Value> {
             1 => Just(Value::Null),
             2 => any::<bool>().prop_map(Value::Flag),
             4 => (-4_i64..5).prop_map(Value::Integer),
-            4 => text().prop_map(Value::Text),
+            8 => text().prop_map(Value::Text),
+            1 => Just(parse(b"1.5", Limits::ARGUMENTS).unwrap()),
         ]
     };
     let object = || prop::collection::btree_map(prop::sample::select(vec!["x", "y"]), leaf(), 0..3).prop_map(object_of);

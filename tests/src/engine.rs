@@ -1,13 +1,17 @@
 //! The Biscuit library as the second opinion: its own verification and its own Datalog engine.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use biscuit_auth::{
     AuthorizerBuilder, AuthorizerLimits, Biscuit, PublicKey,
     builder::{Algorithm, Fact, Term},
+    datalog::ExternFunc,
     error,
 };
-use narrows_verifier::{RootKey, datalog, datalog::Facts};
+use narrows_verifier::{
+    RootKey,
+    datalog::{self, Facts, Function},
+};
 
 /// Verifies a token's signatures the way the library does, choosing the root key by its number.
 pub fn verify(token: &[u8], roots: &[RootKey]) -> Result<Biscuit, error::Token> {
@@ -27,11 +31,30 @@ pub fn failed_checks(token: &Biscuit, facts: &Facts) -> Result<Vec<(usize, usize
     for (name, terms) in facts.iter() {
         builder = builder.fact(Fact::new(name.to_owned(), terms.iter().map(term).collect::<Vec<_>>()))?;
     }
+    for function in Function::all() {
+        builder = builder.register_extern_func(function.name().to_owned(), extern_function(function));
+    }
     match builder.build(token)?.authorize() {
         Ok(_) => Ok(Vec::new()),
         Err(error::Token::FailedLogic(error::Logic::Unauthorized { checks, .. })) => Ok(checks.iter().map(place).collect()),
         Err(other) => Err(other),
     }
+}
+
+/// The normative functions by the verifier's own code: the engine is here to judge how they are combined, and the oracles
+/// of the rules judge what they say.
+fn extern_function(function: Function) -> ExternFunc {
+    ExternFunc::new(Arc::new(move |value, parameter| {
+        let value = match value {
+            Term::Str(text) => datalog::Term::Text(text),
+            Term::Date(seconds) => datalog::Term::Date(seconds),
+            other => return Err(format!("no function takes {other:?}")),
+        };
+        match parameter {
+            Some(Term::Str(parameter)) => Ok(Term::Bool(function.call(&value, &datalog::Term::Text(parameter)))),
+            other => Err(format!("no parameter is {other:?}")),
+        }
+    }))
 }
 
 fn place(check: &error::FailedCheck) -> (usize, usize) {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     Reason,
-    datalog::{CALL_FACTS, Facts, Predicate, Term},
+    caveat::Scalar,
+    datalog::{CHECK_FACTS, Facts, Predicate, Term},
     json::Value,
 };
 
@@ -22,12 +23,12 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The facts of this call for a token of `depth` hops.
+    /// The facts of this call for a token of `depth` hops: what its caveats mean in Datalog. Deciding needs none of them.
     ///
     /// # Errors
-    /// `JSON_TOO_LARGE` when the arguments have more than 256 leaves, `JSON_MALFORMED` when they are no object.
+    /// `JSON_TOO_LARGE` when the arguments have more than 1,024 values, `JSON_MALFORMED` when they are no object.
     pub fn facts(&self, depth: usize) -> Result<Facts, Reason> {
-        let mut facts = Facts::new(CALL_FACTS);
+        let mut facts = Facts::new(CHECK_FACTS);
         facts.add(Predicate::new("tool", [Term::text(self.tool)]))?;
         facts.add(Predicate::new("time", [Term::Date(self.time)]))?;
         facts.add(Predicate::new("audience", [Term::text(self.audience)]))?;
@@ -41,21 +42,33 @@ impl Call<'_> {
     }
 }
 
-/// One fact a leaf, typed by its predicate, and one fact with the member names of each object. Paths are JSON pointers.
+/// Facts typed by their predicates, each with the JSON pointer of its value first.
 fn add_arguments(value: &Value, path: &mut String, facts: &mut Facts, budget: &mut usize) -> Result<(), Reason> {
     *budget = budget.checked_sub(1).ok_or(Reason::JsonTooLarge)?;
     let place = Term::text(path);
     match value {
         Value::Null => facts.add(Predicate::new("arg_null", [place])),
         Value::Flag(flag) => facts.add(Predicate::new("arg_flag", [place, Term::Flag(*flag)])),
-        Value::Integer(number) => facts.add(Predicate::new("arg_int", [place, Term::Integer(*number)])),
+        Value::Integer(number) => {
+            facts.add(Predicate::new("arg_decimal", [place.clone(), Term::Text(number.to_string())]))?;
+            facts.add(Predicate::new("arg_int", [place, Term::Integer(*number)]))
+        }
         Value::Decimal(number) => facts.add(Predicate::new("arg_decimal", [place, Term::text(number.as_str())])),
         Value::Text(text) => facts.add(Predicate::new("arg_text", [place, Term::text(text)])),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| at(path, &index.to_string(), |path| add_arguments(item, path, facts, budget))),
+        Value::Array(items) => {
+            facts.add(Predicate::new("arg_count", [place.clone(), count(items.len())]))?;
+            let plain =
+                items.iter().map(|item| Scalar::of(item).map(|scalar| scalar.to_json()).or((*item == Value::Null).then_some(Value::Null)));
+            if let Some(elements) = plain.map(|item| item.map(|item| Term::Text(item.canonical()))).collect::<Option<BTreeSet<_>>>() {
+                facts.add(Predicate::new("arg_items", [place, Term::Set(elements)]))?;
+            }
+            items
+                .iter()
+                .enumerate()
+                .try_for_each(|(index, item)| at(path, &index.to_string(), |path| add_arguments(item, path, facts, budget)))
+        }
         Value::Object(members) => {
+            facts.add(Predicate::new("arg_count", [place.clone(), count(members.len())]))?;
             let names: BTreeSet<Term> = members.keys().map(|key| Term::text(&key.0)).collect();
             facts.add(Predicate::new("arg_names", [place, Term::Set(names)]))?;
             members.iter().try_for_each(|(key, item)| {
@@ -75,8 +88,12 @@ fn at<T>(path: &mut String, token: &str, then: impl FnOnce(&mut String) -> T) ->
     result
 }
 
-/// Keeps the facts of one call small. Many caveats over a call this large can still exceed the cost bound, and are denied.
-const MAX_ARGUMENT_FACTS: usize = 256;
+fn count(length: usize) -> Term {
+    Term::Integer(i64::try_from(length).unwrap_or(i64::MAX))
+}
+
+/// As many values as arguments can have when they are parsed within [`Limits::ARGUMENTS`](crate::json::Limits).
+const MAX_ARGUMENT_FACTS: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -94,12 +111,15 @@ mod tests {
         assert!(has("arg_decimal", &[Term::text("/c/0"), Term::text("1.5")]));
         assert!(has("arg_null", &[Term::text("/c/1")]));
         assert!(has("arg_names", &[Term::text("/"), Term::Set(BTreeSet::new())]));
+        assert!(has("arg_items", &[Term::text("/c"), Term::Set([Term::text("1.5"), Term::text("null")].into())]));
+        assert!(has("arg_count", &[Term::text("/c"), Term::Integer(2)]));
+        assert!(has("arg_decimal", &[Term::text("/a"), Term::text("1")]));
         assert!(has("depth", &[Term::Integer(2)]));
     }
 
     #[test]
     fn a_flood_of_arguments_is_refused() {
-        let flood = Value::object([("a", Value::Array(vec![Value::Null; 300]))]);
+        let flood = Value::object([("a", Value::Array(vec![Value::Null; 1_024]))]);
         let call = Call { tool: "t", arguments: &flood, audience: "a", time: 1 };
         assert_eq!(call.facts(0).err(), Some(Reason::JsonTooLarge));
         assert_eq!(Call { arguments: &Value::Null, ..call }.facts(0).err(), Some(Reason::JsonMalformed));

@@ -2,7 +2,12 @@
 
 use core::fmt;
 
-use crate::{Call, Caveat, Maker, Reason, VerifiedToken, datalog::MAX_COST};
+use crate::{
+    Call, Caveat, Maker, Reason, VerifiedToken,
+    datalog::Facts,
+    state::{Needs, State},
+    steps::Steps,
+};
 
 /// Why a call was denied: every caveat that failed, in the order of the blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,35 +25,47 @@ pub struct Failure {
     pub reason: Reason,
     /// The block that carries the caveat, counted from the authority block at 0.
     pub block: usize,
+    /// The caveat's place in its block, from 0.
+    pub place: usize,
     /// Who added it, as far as the chain tells: `issuer`, the name of the hop's signer, or `holder` for a plain block.
     pub added_by: String,
+    /// What would have had to be supplied with the call, where nothing was.
+    pub needs: Option<Needs>,
     /// The caveat.
     pub caveat: Caveat,
 }
 
 impl VerifiedToken {
-    /// Whether this token permits this call. It does not say that the presenter holds it: that takes a proof.
+    /// Whether this token permits this call, by what the call itself says. It does not say that the presenter holds it:
+    /// that takes a proof.
     ///
     /// # Errors
-    /// A denial that names each failed caveat with its block, or `COST_BOUND`, `JSON_TOO_LARGE` before any is looked at.
+    /// As [`VerifiedToken::decide_with`]; a caveat that needs state denies.
     pub fn decide(&self, call: &Call<'_>) -> Result<(), Denial> {
-        let facts = call.facts(self.depth()).map_err(Denial::outright)?;
+        self.decide_with(call, &State::default())
+    }
+
+    /// The same, for a verifier that knows the state that this token's caveats need.
+    ///
+    /// # Errors
+    /// A denial that names each failed caveat with its block; or `JSON_MALFORMED` for arguments that are no object, or
+    /// `COST_BOUND` when the decision would take more than [`MAX_STEPS`](crate::MAX_STEPS) steps, each without a caveat to blame.
+    pub fn decide_with(&self, call: &Call<'_>, state: &State) -> Result<(), Denial> {
+        if call.arguments.as_object().is_none() {
+            return Err(Denial::outright(Reason::JsonMalformed));
+        }
+        let depth = self.depth();
+        let mut steps = Steps::of_one_decision();
         let mut failures = Vec::new();
-        let mut cost = 0_u64;
-        for (index, block) in self.blocks.iter().enumerate() {
-            for caveat in &block.caveats {
-                let check = caveat.check();
-                cost = cost.saturating_add(facts.cost(&check));
-                if cost > MAX_COST {
-                    return Err(Denial::outright(Reason::CostBound));
-                }
-                if !facts.satisfy(&check) {
-                    failures.push(Failure {
-                        reason: caveat.refusal(),
-                        block: index,
-                        added_by: self.added_by(index),
-                        caveat: caveat.clone(),
-                    });
+        for (block, caveats) in self.blocks.iter().map(|block| &block.caveats).enumerate() {
+            for (place, caveat) in caveats.iter().enumerate() {
+                match caveat.holds(call, depth, state, &mut steps) {
+                    Ok(()) => {}
+                    Err(reason @ (Reason::CostBound | Reason::JsonTooLarge)) => return Err(Denial::outright(reason)),
+                    Err(reason) => {
+                        let needs = caveat.needs().filter(|needs| needs.reason() == reason);
+                        failures.push(Failure { reason, block, place, added_by: self.added_by(block), needs, caveat: caveat.clone() });
+                    }
                 }
             }
         }
@@ -56,6 +73,17 @@ impl VerifiedToken {
             None => Ok(()),
             Some(first) => Err(Denial { reason: first.reason, failures }),
         }
+    }
+
+    /// The facts that this decision is about, as the Biscuit engine would be given them: those of the call, and those that
+    /// the state says of this token's caveats.
+    ///
+    /// # Errors
+    /// As [`Call::facts`].
+    pub fn facts(&self, call: &Call<'_>, state: &State) -> Result<Facts, Reason> {
+        let mut facts = call.facts(self.depth())?;
+        state.add_to(&mut facts, self.blocks.iter().flat_map(|block| &block.caveats))?;
+        Ok(facts)
     }
 
     /// Who made a block: a hop is the word of the holder before it.
@@ -84,14 +112,12 @@ impl fmt::Display for Denial {
         match self.failures.first() {
             None => write!(formatter, "{}: {}", self.reason, self.reason.meaning()),
             Some(first) => {
-                write!(
-                    formatter,
-                    "{}: block {}, added by {}: {}",
-                    self.reason,
-                    first.block,
-                    first.added_by.escape_debug(),
-                    first.caveat.sentence()
-                )
+                let caveat = first.caveat.sentence();
+                write!(formatter, "{}: block {}, added by {}: {caveat}", self.reason, first.block, first.added_by.escape_debug())?;
+                match first.needs {
+                    None => Ok(()),
+                    Some(needs) => write!(formatter, "; this takes {}", needs.supplied_by()),
+                }
             }
         }
     }

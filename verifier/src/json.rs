@@ -6,6 +6,7 @@
 
 mod number;
 mod parse;
+mod pointer;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 pub use number::Decimal;
 pub use parse::{Limits, parse};
+pub use pointer::Pointer;
 
 /// A parsed JSON value of which exactly one canonical text exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +41,13 @@ pub struct Key(pub String);
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        self.0.encode_utf16().cmp(other.0.encode_utf16())
+        // UTF-8 orders as UTF-16 does but for one case: surrogate pairs come before U+E000 to U+FFFF
+        let differing = self.0.bytes().zip(other.0.bytes()).find(|(one, two)| one != two);
+        match differing {
+            None => self.0.len().cmp(&other.0.len()),
+            Some((one, two)) if one >= 0xee && two >= 0xee && (one >= 0xf0) != (two >= 0xf0) => two.cmp(&one),
+            Some((one, two)) => one.cmp(&two),
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub mod log;
 pub mod proof;
 mod reason;
 mod refusal;
+mod state;
+mod steps;
 mod token;
 
 // The public interface is:
@@ -25,4 +27,6 @@ pub use id::{BlockId, EntryId, TaskId, TraceId};
 pub use key::{PublicKey, public_key};
 pub use reason::Reason;
 pub use refusal::Refusal;
+pub use state::{Needs, State};
+pub use steps::MAX_STEPS;
 pub use token::{Authority, Block, Maker, PROFILE, RootKey, UnverifiedToken, VerifiedToken, token_bytes, token_text};

@@ -40,10 +40,11 @@ reasons! {
     OutsideProfile = "OUTSIDE_PROFILE": "a block uses something that the profile narrows/1 does not have";
     TooManyFacts = "TOO_MANY_FACTS": "a block holds more facts than the profile allows";
     TooManyChecks = "TOO_MANY_CHECKS": "a block holds more checks than the profile allows";
-    CostBound = "COST_BOUND": "the static evaluation cost of the token is above the bound";
+    CostBound = "COST_BOUND": "the decision, or a query of the token, would take more steps than the bound";
     MixedTypes = "MIXED_TYPES": "a predicate argument is used with another type than its vocabulary gives it";
     FactsInPlainBlock = "FACTS_IN_PLAIN_BLOCK": "a block without an external signature holds facts";
-    UnknownCaveat = "UNKNOWN_CAVEAT": "a check is not the rendering of any caveat in the vocabulary";
+    UnknownCaveat = "UNKNOWN_CAVEAT": "a check is not the rendering of any caveat in the vocabulary that this verifier accepts";
+    StateNameRepeated = "STATE_NAME_REPEATED": "two caveats of the token keep state under one name";
     ProfileFacts = "PROFILE_FACTS": "the authority block or a hop lacks a required fact or caveat, or holds it twice";
 
     // Token: chain.
@@ -62,6 +63,23 @@ reasons! {
     ToolNotGranted = "TOOL_NOT_GRANTED": "the tool is not among those that the token grants";
     ArgumentRefused = "ARGUMENT_REFUSED": "an argument is missing or outside what a caveat allows";
     ArgumentNotListed = "ARGUMENT_NOT_LISTED": "the call has an argument that a closed-world caveat does not list";
+    NotYetValid = "NOT_YET_VALID": "the token or one of its hops is not valid yet";
+    OutsideTimeWindow = "OUTSIDE_TIME_WINDOW": "the call is outside the hours that a caveat allows";
+    CallsExceeded = "CALLS_EXCEEDED": "as many calls as a caveat allows have been made";
+    RateExceeded = "RATE_EXCEEDED": "as many calls as a caveat allows have been made in its time";
+    AlreadyUsed = "ALREADY_USED": "the single use that a caveat allows is spent";
+    BudgetExceeded = "BUDGET_EXCEEDED": "the call would spend more than a budget caveat allows";
+    PriorActionMissing = "PRIOR_ACTION_MISSING": "an action that must come before this call was not done in the task";
+    PriorActionForbids = "PRIOR_ACTION_FORBIDS": "an action was done in the task after which this call is forbidden";
+    LabelRefused = "LABEL_REFUSED": "the session has touched what may not flow to this call";
+    ApprovalMissing = "APPROVAL_MISSING": "fewer of the named approvers than required have approved this very call";
+    DatalogRefused = "DATALOG_REFUSED": "an operator's check does not hold for the call";
+    NeedsCounter = "NEEDS_COUNTER": "a caveat counts calls and this verifier keeps no count; the reasoning plane does";
+    NeedsSpend = "NEEDS_SPEND": "a caveat limits spending and this verifier keeps no accounts; the reasoning plane does";
+    NeedsHistory = "NEEDS_HISTORY": "a caveat looks at the task's past actions and this verifier does not know them; the reasoning plane does";
+    NeedsLabels = "NEEDS_LABELS": "a caveat looks at the session's labels and this verifier does not know them; the reasoning plane does";
+    NeedsApprovals = "NEEDS_APPROVALS": "a caveat demands approval and this verifier collects none; the reasoning plane does";
+    NeedsPlane = "NEEDS_PLANE": "a caveat directs an enforcement plane and none says that it carries the directive out";
     DevToken = "DEV_TOKEN": "a development issuer made the token and this verifier does not accept such tokens";
     PermitRequired = "PERMIT_REQUIRED": "the tool's manifest demands a permit and a token alone is not enough";
     UnknownTool = "UNKNOWN_TOOL": "the tool is not in this server's manifest";
@@ -74,6 +92,7 @@ reasons! {
     JsonString = "JSON_STRING": "a JSON string holds a lone surrogate or a bad escape";
     JsonNotCanonical = "JSON_NOT_CANONICAL": "the bytes are not in the canonical form of RFC 8785";
     CaveatMalformed = "CAVEAT_MALFORMED": "a caveat's JSON has an unknown kind or member, or a value outside its bounds";
+    CaveatTooComplex = "CAVEAT_TOO_COMPLEX": "a matcher has more than 7 alternatives or one of them more than 8 conditions";
     CaveatNamesNoTool = "CAVEAT_NAMES_NO_TOOL": "a caveat names no tool";
 
     // Holder proofs.

@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, TaskId,
-    biscuit::{Envelope, guard, verify_chain},
+    biscuit::{Dialect, Envelope, guard, verify_chain},
 };
 
 /// The name of the profile, in every authority block.
@@ -112,7 +112,15 @@ impl UnverifiedToken {
     /// # Errors
     /// The reasons under "guard" in the registry.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
-        guard(bytes).map(|envelope| Self { envelope })
+        Self::from_bytes_in(bytes, Dialect::default())
+    }
+
+    /// The same for a verifier that accepts more checks than renderings of caveats, if it was told to.
+    ///
+    /// # Errors
+    /// As [`UnverifiedToken::from_bytes`].
+    pub fn from_bytes_in(bytes: &[u8], dialect: Dialect) -> Result<Self, Refusal> {
+        guard(bytes, dialect).map(|envelope| Self { envelope })
     }
 
     /// Checks every signature under a trusted root, then the hop rule.

@@ -91,7 +91,7 @@ impl Rule {
                 Caveat::Audience(these) => audiences = audiences.intersection(these).cloned().collect(),
                 Caveat::Expires(at) => asked_end = Some(asked_end.map_or(*at, |end| end.min(*at))),
                 Caveat::Depth(max) => depth = depth.min(*max),
-                Caveat::Tools(_) | Caveat::Argument(_) | Caveat::ClosedArguments(_) => further.push(caveat),
+                _ => further.push(caveat),
             }
         }
         if audiences.is_empty() {
@@ -156,11 +156,20 @@ impl<'a> Shortfall<'a> {
     fn of(rule: &'a Rule, request: &'a MintRequest) -> Self {
         let names = request.tools.names.iter().filter(|name| !rule.tools.cover(name)).map(|name| quote(name));
         let prefixes = request.tools.prefixes.iter().filter(|prefix| {
-            let alone = Tools { names: BTreeSet::new(), prefixes: BTreeSet::from([(*prefix).clone()]) };
+            let alone = Tools { prefixes: BTreeSet::from([(*prefix).clone()]), ..Tools::default() };
             !alone.within(&rule.tools)
         });
         let prefixes = prefixes.map(|prefix| format!("the prefix {}", quote(prefix)));
-        Self { rule, tools: names.chain(prefixes).collect(), audiences: rule.audiences.missing(&request.audiences).collect() }
+        let suffixes = request.tools.suffixes.iter().filter(|suffix| {
+            let alone = Tools { suffixes: BTreeSet::from([(*suffix).clone()]), ..Tools::default() };
+            !alone.within(&rule.tools)
+        });
+        let suffixes = suffixes.map(|suffix| format!("the suffix {}", quote(suffix)));
+        Self {
+            rule,
+            tools: names.chain(prefixes).chain(suffixes).collect(),
+            audiences: rule.audiences.missing(&request.audiences).collect(),
+        }
     }
 
     fn size(&self) -> usize {

@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
 
-use narrows_verifier::caveat::{Argument, ClosedArguments, Matcher, Scalar, parse_list, to_list};
+use narrows_verifier::{
+    caveat::{Argument, ClosedArguments, Matcher, Scalar, parse_list, to_list},
+    json::Pointer,
+};
 
 use super::*;
 use crate::Claim;
@@ -37,7 +40,7 @@ fn texts(texts: &[&str]) -> BTreeSet<String> {
 }
 
 fn tools(names: &[&str], prefixes: &[&str]) -> Tools {
-    Tools { names: texts(names), prefixes: texts(prefixes) }
+    Tools { names: texts(names), prefixes: texts(prefixes), ..Tools::default() }
 }
 
 fn groups(groups: &[&str]) -> BTreeMap<String, Claim> {
@@ -45,15 +48,15 @@ fn groups(groups: &[&str]) -> BTreeMap<String, Claim> {
 }
 
 fn amount(is: Matcher) -> Caveat {
-    Caveat::Argument(Argument { tool: "pay".into(), path: "/amount".into(), is })
+    Caveat::Argument(Argument { tool: "pay".into(), path: Pointer::parse("/amount").unwrap(), is })
 }
 
 fn range(min: impl Into<Option<i64>>, max: impl Into<Option<i64>>) -> Matcher {
-    Matcher::Range { min: min.into(), max: max.into() }
+    Matcher::range(min.into(), max.into())
 }
 
 fn closed(at: &str, names: &[&str]) -> Caveat {
-    Caveat::ClosedArguments(ClosedArguments { tool: "pay".into(), at: at.into(), names: texts(names) })
+    Caveat::ClosedArguments(ClosedArguments { tool: "pay".into(), at: Pointer::parse(at).unwrap(), names: texts(names) })
 }
 
 /// A request that `finance pays` grants.
@@ -104,8 +107,8 @@ fn each_refusal_has_its_reason() {
         ("more amount", |r| r.caveats = vec![amount(range(1, 501))], Reason::ArgumentAbovePolicy),
         ("less amount", |r| r.caveats = vec![amount(range(0, 500))], Reason::ArgumentAbovePolicy),
         ("open amount", |r| r.caveats = vec![amount(range(None, None))], Reason::ArgumentAbovePolicy),
-        ("one amount beyond", |r| r.caveats = vec![amount(Matcher::Exact(Scalar::Integer(501)))], Reason::ArgumentAbovePolicy),
-        ("an amount as text", |r| r.caveats = vec![amount(Matcher::Prefix("5".into()))], Reason::ArgumentAbovePolicy),
+        ("one amount beyond", |r| r.caveats = vec![amount(Matcher::exact(Scalar::Integer(501)))], Reason::ArgumentAbovePolicy),
+        ("an amount as text", |r| r.caveats = vec![amount(Matcher::prefix("5"))], Reason::ArgumentAbovePolicy),
         ("a second amount beyond", |r| r.caveats = vec![amount(range(1, 5)), amount(range(1, 501))], Reason::ArgumentAbovePolicy),
         ("an argument beyond", |r| r.caveats = vec![closed("", &["amount", "memo"])], Reason::ArgumentAbovePolicy),
         ("no life", |r| r.requested_life_seconds = Some(0), Reason::NoLifeLeft),

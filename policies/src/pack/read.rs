@@ -72,15 +72,11 @@ fn read_ceilings(keys: &mut Keys, tools: &Tools) -> Result<Vec<Caveat>, PackErro
     let mut ceilings = Vec::new();
     for (number, value) in (1..).zip(values) {
         let ceiling = Caveat::from_json(&value).map_err(|reason| fault(keys, format!("number {number}: {}", reason.meaning())))?;
-        let tool = match &ceiling {
-            Caveat::Argument(argument) => &argument.tool,
-            Caveat::ClosedArguments(closed) => &closed.tool,
-            Caveat::Tools(_) | Caveat::Audience(_) | Caveat::Expires(_) | Caveat::Depth(_) => {
-                return Err(fault(keys, format!("number {number}: `{}` is a key of the rule and no ceiling", ceiling.kind())));
-            }
-        };
+        if matches!(ceiling, Caveat::Tools(_) | Caveat::Audience(_) | Caveat::Expires(_) | Caveat::Depth(_)) {
+            return Err(fault(keys, format!("number {number}: `{}` is a key of the rule and no ceiling", ceiling.kind())));
+        }
         // a caveat on one tool says nothing about others, so a ceiling with a misspelt tool would bind nobody
-        if !tools.cover(tool) {
+        if let Some(tool) = ceiling.only_for().filter(|tool| !tools.cover(tool)) {
             return Err(fault(keys, format!("number {number}: the rule does not grant `{}`", tool.escape_debug())));
         }
         ceilings.push(ceiling);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use biscuit_auth::format::schema::{self, op, op_binary, term};
+use biscuit_auth::format::schema::{self, op, op_binary, op_unary, term};
 use prost::Message;
 
 use crate::{
     Caveat, Reason,
-    datalog::{CALL_FACTS, Check, Expression, Operator, PROFILE_FACTS, Predicate, Query, Term, typecheck},
+    datalog::{CHECK_FACTS, Check, Expression, Function, Operator, PROFILE_FACTS, Predicate, Query, Term, typecheck},
 };
 
 /// What a block says, in the vocabulary of the profile.
@@ -17,13 +17,24 @@ pub(crate) struct Body {
     pub(crate) caveats: Vec<Caveat>,
 }
 
+/// Which checks a verifier reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Renderings of typed caveats and nothing else.
+    #[default]
+    Caveats,
+    /// In blocks that the issuer signed, other checks over the facts of a call as well. They stay inside the typed profile
+    /// and its cost bound, but nobody has given them a meaning beyond their text.
+    OperatorChecks,
+}
+
 /// Strings that a block refers to by number.
 #[derive(Default)]
 pub(crate) struct Symbols(Vec<String>);
 
 impl Body {
     /// Reads a block's bytes. A signed hop has a symbol table of its own; the authority and plain blocks share `running`.
-    pub(super) fn read(bytes: &[u8], signed_hop: bool, running: &mut Symbols) -> Result<Self, Reason> {
+    pub(super) fn read(bytes: &[u8], signed_hop: bool, running: &mut Symbols, dialect: Dialect) -> Result<Self, Reason> {
         let block = schema::Block::decode(bytes).map_err(|_| Reason::TokenMalformed)?;
         if block.encode_to_vec() != bytes {
             return Err(Reason::TokenNotCanonical);
@@ -42,17 +53,22 @@ impl Body {
         let symbols = if signed_hop { &mut own } else { running };
         symbols.extend(block.symbols)?;
         let facts = block.facts.iter().map(|fact| read_fact(&fact.predicate, symbols)).collect::<Result<_, _>>()?;
-        let caveats = block.checks.iter().map(|check| read_caveat(check, symbols)).collect::<Result<_, _>>()?;
+        let checks = block.checks.iter().map(|check| read_check(check, symbols)).collect::<Result<Vec<_>, _>>()?;
+        let caveats = checks.iter().map(|check| read_caveat(check, dialect)).collect::<Result<_, _>>()?;
         let body = Self { facts, caveats };
-        let least = body.least_schema_version(signed_hop);
+        let least = body.least_schema_version(signed_hop, &checks);
         if block.version.is_some_and(|version| (least..=LATEST_SCHEMA).contains(&version)) { Ok(body) } else { Err(Reason::OutsideProfile) }
     }
 
     /// Biscuit refuses a block that declares a lower Datalog version than its content needs, so it is refused here too.
-    fn least_schema_version(&self, signed_hop: bool) -> u32 {
+    fn least_schema_version(&self, signed_hop: bool, checks: &[Check]) -> u32 {
+        let uses = |wanted: fn(Operator) -> bool| {
+            let expressions = checks.iter().flat_map(|check| &check.queries).flat_map(|query| &query.expressions);
+            expressions.into_iter().any(|expression| expression.uses(wanted))
+        };
         let null = self.facts.iter().any(|fact| fact.terms.contains(&Term::Null));
-        let not_equal = self.caveats.iter().any(|caveat| matches!(caveat, Caveat::Argument(_) | Caveat::ClosedArguments(_)));
-        match (null, signed_hop, not_equal) {
+        let latest = null || uses(|operator| matches!(operator, Operator::Extern(_)));
+        match (latest, signed_hop, uses(|operator| operator == Operator::NotEqual)) {
             (true, _, _) => LATEST_SCHEMA,
             (false, true, _) => 5,
             (false, false, true) => 4,
@@ -90,10 +106,13 @@ fn read_fact(predicate: &schema::Predicate, symbols: &Symbols) -> Result<Predica
     Ok(fact)
 }
 
-fn read_caveat(check: &schema::Check, symbols: &Symbols) -> Result<Caveat, Reason> {
-    let check = read_check(check, symbols)?;
-    typecheck(&check, CALL_FACTS)?;
-    Caveat::read(&check).ok_or(Reason::UnknownCaveat)
+fn read_caveat(check: &Check, dialect: Dialect) -> Result<Caveat, Reason> {
+    typecheck(check, CHECK_FACTS)?;
+    match Caveat::read(check) {
+        None => Err(Reason::UnknownCaveat),
+        Some(Caveat::Datalog(_)) if dialect == Dialect::Caveats => Err(Reason::UnknownCaveat),
+        Some(caveat) => Ok(caveat),
+    }
 }
 
 fn read_check(check: &schema::Check, symbols: &Symbols) -> Result<Check, Reason> {
@@ -170,6 +189,18 @@ fn read_expression(expression: &schema::Expression, symbols: &Symbols) -> Result
                 let operator = op_binary::Kind::from_i32(binary.kind).and_then(read_operator).ok_or(Reason::OutsideProfile)?;
                 let (Some(right), Some(left)) = (stack.pop(), stack.pop()) else { return Err(Reason::TokenMalformed) };
                 Expression::Binary(operator, Box::new(left), Box::new(right))
+            }
+            op::Content::Binary(binary) if op_binary::Kind::from_i32(binary.kind) == Some(op_binary::Kind::Ffi) => {
+                let name = symbols.text(binary.ffi_name.ok_or(Reason::OutsideProfile)?)?;
+                let function = Function::named(name).ok_or(Reason::OutsideProfile)?;
+                let (Some(right), Some(left)) = (stack.pop(), stack.pop()) else { return Err(Reason::TokenMalformed) };
+                Expression::Binary(Operator::Extern(function), Box::new(left), Box::new(right))
+            }
+            op::Content::Unary(unary)
+                if op_unary::Kind::from_i32(unary.kind) == Some(op_unary::Kind::Negate) && unary.ffi_name.is_none() =>
+            {
+                let inner = stack.pop().ok_or(Reason::TokenMalformed)?;
+                Expression::Not(Box::new(inner))
             }
             op::Content::Binary(_) | op::Content::Unary(_) | op::Content::Closure(_) => return Err(Reason::OutsideProfile),
         };

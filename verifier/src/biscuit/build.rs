@@ -5,7 +5,10 @@ use biscuit_auth::{
     builder::{self, Algorithm, BiscuitBuilder, BlockBuilder},
 };
 
-use super::guard::{Proof, guard};
+use super::{
+    block::Dialect,
+    guard::{Proof, guard},
+};
 use crate::{
     Caveat, EntryId, PublicKey, Reason, TaskId,
     datalog::{Check, Expression, Operator, Predicate, Query, Term},
@@ -113,7 +116,7 @@ pub fn append_plain(parent: &[u8], caveats: &[Caveat], next_seed: &[u8; 32]) -> 
 /// # Errors
 /// What the guard says of the token.
 pub fn seal(token: &[u8]) -> Result<Vec<u8>, Reason> {
-    let envelope = guard(token).map_err(|refusal| refusal.reason)?;
+    let envelope = guard(token, Dialect::OperatorChecks).map_err(|refusal| refusal.reason)?;
     match envelope.proof {
         Proof::Sealed(_) => Ok(token.to_vec()),
         Proof::Open(_) => finish(UnverifiedBiscuit::from(token).and_then(|token| token.seal())),
@@ -122,7 +125,7 @@ pub fn seal(token: &[u8]) -> Result<Vec<u8>, Reason> {
 
 /// How many hops an open token has.
 fn open_hops(token: &[u8]) -> Result<i64, Reason> {
-    let envelope = guard(token).map_err(|refusal| refusal.reason)?;
+    let envelope = guard(token, Dialect::OperatorChecks).map_err(|refusal| refusal.reason)?;
     match envelope.proof {
         Proof::Sealed(_) => Err(Reason::TokenSealed),
         Proof::Open(_) => {
@@ -134,7 +137,7 @@ fn open_hops(token: &[u8]) -> Result<i64, Reason> {
 /// What we build, our own guard must accept, or it must not leave.
 fn finish(token: Result<UnverifiedBiscuit, biscuit_auth::error::Token>) -> Result<Vec<u8>, Reason> {
     let bytes = token.and_then(|token| token.to_vec()).map_err(|_| Reason::TokenMalformed)?;
-    guard(&bytes).map_err(|refusal| refusal.reason)?;
+    guard(&bytes, Dialect::OperatorChecks).map_err(|refusal| refusal.reason)?;
     Ok(bytes)
 }
 
@@ -144,6 +147,9 @@ fn private_key(seed: &[u8; 32]) -> Result<PrivateKey, biscuit_auth::error::Token
 
 fn add_checks(mut block: BlockBuilder, caveats: &[Caveat]) -> Result<BlockBuilder, Reason> {
     for caveat in caveats {
+        if matches!(caveat, Caveat::Datalog(_)) {
+            return Err(Reason::UnknownCaveat);
+        }
         block = block.check(to_check(&caveat.check())).map_err(|_| Reason::CaveatMalformed)?;
     }
     Ok(block)
@@ -195,6 +201,7 @@ fn to_operator(operator: Operator) -> builder::Binary {
         Operator::EndsWith => builder::Binary::Suffix,
         Operator::And => builder::Binary::And,
         Operator::Or => builder::Binary::Or,
+        Operator::Extern(function) => builder::Binary::Ffi(function.name().to_owned()),
     }
 }
 

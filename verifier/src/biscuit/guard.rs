@@ -7,7 +7,7 @@ use biscuit_auth::format::schema;
 use prost::Message;
 use zeroize::Zeroizing;
 
-use super::block::{Body, Symbols};
+use super::block::{Body, Dialect, Symbols};
 use crate::{PublicKey, Reason, Refusal};
 
 /// A token that has the outer form of the profile. Nothing in it has been verified.
@@ -48,7 +48,7 @@ impl Envelope {
 ///
 /// # Errors
 /// The reasons under "guard" in the registry, with the block where one is to blame.
-pub(crate) fn guard(bytes: &[u8]) -> Result<Envelope, Refusal> {
+pub(crate) fn guard(bytes: &[u8], dialect: Dialect) -> Result<Envelope, Refusal> {
     if bytes.len() > MAX_BYTES {
         return Err(Reason::TokenTooLarge.into());
     }
@@ -72,12 +72,12 @@ pub(crate) fn guard(bytes: &[u8]) -> Result<Envelope, Refusal> {
     let mut symbols = Symbols::default();
     let blocks = all
         .enumerate()
-        .map(|(index, block)| read_block(block, &mut symbols).map_err(|reason| Refusal::at(reason, index)))
+        .map(|(index, block)| read_block(block, &mut symbols, dialect).map_err(|reason| Refusal::at(reason, index)))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Envelope { root_key_id, blocks, proof })
 }
 
-fn read_block(block: &schema::SignedBlock, running: &mut Symbols) -> Result<SignedBlock, Reason> {
+fn read_block(block: &schema::SignedBlock, running: &mut Symbols, dialect: Dialect) -> Result<SignedBlock, Reason> {
     let external = block
         .external_signature
         .as_ref()
@@ -86,7 +86,7 @@ fn read_block(block: &schema::SignedBlock, running: &mut Symbols) -> Result<Sign
     Ok(SignedBlock {
         next_key: read_key(&block.next_key)?,
         signature: read_signature(&block.signature)?,
-        body: Body::read(&block.block, external.is_some(), running)?,
+        body: Body::read(&block.block, external.is_some(), running, dialect)?,
         external,
         bytes: block.block.clone(),
     })

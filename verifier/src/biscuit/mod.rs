@@ -10,6 +10,7 @@ mod guard;
 mod text;
 
 pub(crate) use block::Body;
+pub use block::Dialect;
 pub use build::{AuthorityClaims, HopClaims, append_hop, append_plain, authority_block, seal};
 pub(crate) use chain::verify_chain;
 pub(crate) use guard::{Envelope, SignedBlock, guard};

@@ -1,19 +1,25 @@
 //! The JSON form of caveats, and the bounds of their values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Argument, Caveat, ClosedArguments, Matcher, Scalar, Tools};
+use super::{
+    Actions, Approval, Argument, Budget, Calls, Caveat, ClosedArguments, Cost, DecimalRange, Directive, LabelRule, Labels, MAX_NAME,
+    MAX_SET, MAX_TEXT, Matcher, Plane, SingleUse, TimeWindow, Tools, members::only, rule,
+};
 use crate::{
     Reason,
-    json::{Key, Value},
+    biscuit::parse_check,
+    json::{Key, Pointer, Value},
 };
+
+pub(super) use super::members::{Members, text, text_array, text_set};
 
 /// Reads a JSON array of caveats.
 ///
 /// # Errors
-/// `CAVEAT_MALFORMED`, or `CAVEAT_NAMES_NO_TOOL` where a caveat that needs one names none.
+/// `CAVEAT_MALFORMED`, `CAVEAT_TOO_COMPLEX`, or `CAVEAT_NAMES_NO_TOOL` where a caveat that needs one names none.
 pub fn parse_list(value: &Value) -> Result<Vec<Caveat>, Reason> {
     match value {
         Value::Array(items) if items.len() <= MAX_CAVEATS => items.iter().map(Caveat::from_json).collect(),
@@ -30,25 +36,66 @@ impl Caveat {
     /// Reads one caveat. Unknown kinds and members are refused: a caveat that is not understood must not be dropped.
     ///
     /// # Errors
-    /// `CAVEAT_MALFORMED` or `CAVEAT_NAMES_NO_TOOL`.
+    /// `CAVEAT_MALFORMED`, `CAVEAT_TOO_COMPLEX` or `CAVEAT_NAMES_NO_TOOL`.
     pub fn from_json(value: &Value) -> Result<Self, Reason> {
         let mut members = Members::of(value)?;
         let kind = members.text("kind")?;
         let caveat = match kind.as_str() {
             "tools" => Caveat::Tools(Tools::from_json(members.value("allow")?)?),
+            "not_tools" => Caveat::NotTools(Tools::from_json(members.value("deny")?)?),
             "arg" => Caveat::Argument(Argument {
                 tool: members.tool()?,
-                path: members.text("path")?,
+                path: pointer(&members.text("path")?)?,
                 is: Matcher::from_json(members.value("is")?)?,
             }),
             "closed_args" => Caveat::ClosedArguments(ClosedArguments {
                 tool: members.tool()?,
-                at: if members.has("at") { members.text("at")? } else { String::new() },
-                names: text_set(members.value("names")?)?,
+                at: pointer(&members.optional("at", Members::text)?.unwrap_or_default())?,
+                names: members.texts("names")?,
             }),
-            "audience" => Caveat::Audience(text_set(members.value("one_of")?)?),
+            "audience" => Caveat::Audience(members.texts("one_of")?),
             "expires" => Caveat::Expires(read_time(&members.text("at")?)?),
-            "depth" => Caveat::Depth(members.integer("max")?.try_into().map_err(|_| Reason::CaveatMalformed)?),
+            "not_before" => Caveat::NotBefore(read_time(&members.text("at")?)?),
+            "time_window" => Caveat::TimeWindow(TimeWindow::from_json(members.value("window")?)?),
+            "depth" => Caveat::Depth(small(members.integer("max")?)?),
+            "calls" => Caveat::Calls(Calls {
+                name: members.text("name")?,
+                tool: members.optional("tool", Members::text)?,
+                max: small(members.integer("max")?)?,
+                per_seconds: members.optional("per_seconds", |members, name| small(members.integer(name)?))?,
+            }),
+            "single_use" => Caveat::SingleUse(SingleUse { name: members.text("name")?, tool: members.optional("tool", Members::text)? }),
+            "budget" => Caveat::Budget(Budget {
+                name: members.text("name")?,
+                tool: members.optional("tool", Members::text)?,
+                unit: members.text("unit")?,
+                max: DecimalRange::from_json(&Value::object([("max", members.value("max")?.clone())]))?,
+                cost: Cost::from_json(members.value("cost")?)?,
+            }),
+            "requires_prior" => Caveat::RequiresPrior(Actions::from_members(&mut members)?),
+            "forbids_prior" => Caveat::ForbidsPrior(Actions::from_members(&mut members)?),
+            "labels" => Caveat::Labels(Labels {
+                tool: members.optional("tool", Members::text)?,
+                rule: if members.has("none_of") {
+                    LabelRule::NoneOf(members.texts("none_of")?)
+                } else {
+                    LabelRule::Within(members.texts("within")?)
+                },
+            }),
+            "approval" => Caveat::Approval(Approval {
+                name: members.text("name")?,
+                tool: members.optional("tool", Members::text)?,
+                count: small(members.integer("count")?)?,
+                of: members.texts("of")?,
+            }),
+            "network" => Caveat::Directive(Directive::from_members(Plane::Network, &mut members, "hosts")?),
+            "sandbox" => Caveat::Directive(Directive {
+                plane: Plane::Sandbox,
+                tool: members.optional("tool", Members::text)?,
+                values: BTreeSet::from([members.text("level")?]),
+            }),
+            "redact" => Caveat::Directive(Directive::from_members(Plane::Redact, &mut members, "paths")?),
+            "datalog" => Caveat::Datalog(read_datalog(&members.text("check")?)?),
             _ => return Err(Reason::CaveatMalformed),
         };
         members.end()?;
@@ -58,159 +105,139 @@ impl Caveat {
 
     /// The JSON form, which [`Caveat::from_json`] reads back.
     pub fn to_json(&self) -> Value {
-        let kind = ("kind", text(self.kind()));
-        match self {
-            Caveat::Tools(tools) => Value::object([kind, ("allow", tools.to_json())]),
-            Caveat::Argument(argument) => {
-                Value::object([kind, ("tool", text(&argument.tool)), ("path", text(&argument.path)), ("is", argument.is.to_json())])
-            }
-            Caveat::ClosedArguments(closed) => {
-                Value::object([kind, ("tool", text(&closed.tool)), ("at", text(&closed.at)), ("names", text_array(&closed.names))])
-            }
-            Caveat::Audience(audiences) => Value::object([kind, ("one_of", text_array(audiences))]),
-            Caveat::Expires(at) => Value::object([kind, ("at", text(&write_time(*at)))]),
-            Caveat::Depth(max) => Value::object([kind, ("max", Value::Integer((*max).into()))]),
+        let number = |number: u32| Value::Integer(number.into());
+        let mut members = vec![("kind", text(self.kind()))];
+        if let Some(tool) = self.only_for() {
+            members.push(("tool", text(tool)));
         }
+        if let Some(name) = self.state_name() {
+            members.push(("name", text(name)));
+        }
+        match self {
+            Caveat::Tools(tools) => members.push(("allow", tools.to_json())),
+            Caveat::NotTools(tools) => members.push(("deny", tools.to_json())),
+            Caveat::Argument(argument) => members.extend([("path", text(argument.path.as_str())), ("is", argument.is.to_json())]),
+            Caveat::ClosedArguments(closed) => members.extend([("at", text(closed.at.as_str())), ("names", text_array(&closed.names))]),
+            Caveat::Audience(audiences) => members.push(("one_of", text_array(audiences))),
+            Caveat::Expires(at) | Caveat::NotBefore(at) => members.push(("at", text(&write_time(*at)))),
+            Caveat::TimeWindow(window) => members.push(("window", window.to_json())),
+            Caveat::Depth(max) => members.push(("max", number(*max))),
+            Caveat::Calls(calls) => {
+                members.push(("max", number(calls.max)));
+                members.extend(calls.per_seconds.map(|seconds| ("per_seconds", number(seconds))));
+            }
+            Caveat::SingleUse(_) => {}
+            Caveat::Budget(budget) => {
+                members.extend([("unit", text(&budget.unit)), ("max", budget.max_text()), ("cost", budget.cost.to_json())]);
+            }
+            Caveat::RequiresPrior(prior) | Caveat::ForbidsPrior(prior) => members.push(("actions", text_array(&prior.actions))),
+            Caveat::Labels(Labels { rule: LabelRule::NoneOf(labels), .. }) => members.push(("none_of", text_array(labels))),
+            Caveat::Labels(Labels { rule: LabelRule::Within(labels), .. }) => members.push(("within", text_array(labels))),
+            Caveat::Approval(approval) => members.extend([("count", number(approval.count)), ("of", text_array(&approval.of))]),
+            Caveat::Directive(directive) => members.push(match directive.plane {
+                Plane::Network => ("hosts", text_array(&directive.values)),
+                Plane::Sandbox => ("level", directive.values.first().map_or(Value::Null, |level| text(level))),
+                Plane::Redact => ("paths", text_array(&directive.values)),
+            }),
+            Caveat::Datalog(check) => members.push(("check", text(&check.to_string()))),
+        }
+        Value::Object(members.into_iter().map(|(name, value)| (Key(name.to_owned()), value)).collect())
     }
 
     /// Checks sizes, so that what was read from JSON always fits a block, and the reverse.
     pub(super) fn within_bounds(&self) -> Result<(), Reason> {
+        if let Some(tool) = self.only_for() {
+            tool_name(tool)?;
+        }
+        if let Some(name) = self.state_name() {
+            bounded_text(name, MAX_NAME)?;
+        }
+        let sound = |sound: bool| if sound { Ok(()) } else { Err(Reason::CaveatMalformed) };
         match self {
-            Caveat::Tools(tools) if tools.names.is_empty() && tools.prefixes.is_empty() => Err(Reason::CaveatNamesNoTool),
-            Caveat::Tools(tools) => {
-                bounded_set(&tools.names, MAX_SET, MAX_NAME)?;
-                // each prefix is an alternative of its own, and a check has at most eight
-                bounded_set(&tools.prefixes, MAX_PREFIXES, MAX_NAME)
-            }
+            Caveat::Tools(tools) | Caveat::NotTools(tools) => tools.within_bounds(),
             Caveat::Argument(argument) => {
-                tool_name(&argument.tool)?;
-                pointer(&argument.path)?;
-                if argument.path.is_empty() { Err(Reason::CaveatMalformed) } else { argument.is.within_bounds() }
+                sound(!argument.path.is_root())?;
+                argument.is.within_bounds()
             }
             Caveat::ClosedArguments(closed) => {
-                tool_name(&closed.tool)?;
-                pointer(&closed.at)?;
-                if closed.names.len() > MAX_SET || closed.names.iter().any(|name| name.len() > MAX_TEXT) {
-                    Err(Reason::CaveatMalformed)
-                } else {
-                    Ok(())
-                }
+                sound(closed.names.len() <= MAX_SET && closed.names.iter().all(|name| name.len() <= MAX_TEXT))
             }
-            Caveat::Audience(audiences) if audiences.is_empty() => Err(Reason::CaveatMalformed),
-            Caveat::Audience(audiences) => bounded_set(audiences, MAX_SET, MAX_TEXT),
-            Caveat::Expires(at) if *at > MAX_TIME => Err(Reason::CaveatMalformed),
-            Caveat::Depth(max) if *max > MAX_DEPTH => Err(Reason::CaveatMalformed),
-            Caveat::Expires(_) | Caveat::Depth(_) => Ok(()),
+            Caveat::Audience(audiences) => filled_set(audiences, MAX_SET, MAX_TEXT),
+            Caveat::Expires(at) | Caveat::NotBefore(at) => sound(*at <= MAX_TIME),
+            Caveat::Depth(max) => sound(*max <= MAX_DEPTH),
+            Caveat::Calls(calls) => {
+                sound(calls.max > 0 && calls.per_seconds.is_none_or(|seconds| (1..=MAX_RATE_SECONDS).contains(&seconds)))
+            }
+            Caveat::Budget(budget) => {
+                bounded_text(&budget.unit, MAX_UNIT)?;
+                sound(!matches!(&budget.cost, Cost::Each(each) if rule::plain(each).is_none_or(|each| each.is_sign_negative())))
+            }
+            Caveat::RequiresPrior(prior) => filled_set(&prior.actions, MAX_SET, MAX_NAME),
+            // each is an expression of its own, of which a query has at most eight
+            Caveat::ForbidsPrior(prior) => filled_set(&prior.actions, MAX_DENIALS, MAX_NAME),
+            Caveat::Labels(Labels { rule: LabelRule::NoneOf(labels), .. }) => filled_set(labels, MAX_DENIALS, MAX_NAME),
+            Caveat::Labels(Labels { rule: LabelRule::Within(labels), .. }) => bounded_set(labels, MAX_SET, MAX_NAME),
+            Caveat::Approval(approval) => {
+                filled_set(&approval.of, MAX_SET, MAX_NAME)?;
+                sound(approval.count > 0 && approval.count as usize <= approval.of.len())
+            }
+            Caveat::Directive(directive) => {
+                filled_set(&directive.values, MAX_SET, MAX_NAME)?;
+                let pointers = || directive.values.iter().all(|value| Pointer::parse(value).is_some());
+                sound(directive.plane != Plane::Redact || pointers())
+            }
+            Caveat::Datalog(check) => sound(Caveat::read(check).as_ref() == Some(self)),
+            // their own readers have bounded them
+            Caveat::SingleUse(_) | Caveat::TimeWindow(_) => Ok(()),
         }
     }
 }
 
-impl Tools {
-    /// Reads an array whose elements are names or `{"prefix": …}`.
-    ///
-    /// # Errors
-    /// `CAVEAT_MALFORMED`, or `CAVEAT_NAMES_NO_TOOL` when the array is empty.
-    pub fn from_json(value: &Value) -> Result<Self, Reason> {
-        let Value::Array(items) = value else { return Err(Reason::CaveatMalformed) };
-        let mut tools = Tools::default();
-        for item in items {
-            let fresh = match item {
-                Value::Text(name) => tools.names.insert(name.clone()),
-                other => {
-                    let mut members = Members::of(other)?;
-                    let prefix = members.text("prefix")?;
-                    members.end()?;
-                    tools.prefixes.insert(prefix)
-                }
-            };
-            if !fresh {
-                return Err(Reason::CaveatMalformed);
-            }
-        }
-        Caveat::Tools(tools.clone()).within_bounds()?;
-        Ok(tools)
-    }
-
-    /// Names first, then prefixes, each in order.
-    pub fn to_json(&self) -> Value {
-        let prefixes = self.prefixes.iter().map(|prefix| Value::object([("prefix", text(prefix))]));
-        Value::Array(self.names.iter().map(|name| text(name)).chain(prefixes).collect())
+impl Actions {
+    fn from_members(members: &mut Members<'_>) -> Result<Self, Reason> {
+        Ok(Self { tool: members.optional("tool", Members::text)?, actions: members.texts("actions")? })
     }
 }
 
-impl Matcher {
+impl Directive {
+    fn from_members(plane: Plane, members: &mut Members<'_>, values: &str) -> Result<Self, Reason> {
+        Ok(Self { plane, tool: members.optional("tool", Members::text)?, values: members.texts(values)? })
+    }
+}
+
+impl Budget {
+    /// The limit as its text.
+    pub(super) fn max_text(&self) -> Value {
+        self.max.to_json().as_object().and_then(|members| members.get(&Key("max".to_owned()))).cloned().unwrap_or(Value::Null)
+    }
+}
+
+impl Cost {
     fn from_json(value: &Value) -> Result<Self, Reason> {
-        let mut members = Members::of(value)?;
-        let matcher = if members.has("exact") {
-            Matcher::Exact(Scalar::from_json(members.value("exact")?)?)
-        } else if members.has("one_of") {
-            let Value::Array(items) = members.value("one_of")? else { return Err(Reason::CaveatMalformed) };
-            let values: BTreeSet<Scalar> = items.iter().map(Scalar::from_json).collect::<Result<_, _>>()?;
-            if values.len() != items.len() {
-                return Err(Reason::CaveatMalformed);
-            }
-            Matcher::OneOf(values)
-        } else if members.has("range") {
-            let mut bounds = Members::of(members.value("range")?)?;
-            let mut side = |name| if bounds.has(name) { bounds.integer(name).map(Some) } else { Ok(None) };
-            let (min, max) = (side("min")?, side("max")?);
-            bounds.end()?;
-            Matcher::Range { min, max }
-        } else {
-            Matcher::Prefix(members.text("prefix")?)
-        };
-        members.end()?;
-        Ok(matcher)
-    }
-
-    fn to_json(&self) -> Value {
-        match self {
-            Matcher::Exact(value) => Value::object([("exact", value.to_json())]),
-            Matcher::OneOf(values) => Value::object([("one_of", Value::Array(values.iter().map(Scalar::to_json).collect()))]),
-            Matcher::Range { min, max } => {
-                let sides = [("min", min), ("max", max)];
-                let members = sides.into_iter().filter_map(|(name, side)| side.map(|side| (Key(name.to_owned()), Value::Integer(side))));
-                Value::object([("range", Value::Object(members.collect()))])
-            }
-            Matcher::Prefix(prefix) => Value::object([("prefix", text(prefix))]),
-        }
-    }
-
-    fn within_bounds(&self) -> Result<(), Reason> {
-        let bounded = |scalar: &Scalar| match scalar {
-            Scalar::Text(text) => text.len() <= MAX_TEXT,
-            Scalar::Integer(number) => number.unsigned_abs() <= MAX_INTEGER,
-            Scalar::Flag(_) => true,
-        };
-        let sound = match self {
-            Matcher::Exact(value) => bounded(value),
-            Matcher::OneOf(values) => !values.is_empty() && values.len() <= MAX_SET && values.iter().all(bounded),
-            Matcher::Range { min, max } => {
-                [min, max].into_iter().flatten().all(|side| side.unsigned_abs() <= MAX_INTEGER)
-                    && !matches!((min, max), (Some(min), Some(max)) if min > max)
-            }
-            Matcher::Prefix(prefix) => prefix.len() <= MAX_TEXT,
-        };
-        if sound { Ok(()) } else { Err(Reason::CaveatMalformed) }
-    }
-}
-
-impl Scalar {
-    fn from_json(value: &Value) -> Result<Self, Reason> {
-        match value {
-            Value::Flag(flag) => Ok(Scalar::Flag(*flag)),
-            Value::Integer(number) => Ok(Scalar::Integer(*number)),
-            Value::Text(text) => Ok(Scalar::Text(text.clone())),
-            Value::Null | Value::Decimal(_) | Value::Array(_) | Value::Object(_) => Err(Reason::CaveatMalformed),
+        match only(value)? {
+            ("path", Value::Text(path)) if !path.is_empty() => Ok(Cost::At(pointer(path)?)),
+            ("each", Value::Text(each)) => Ok(Cost::Each(each.clone())),
+            _ => Err(Reason::CaveatMalformed),
         }
     }
 
     fn to_json(&self) -> Value {
         match self {
-            Scalar::Flag(flag) => Value::Flag(*flag),
-            Scalar::Integer(number) => Value::Integer(*number),
-            Scalar::Text(value) => text(value),
+            Cost::At(path) => Value::object([("path", text(path.as_str()))]),
+            Cost::Each(each) => Value::object([("each", text(each))]),
         }
+    }
+
+    /// A pointer begins with `/` and a decimal never does.
+    pub(crate) fn as_text(&self) -> &str {
+        match self {
+            Cost::At(path) => path.as_str(),
+            Cost::Each(each) => each,
+        }
+    }
+
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        if text.starts_with('/') { Pointer::parse(text).map(Cost::At) } else { Some(Cost::Each(text.to_owned())) }
     }
 }
 
@@ -233,92 +260,41 @@ fn read_time(text: &str) -> Result<u64, Reason> {
     }
 }
 
-/// The members of an object, each taken once; what is left over at the end is refused.
-struct Members<'a> {
-    members: &'a BTreeMap<Key, Value>,
-    taken: usize,
+fn read_datalog(check: &str) -> Result<crate::datalog::Check, Reason> {
+    let body = check.strip_prefix("check if ").ok_or(Reason::CaveatMalformed)?;
+    parse_check(body).map_err(|_| Reason::CaveatMalformed)
 }
 
-impl<'a> Members<'a> {
-    fn of(value: &'a Value) -> Result<Self, Reason> {
-        Ok(Self { members: value.as_object().ok_or(Reason::CaveatMalformed)?, taken: 0 })
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.members.contains_key(&Key(name.to_owned()))
-    }
-
-    fn value(&mut self, name: &str) -> Result<&'a Value, Reason> {
-        self.taken += 1;
-        self.members.get(&Key(name.to_owned())).ok_or(Reason::CaveatMalformed)
-    }
-
-    fn text(&mut self, name: &str) -> Result<String, Reason> {
-        self.value(name)?.as_text().map(str::to_owned).ok_or(Reason::CaveatMalformed)
-    }
-
-    fn integer(&mut self, name: &str) -> Result<i64, Reason> {
-        match self.value(name)? {
-            Value::Integer(number) => Ok(*number),
-            _ => Err(Reason::CaveatMalformed),
-        }
-    }
-
-    fn tool(&mut self) -> Result<String, Reason> {
-        if self.has("tool") { self.text("tool") } else { Err(Reason::CaveatNamesNoTool) }
-    }
-
-    fn end(self) -> Result<(), Reason> {
-        if self.taken == self.members.len() { Ok(()) } else { Err(Reason::CaveatMalformed) }
-    }
+fn small(number: i64) -> Result<u32, Reason> {
+    number.try_into().map_err(|_| Reason::CaveatMalformed)
 }
 
-fn text_set(value: &Value) -> Result<BTreeSet<String>, Reason> {
-    let Value::Array(items) = value else { return Err(Reason::CaveatMalformed) };
-    let set: BTreeSet<String> =
-        items.iter().map(|item| item.as_text().map(str::to_owned).ok_or(Reason::CaveatMalformed)).collect::<Result<_, _>>()?;
-    if set.len() == items.len() { Ok(set) } else { Err(Reason::CaveatMalformed) }
-}
-
-fn text_array(values: &BTreeSet<String>) -> Value {
-    Value::Array(values.iter().map(|value| text(value)).collect())
-}
-
-fn text(value: &str) -> Value {
-    Value::Text(value.to_owned())
+fn pointer(text: &str) -> Result<Pointer, Reason> {
+    Pointer::parse(text).ok_or(Reason::CaveatMalformed)
 }
 
 fn tool_name(name: &str) -> Result<(), Reason> {
-    match name.len() {
-        0 => Err(Reason::CaveatNamesNoTool),
-        length if length > MAX_NAME || name.chars().any(char::is_control) => Err(Reason::CaveatMalformed),
-        _ => Ok(()),
-    }
+    if name.is_empty() { Err(Reason::CaveatNamesNoTool) } else { bounded_text(name, MAX_NAME) }
 }
 
-fn bounded_set(set: &BTreeSet<String>, count: usize, length: usize) -> Result<(), Reason> {
-    let sound =
-        set.len() <= count && set.iter().all(|text| !text.is_empty() && text.len() <= length && !text.chars().any(char::is_control));
+fn bounded_text(text: &str, length: usize) -> Result<(), Reason> {
+    let sound = !text.is_empty() && text.len() <= length && !text.chars().any(char::is_control);
     if sound { Ok(()) } else { Err(Reason::CaveatMalformed) }
 }
 
-/// RFC 6901: empty, or `/`-led tokens in which `~` is only `~0` or `~1`.
-fn pointer(path: &str) -> Result<(), Reason> {
-    let mut characters = path.chars();
-    let mut sound = path.len() <= MAX_POINTER && (path.is_empty() || path.starts_with('/'));
-    while let Some(character) = characters.next() {
-        sound &= character != '~' || matches!(characters.next(), Some('0' | '1'));
-    }
-    if sound { Ok(()) } else { Err(Reason::CaveatMalformed) }
+fn filled_set(set: &BTreeSet<String>, count: usize, length: usize) -> Result<(), Reason> {
+    if set.is_empty() { Err(Reason::CaveatMalformed) } else { bounded_set(set, count, length) }
+}
+
+pub(super) fn bounded_set(set: &BTreeSet<String>, count: usize, length: usize) -> Result<(), Reason> {
+    if set.len() > count { Err(Reason::CaveatMalformed) } else { set.iter().try_for_each(|text| bounded_text(text, length)) }
 }
 
 const MAX_CAVEATS: usize = 16;
-const MAX_SET: usize = 256;
-const MAX_PREFIXES: usize = 7;
-const MAX_NAME: usize = 256;
-const MAX_TEXT: usize = 1024;
-const MAX_POINTER: usize = 256;
-const MAX_INTEGER: u64 = (1 << 53) - 1;
+const MAX_DENIALS: usize = 8;
+const MAX_UNIT: usize = 32;
+/// A year.
+const MAX_RATE_SECONDS: u32 = 366 * 24 * 3600;
 /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
 const MAX_TIME: u64 = 253_402_300_799;
 /// A token has at most 16 blocks, one of which is the authority.

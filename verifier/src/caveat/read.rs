@@ -1,103 +1,165 @@
 //! Checks read back into caveats.
 //!
 //! The shape of a check suggests one caveat; it is that caveat only if rendering it gives the same check again. So there
-//! is one definition of each form, and a check that merely resembles one is refused.
+//! is one definition of each form, and a check that merely resembles one is another: a [`Caveat::Datalog`], which
+//! verifiers refuse unless they are told otherwise.
 
 use std::collections::BTreeSet;
 
-use super::{Argument, Caveat, ClosedArguments, Matcher, Scalar, Tools};
-use crate::datalog::{Check, Expression, Operator, Query, Term};
+use super::{
+    Actions, Approval, Argument, Budget, Calls, Caveat, ClosedArguments, Cost, DecimalRange, Directive, LabelRule, Labels, Plane,
+    SingleUse, TimeWindow, Tools, matcher,
+};
+use crate::{
+    datalog::{CALL_FACTS, Check, Expression, Operator, Predicate, Query, Term, typecheck},
+    json::{Limits, Pointer, Value, parse},
+};
 
 impl Caveat {
-    /// The caveat whose rendering this check is, or `None`.
+    /// The caveat whose rendering this check is. `None` for a rendering whose values are outside the bounds, and for a check
+    /// that is none and asks for more than the facts of a call.
     pub fn read(check: &Check) -> Option<Self> {
-        let caveat = suggest(check)?;
-        (caveat.within_bounds().is_ok() && caveat.check() == *check).then_some(caveat)
+        match suggest(check).filter(|caveat| caveat.check() == *check) {
+            Some(caveat) => caveat.within_bounds().is_ok().then_some(caveat),
+            None => typecheck(check, CALL_FACTS).is_ok().then(|| Caveat::Datalog(check.clone())),
+        }
     }
 }
 
 fn suggest(check: &Check) -> Option<Caveat> {
     let first = check.queries.first()?;
-    match (first.body.first()?.name.as_str(), first.expressions.as_slice()) {
-        ("audience", [Expression::Binary(_, set, _)]) => Some(Caveat::Audience(texts(set)?)),
-        ("time", [Expression::Binary(_, _, at)]) => match &**at {
-            Expression::Term(Term::Date(at)) => Some(Caveat::Expires(*at)),
-            _ => None,
+    let scoped = match (first.body.as_slice(), first.expressions.as_slice()) {
+        ([Predicate { name, .. }], [Expression::Binary(Operator::NotEqual, _, tool)]) if name == "tool" => Some(text(tool)?.to_owned()),
+        _ => None,
+    };
+    let queries = if scoped.is_some() { check.queries.get(1..)? } else { &check.queries };
+    let query = queries.first()?;
+    let subject = query.body.last()?;
+    let terms = subject.terms.as_slice();
+    Some(match (subject.name.as_str(), scoped) {
+        ("tool", None) => suggest_tools(queries)?,
+        ("audience", None) => Caveat::Audience(set_of(query.expressions.first()?)?),
+        ("time", None) => suggest_time(query.expressions.first()?)?,
+        ("depth", None) => match operand(query.expressions.first()?)? {
+            Term::Integer(max) => Caveat::Depth(u32::try_from(*max).ok()?),
+            _ => return None,
         },
-        ("depth", [Expression::Binary(_, _, max)]) => match &**max {
-            Expression::Term(Term::Integer(max)) => Some(Caveat::Depth(u32::try_from(*max).ok()?)),
-            _ => None,
-        },
-        ("tool", [Expression::Binary(Operator::NotEqual, _, tool)]) => suggest_scoped(text(tool)?, check.queries.get(1..)?),
-        ("tool", _) => suggest_tools(&check.queries).map(Caveat::Tools),
+        ("arg_names", Some(tool)) if !query.expressions.is_empty() => {
+            Caveat::ClosedArguments(ClosedArguments { tool, at: path(terms)?, names: set_of(query.expressions.first()?)? })
+        }
+        (name, Some(tool)) if name.starts_with("arg_") => {
+            Caveat::Argument(Argument { tool, path: path(terms)?, is: matcher::read_clauses(queries)? })
+        }
+        (name, tool) => suggest_stateful(name, terms, query, tool)?,
+    })
+}
+
+fn suggest_tools(queries: &[Query]) -> Option<Caveat> {
+    let mut tools = Tools::default();
+    let mut denied = false;
+    for expression in queries.iter().flat_map(|query| &query.expressions) {
+        let alternative = match expression {
+            Expression::Not(inner) => {
+                denied = true;
+                inner
+            }
+            plain => plain,
+        };
+        match (alternative, operand(alternative)) {
+            (Expression::Binary(Operator::StartsWith, ..), Some(Term::Text(prefix))) => {
+                tools.prefixes.insert(prefix.clone());
+            }
+            (Expression::Binary(Operator::EndsWith, ..), Some(Term::Text(suffix))) => {
+                tools.suffixes.insert(suffix.clone());
+            }
+            _ => tools.names.extend(set_of(alternative)?),
+        }
+    }
+    Some(if denied { Caveat::NotTools(tools) } else { Caveat::Tools(tools) })
+}
+
+fn suggest_time(expression: &Expression) -> Option<Caveat> {
+    match (expression, operand(expression)?) {
+        (Expression::Binary(Operator::LessThan, ..), Term::Date(at)) => Some(Caveat::Expires(*at)),
+        (Expression::Binary(Operator::GreaterOrEqual, ..), Term::Date(at)) => Some(Caveat::NotBefore(*at)),
+        (Expression::Binary(Operator::Extern(_), ..), Term::Text(window)) => {
+            Some(Caveat::TimeWindow(TimeWindow::from_json(&json(window)?).ok()?))
+        }
         _ => None,
     }
 }
 
-fn suggest_tools(queries: &[Query]) -> Option<Tools> {
-    let mut tools = Tools::default();
-    for query in queries {
-        match query.expressions.as_slice() {
-            [Expression::Binary(Operator::Contains, set, _)] => tools.names.extend(texts(set)?),
-            [Expression::Binary(Operator::StartsWith, _, prefix)] => {
-                tools.prefixes.insert(text(prefix)?.to_owned());
-            }
-            _ => return None,
+fn suggest_stateful(predicate: &str, terms: &[Term], query: &Query, tool: Option<String>) -> Option<Caveat> {
+    let first = query.expressions.first();
+    Some(match (predicate, terms) {
+        ("calls", [Term::Text(name), Term::Integer(seconds), _]) => {
+            let Term::Integer(max) = operand(first?)? else { return None };
+            let per_seconds = if *seconds == 0 { None } else { Some(u32::try_from(*seconds).ok()?) };
+            Caveat::Calls(Calls { name: name.clone(), tool, max: u32::try_from(*max).ok()?, per_seconds })
         }
-    }
-    Some(tools)
+        ("uses", [Term::Text(name), _]) => Caveat::SingleUse(SingleUse { name: name.clone(), tool }),
+        ("spend", [Term::Text(name), Term::Text(unit), Term::Text(cost), _]) => {
+            let Term::Text(max) = operand(first?)? else { return None };
+            let max = DecimalRange::from_json(&json(max)?).ok()?;
+            Caveat::Budget(Budget { name: name.clone(), tool, unit: unit.clone(), max, cost: Cost::from_text(cost)? })
+        }
+        ("history", _) => match first? {
+            Expression::Not(_) => Caveat::ForbidsPrior(Actions { tool, actions: denied(query)? }),
+            required => Caveat::RequiresPrior(Actions { tool, actions: texts(operand(required)?)? }),
+        },
+        ("labels", _) => match first? {
+            Expression::Not(_) => Caveat::Labels(Labels { tool, rule: LabelRule::NoneOf(denied(query)?) }),
+            allowed => Caveat::Labels(Labels { tool, rule: LabelRule::Within(set_of(allowed)?) }),
+        },
+        ("approvals", [Term::Text(name), of, _]) => {
+            let Term::Integer(count) = operand(first?)? else { return None };
+            Caveat::Approval(Approval { name: name.clone(), tool, count: u32::try_from(*count).ok()?, of: texts(of)? })
+        }
+        ("enforces", [Term::Text(plane), values]) => {
+            let plane = [Plane::Network, Plane::Sandbox, Plane::Redact].into_iter().find(|known| known.kind() == plane)?;
+            Caveat::Directive(Directive { tool, plane, values: texts(values)? })
+        }
+        _ => return None,
+    })
 }
 
-fn suggest_scoped(tool: &str, queries: &[Query]) -> Option<Caveat> {
-    let subject = queries.first()?.body.get(1)?;
-    let Term::Text(path) = subject.terms.first()? else { return None };
-    let (tool, path) = (tool.to_owned(), path.clone());
-    if subject.name == "arg_names" {
-        let [Expression::Binary(_, set, _)] = queries.first()?.expressions.as_slice() else { return None };
-        return Some(Caveat::ClosedArguments(ClosedArguments { tool, at: path, names: texts(set)? }));
-    }
-    Some(Caveat::Argument(Argument { tool, path, is: suggest_matcher(queries)? }))
-}
-
-fn suggest_matcher(queries: &[Query]) -> Option<Matcher> {
-    let first = queries.first()?;
-    let value = first.body.get(1)?.terms.get(1)?;
-    if let Some(scalar) = scalar(value) {
-        return Some(Matcher::Exact(scalar));
-    }
-    match first.expressions.as_slice() {
-        [Expression::Binary(Operator::Contains, ..)] => {
-            let mut values = BTreeSet::new();
-            for query in queries {
-                let [Expression::Binary(_, set, _)] = query.expressions.as_slice() else { return None };
-                let Expression::Term(Term::Set(set)) = &**set else { return None };
-                for element in set {
-                    values.insert(scalar(element)?);
-                }
-            }
-            Some(Matcher::OneOf(values))
-        }
-        [Expression::Binary(Operator::StartsWith, _, prefix)] => Some(Matcher::Prefix(text(prefix)?.to_owned())),
-        bounds => {
-            let find = |wanted| {
-                bounds.iter().find_map(|bound| match bound {
-                    Expression::Binary(operator, _, value) if *operator == wanted => match &**value {
-                        Expression::Term(Term::Integer(value)) => Some(*value),
-                        _ => None,
-                    },
-                    _ => None,
-                })
-            };
-            Some(Matcher::Range { min: find(Operator::GreaterOrEqual), max: find(Operator::LessOrEqual) })
-        }
+fn path(terms: &[Term]) -> Option<Pointer> {
+    match terms.first()? {
+        Term::Text(path) => Pointer::parse(path),
+        _ => None,
     }
 }
 
-fn scalar(term: &Term) -> Option<Scalar> {
-    match term {
-        Term::Flag(flag) => Some(Scalar::Flag(*flag)),
-        Term::Integer(number) => Some(Scalar::Integer(*number)),
-        Term::Text(text) => Some(Scalar::Text(text.clone())),
+/// The texts that a query denies one by one.
+fn denied(query: &Query) -> Option<BTreeSet<String>> {
+    let denial = |expression: &Expression| match expression {
+        Expression::Not(inner) => match operand(inner)? {
+            Term::Text(text) => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    query.expressions.iter().map(denial).collect()
+}
+
+/// The right side of an operator.
+fn operand(expression: &Expression) -> Option<&Term> {
+    match expression {
+        Expression::Binary(_, _, right) => match &**right {
+            Expression::Term(term) => Some(term),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The texts on the left of an operator.
+fn set_of(expression: &Expression) -> Option<BTreeSet<String>> {
+    match expression {
+        Expression::Binary(_, left, _) => match &**left {
+            Expression::Term(set) => texts(set),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -109,12 +171,15 @@ fn text(expression: &Expression) -> Option<&str> {
     }
 }
 
-fn texts(expression: &Expression) -> Option<BTreeSet<String>> {
-    let Expression::Term(Term::Set(set)) = expression else { return None };
-    set.iter()
-        .map(|element| match element {
-            Term::Text(text) => Some(text.clone()),
-            _ => None,
-        })
-        .collect()
+fn texts(term: &Term) -> Option<BTreeSet<String>> {
+    let Term::Set(set) = term else { return None };
+    let element = |element: &Term| match element {
+        Term::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    set.iter().map(element).collect()
+}
+
+fn json(text: &str) -> Option<Value> {
+    parse(text.as_bytes(), Limits::CAVEATS).ok()
 }

@@ -2,109 +2,111 @@
 
 use std::collections::BTreeSet;
 
-use super::{Argument, Caveat, ClosedArguments, Matcher, Scalar, Tools};
-use crate::datalog::{Check, Expression, Operator, Predicate, Query, Term};
+use super::{Calls, Caveat, ClosedArguments, LabelRule, Labels, SingleUse, Tools};
+use crate::datalog::{Check, Expression, Function, Operator, Predicate, Query, TIME_WINDOW, Term};
 
 impl Caveat {
     /// The check that a block carries for this caveat.
     pub fn check(&self) -> Check {
-        let queries = match self {
-            Caveat::Tools(tools) => tool_queries(tools),
-            Caveat::Argument(argument) => argument_queries(argument),
-            Caveat::ClosedArguments(closed) => closed_queries(closed),
-            Caveat::Audience(audiences) => vec![member_of("audience", "a", audiences)],
-            Caveat::Expires(at) => vec![one("time", "t", Operator::LessThan, Term::Date(*at))],
-            Caveat::Depth(max) => vec![one("depth", "d", Operator::LessOrEqual, Term::Integer((*max).into()))],
-        };
-        Check { queries }
-    }
-}
-
-impl Scalar {
-    /// The value as a Datalog term.
-    pub(super) fn term(&self) -> Term {
-        match self {
-            Scalar::Flag(flag) => Term::Flag(*flag),
-            Scalar::Integer(number) => Term::Integer(*number),
-            Scalar::Text(text) => Term::text(text),
+        if let Caveat::Datalog(check) = self {
+            return check.clone();
         }
+        let others = self.only_for().map(|tool| one("tool", "t", Operator::NotEqual, Term::text(tool)));
+        Check { queries: others.into_iter().chain(self.queries()).collect() }
     }
 
-    fn predicate(&self) -> &'static str {
+    fn queries(&self) -> Vec<Query> {
+        let variable = Term::variable;
         match self {
-            Scalar::Flag(_) => "arg_flag",
-            Scalar::Integer(_) => "arg_int",
-            Scalar::Text(_) => "arg_text",
-        }
-    }
-}
-
-fn tool_queries(tools: &Tools) -> Vec<Query> {
-    let names = (!tools.names.is_empty()).then(|| member_of("tool", "t", &tools.names));
-    let prefixes = tools.prefixes.iter().map(|prefix| one("tool", "t", Operator::StartsWith, Term::text(prefix)));
-    names.into_iter().chain(prefixes).collect()
-}
-
-fn argument_queries(argument: &Argument) -> Vec<Query> {
-    let mut queries = vec![other_tool(&argument.tool)];
-    let query = |predicate: &str, value: Term, expressions: Vec<Expression>| Query {
-        body: vec![Predicate::new("tool", [Term::text(&argument.tool)]), Predicate::new(predicate, [Term::text(&argument.path), value])],
-        expressions,
-    };
-    let variable = || Term::variable("v");
-    match &argument.is {
-        Matcher::Exact(value) => queries.push(query(value.predicate(), value.term(), Vec::new())),
-        Matcher::OneOf(values) => {
-            for predicate in ["arg_flag", "arg_int", "arg_text"] {
-                let set: BTreeSet<Term> = values.iter().filter(|value| value.predicate() == predicate).map(Scalar::term).collect();
-                if !set.is_empty() {
-                    queries.push(query(predicate, variable(), vec![Expression::binary(Operator::Contains, Term::Set(set), variable())]));
-                }
+            Caveat::Tools(tools) => tools.alternatives().map(|expression| over("tool", "t", [expression])).collect(),
+            Caveat::NotTools(tools) => {
+                vec![over("tool", "t", tools.alternatives().map(|expression| Expression::Not(Box::new(expression))))]
             }
-        }
-        Matcher::Range { min, max } => {
-            let bound = |operator, value: &i64| Expression::binary(operator, variable(), Term::Integer(*value));
-            let lower = min.as_ref().map(|min| bound(Operator::GreaterOrEqual, min));
-            let upper = max.as_ref().map(|max| bound(Operator::LessOrEqual, max));
-            queries.push(query("arg_int", variable(), lower.into_iter().chain(upper).collect()));
-        }
-        Matcher::Prefix(prefix) => {
-            queries.push(query("arg_text", variable(), vec![Expression::binary(Operator::StartsWith, variable(), Term::text(prefix))]));
+            Caveat::Argument(argument) => argument.is.queries(&[tool_is(&argument.tool)], argument.path.as_str()),
+            Caveat::ClosedArguments(closed) => vec![closed.query()],
+            Caveat::Audience(audiences) => vec![over("audience", "a", [among(audiences, variable("a"))])],
+            Caveat::Expires(at) => vec![one("time", "t", Operator::LessThan, Term::Date(*at))],
+            Caveat::NotBefore(at) => vec![one("time", "t", Operator::GreaterOrEqual, Term::Date(*at))],
+            Caveat::TimeWindow(window) => {
+                let function = Function { rule: TIME_WINDOW, negated: false };
+                vec![one("time", "t", Operator::Extern(function), Term::Text(window.to_json().canonical()))]
+            }
+            Caveat::Depth(max) => vec![one("depth", "d", Operator::LessOrEqual, Term::Integer((*max).into()))],
+            Caveat::Calls(Calls { name, max, per_seconds, .. }) => vec![Query {
+                body: vec![Predicate::new("calls", [Term::text(name), Term::Integer(per_seconds.unwrap_or(0).into()), variable("n")])],
+                expressions: vec![Expression::binary(Operator::LessThan, variable("n"), Term::Integer((*max).into()))],
+            }],
+            Caveat::SingleUse(SingleUse { name, .. }) => {
+                vec![Query { body: vec![Predicate::new("uses", [Term::text(name), Term::Integer(0)])], expressions: Vec::new() }]
+            }
+            Caveat::Budget(budget) => {
+                let fact = [Term::text(&budget.name), Term::text(&budget.unit), Term::text(budget.cost.as_text()), variable("s")];
+                let limit = Term::Text(budget.max.to_json().canonical());
+                let function = Function { rule: "decimal", negated: false };
+                vec![Query {
+                    body: vec![Predicate::new("spend", fact)],
+                    expressions: vec![Expression::binary(Operator::Extern(function), variable("s"), limit)],
+                }]
+            }
+            Caveat::RequiresPrior(prior) => {
+                vec![over("history", "h", [Expression::binary(Operator::Contains, variable("h"), texts(&prior.actions))])]
+            }
+            Caveat::ForbidsPrior(prior) => vec![over("history", "h", lacking(&prior.actions, "h"))],
+            Caveat::Labels(Labels { rule: LabelRule::NoneOf(labels), .. }) => vec![over("labels", "l", lacking(labels, "l"))],
+            Caveat::Labels(Labels { rule: LabelRule::Within(labels), .. }) => vec![over("labels", "l", [among(labels, variable("l"))])],
+            Caveat::Approval(approval) => vec![Query {
+                body: vec![Predicate::new("approvals", [Term::text(&approval.name), texts(&approval.of), variable("n")])],
+                expressions: vec![Expression::binary(Operator::GreaterOrEqual, variable("n"), Term::Integer(approval.count.into()))],
+            }],
+            Caveat::Directive(directive) => vec![Query {
+                body: vec![Predicate::new("enforces", [Term::text(directive.plane.kind()), texts(&directive.values)])],
+                expressions: Vec::new(),
+            }],
+            Caveat::Datalog(check) => check.queries.clone(),
         }
     }
-    queries
 }
 
-fn closed_queries(closed: &ClosedArguments) -> Vec<Query> {
-    let names = closed.names.iter().map(|name| Term::text(name)).collect();
-    vec![
-        other_tool(&closed.tool),
+impl Tools {
+    fn alternatives(&self) -> impl Iterator<Item = Expression> {
+        let names = (!self.names.is_empty()).then(|| among(&self.names, Term::variable("t")));
+        let affix = |operator, text: &String| Expression::binary(operator, Term::variable("t"), Term::text(text));
+        let prefixes = self.prefixes.iter().map(move |text| affix(Operator::StartsWith, text));
+        names.into_iter().chain(prefixes).chain(self.suffixes.iter().map(move |text| affix(Operator::EndsWith, text)))
+    }
+}
+
+impl ClosedArguments {
+    fn query(&self) -> Query {
         Query {
-            body: vec![
-                Predicate::new("tool", [Term::text(&closed.tool)]),
-                Predicate::new("arg_names", [Term::text(&closed.at), Term::variable("n")]),
-            ],
-            expressions: vec![Expression::binary(Operator::Contains, Term::Set(names), Term::variable("n"))],
-        },
-    ]
-}
-
-/// A caveat on the arguments of one tool says nothing about calls of another.
-fn other_tool(tool: &str) -> Query {
-    one("tool", "t", Operator::NotEqual, Term::text(tool))
-}
-
-fn member_of(predicate: &str, variable: &str, values: &BTreeSet<String>) -> Query {
-    let set = Term::Set(values.iter().map(|value| Term::text(value)).collect());
-    Query {
-        body: vec![Predicate::new(predicate, [Term::variable(variable)])],
-        expressions: vec![Expression::binary(Operator::Contains, set, Term::variable(variable))],
+            body: vec![tool_is(&self.tool), Predicate::new("arg_names", [Term::text(self.at.as_str()), Term::variable("n")])],
+            expressions: vec![among(&self.names, Term::variable("n"))],
+        }
     }
+}
+
+fn tool_is(tool: &str) -> Predicate {
+    Predicate::new("tool", [Term::text(tool)])
+}
+
+fn lacking<'a>(values: &'a BTreeSet<String>, variable: &'static str) -> impl Iterator<Item = Expression> + 'a {
+    values
+        .iter()
+        .map(move |value| Expression::Not(Box::new(Expression::binary(Operator::Contains, Term::variable(variable), Term::text(value)))))
+}
+
+fn among(values: &BTreeSet<String>, value: Term) -> Expression {
+    Expression::binary(Operator::Contains, texts(values), value)
+}
+
+fn texts(values: &BTreeSet<String>) -> Term {
+    Term::Set(values.iter().map(|value| Term::text(value)).collect())
 }
 
 fn one(predicate: &str, variable: &str, operator: Operator, value: Term) -> Query {
-    Query {
-        body: vec![Predicate::new(predicate, [Term::variable(variable)])],
-        expressions: vec![Expression::binary(operator, Term::variable(variable), value)],
-    }
+    over(predicate, variable, [Expression::binary(operator, Term::variable(variable), value)])
+}
+
+fn over(predicate: &str, variable: &str, expressions: impl IntoIterator<Item = Expression>) -> Query {
+    Query { body: vec![Predicate::new(predicate, [Term::variable(variable)])], expressions: expressions.into_iter().collect() }
 }

@@ -5,12 +5,6 @@ use std::collections::BTreeMap;
 use super::{Check, Expression, Operator, Predicate, Query, Term, Vocabulary, typing::typecheck_fact};
 use crate::Reason;
 
-/// Most bindings that one decision may look at, counted before it starts.
-///
-/// Biscuit looks at its limits between rounds and never inside a join, so an 834-byte token could hold a thread for
-/// seconds. A bound that is computed first can't be outrun, and unlike a wall clock it answers the same under load.
-pub const MAX_COST: u64 = 10_000;
-
 /// The facts of one decision, typed by a vocabulary.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -40,13 +34,16 @@ impl Facts {
     }
 
     /// The most bindings that evaluating `check` can look at: the sum over queries of the product of matching facts. A
-    /// predicate without facts counts as one, since the facts before it are still walked.
+    /// predicate without facts counts as one, since the facts before it are still walked. An external function reads its
+    /// rule and a text each time, so it weighs more.
     pub fn cost(&self, check: &Check) -> u64 {
         check.queries.iter().fold(0, |sum, query| {
-            let product = query
-                .body
-                .iter()
-                .fold(1_u64, |product, predicate| product.saturating_mul((self.named(&predicate.name).len() as u64).max(1)));
+            let functions =
+                query.expressions.iter().filter(|expression| expression.uses(|operator| matches!(operator, Operator::Extern(_)))).count()
+                    as u64;
+            let product = query.body.iter().fold(functions.saturating_mul(FUNCTION_COST).saturating_add(1), |product, predicate| {
+                product.saturating_mul((self.named(&predicate.name).len() as u64).max(1))
+            });
             sum.saturating_add(product)
         })
     }
@@ -117,6 +114,7 @@ fn compare(operator: Operator, left: &Term, right: &Term) -> bool {
     match (operator, left, right) {
         (Operator::Equal, left, right) => left == right,
         (Operator::NotEqual, left, right) => left != right,
+        (Operator::Extern(function), left, right) => function.call(left, right),
         (Operator::StartsWith, Term::Text(left), Term::Text(right)) => left.starts_with(right.as_str()),
         (Operator::EndsWith, Term::Text(left), Term::Text(right)) => left.ends_with(right.as_str()),
         (Operator::Contains, Term::Set(left), Term::Set(right)) => left.is_superset(right),
@@ -136,3 +134,6 @@ fn in_order<T: Ord>(operator: Operator, left: &T, right: &T) -> bool {
         _ => false,
     }
 }
+
+/// Reading a rule of at most 1 KiB and a text of at most 4 KiB, in steps.
+const FUNCTION_COST: u64 = 2_000;

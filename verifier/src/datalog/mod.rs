@@ -1,20 +1,24 @@
 //! The typed Datalog profile: what checks and policy conditions are made of, and what they mean.
 //!
 //! A check holds when one of its queries has a binding of its variables to facts for which every expression is true.
-//! There are no rules, no scopes, no negation over facts and no regular expressions; each argument position of a
+//! There are no rules, no scopes, no negation over facts and no regular expressions; external functions are a closed list; each argument position of a
 //! predicate has exactly one type. Inside these bounds the answer does not depend on evaluation order, so this evaluator
 //! and Biscuit's engine agree (law L6); outside of them Biscuit's own answer can flip between runs.
 
 mod evaluate;
+mod function;
+mod print;
 mod typing;
 mod vocabulary;
 
 use std::collections::BTreeSet;
 
-pub use evaluate::{Facts, MAX_COST};
+pub use evaluate::Facts;
+pub use function::Function;
+pub(crate) use function::TIME_WINDOW;
 pub use typing::typecheck;
 pub(crate) use typing::typecheck_fact;
-pub use vocabulary::{CALL_FACTS, PROFILE_FACTS, Signature, Type, Vocabulary};
+pub use vocabulary::{CALL_FACTS, CHECK_FACTS, PROFILE_FACTS, STATE_FACTS, Signature, Type, Vocabulary};
 
 /// A value or a variable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +75,8 @@ pub enum Operator {
     And,
     /// At least one is true.
     Or,
+    /// A normative external function of a value and a constant text.
+    Extern(Function),
 }
 
 /// A condition over the variables of a query.
@@ -120,6 +126,15 @@ impl Predicate {
 }
 
 impl Expression {
+    /// Whether an operator of this sort occurs in it.
+    pub(crate) fn uses(&self, wanted: fn(Operator) -> bool) -> bool {
+        match self {
+            Expression::Term(_) => false,
+            Expression::Not(inner) => inner.uses(wanted),
+            Expression::Binary(operator, left, right) => wanted(*operator) || left.uses(wanted) || right.uses(wanted),
+        }
+    }
+
     /// `left operator right`.
     pub fn binary(operator: Operator, left: Term, right: Term) -> Self {
         Expression::Binary(operator, Box::new(Expression::Term(left)), Box::new(Expression::Term(right)))

@@ -82,6 +82,12 @@ fn type_of(expression: &Expression, bound: &[(&str, Type)]) -> Result<Kind, Reas
         {
             Err(Reason::OutsideProfile)
         }
+        Expression::Binary(Operator::Extern(function), value, parameter) => match &**parameter {
+            Expression::Term(Term::Text(parameter)) if type_of(value, bound)? == Kind::One(function.left()) => {
+                if function.takes(parameter) { Ok(Kind::One(Type::Flag)) } else { Err(Reason::OutsideProfile) }
+            }
+            _ => Err(Reason::MixedTypes),
+        },
         Expression::Binary(operator, left, right) => {
             let (left, right) = (type_of(left, bound)?, type_of(right, bound)?);
             if fits(*operator, left, right) { Ok(Kind::One(Type::Flag)) } else { Err(Reason::MixedTypes) }
@@ -96,6 +102,8 @@ fn fits(operator: Operator, left: Kind, right: Kind) -> bool {
         }
         Operator::Equal | Operator::NotEqual => left == right,
         Operator::StartsWith | Operator::EndsWith => (left, right) == (Kind::One(Type::Text), Kind::One(Type::Text)),
+        // a function's parameter has to be looked at, which the caller has done
+        Operator::Extern(_) => false,
         Operator::And | Operator::Or => (left, right) == (Kind::One(Type::Flag), Kind::One(Type::Flag)),
         Operator::Contains => match (left, right) {
             (Kind::One(Type::Texts), Kind::One(Type::Text | Type::Texts) | Kind::EmptySet) => true,

@@ -31,9 +31,9 @@ pub struct Signature {
 /// A closed list of predicates.
 pub type Vocabulary = &'static [Signature];
 
-/// Facts that only a verifier supplies, about the call at hand. They are refused as facts of any block, else a block
-/// could satisfy its own check.
-pub const CALL_FACTS: Vocabulary = &[
+/// What a check may ask for: first the facts of the call, then those of the state. They are refused as facts of any
+/// block, else a block could satisfy its own check.
+pub const CHECK_FACTS: Vocabulary = &[
     Signature { name: "tool", types: &[Type::Text] },
     Signature { name: "time", types: &[Type::Date] },
     Signature { name: "audience", types: &[Type::Text] },
@@ -43,8 +43,26 @@ pub const CALL_FACTS: Vocabulary = &[
     Signature { name: "arg_decimal", types: &[Type::Text, Type::Text] },
     Signature { name: "arg_flag", types: &[Type::Text, Type::Flag] },
     Signature { name: "arg_null", types: &[Type::Text] },
+    Signature { name: "arg_items", types: &[Type::Text, Type::Texts] },
+    Signature { name: "arg_count", types: &[Type::Text, Type::Integer] },
     Signature { name: "arg_names", types: &[Type::Text, Type::Texts] },
+    // from here on: the state
+    Signature { name: "calls", types: &[Type::Text, Type::Integer, Type::Integer] },
+    Signature { name: "uses", types: &[Type::Text, Type::Integer] },
+    Signature { name: "spend", types: &[Type::Text, Type::Text, Type::Text, Type::Text] },
+    Signature { name: "history", types: &[Type::Texts] },
+    Signature { name: "labels", types: &[Type::Texts] },
+    Signature { name: "approvals", types: &[Type::Text, Type::Texts, Type::Integer] },
+    Signature { name: "enforces", types: &[Type::Text, Type::Texts] },
 ];
+
+/// Facts that only a verifier supplies, about the call at hand.
+pub const CALL_FACTS: Vocabulary = CHECK_FACTS.split_at(FIRST_STATE_FACT).0;
+
+/// Facts that only a service with memory, or a plane that enforces, can supply.
+pub const STATE_FACTS: Vocabulary = CHECK_FACTS.split_at(FIRST_STATE_FACT).1;
+
+const FIRST_STATE_FACT: usize = 12;
 
 /// Facts that only blocks carry. No check may ask for them, so no block vouches for itself.
 pub const PROFILE_FACTS: Vocabulary = &[
@@ -64,8 +82,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn call_facts_and_profile_facts_are_disjoint() {
-        for call in CALL_FACTS {
+    fn facts_of_checks_and_of_the_profile_are_disjoint() {
+        assert_eq!(CALL_FACTS.last().map(|fact| fact.name), Some("arg_names"));
+        assert_eq!(STATE_FACTS.first().map(|fact| fact.name), Some("calls"));
+        for call in CHECK_FACTS {
+            assert_eq!(CHECK_FACTS.iter().filter(|other| other.name == call.name).count(), 1, "{}", call.name);
             assert!(PROFILE_FACTS.iter().all(|profile| profile.name != call.name), "{}", call.name);
         }
     }

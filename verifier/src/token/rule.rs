@@ -83,7 +83,7 @@ impl Bounds {
             match caveat {
                 Caveat::Expires(at) => self.expires = self.expires.min(*at),
                 Caveat::Depth(max) => self.depth = self.depth.min(*max),
-                Caveat::Tools(_) | Caveat::Argument(_) | Caveat::ClosedArguments(_) | Caveat::Audience(_) => {}
+                _ => {}
             }
         }
     }

@@ -1,0 +1,52 @@
+//! Whether one matcher is provably no wider than another. Tokens never need this, since all their caveats hold together;
+//! a policy's ceiling does, to tell a request that asks for more than it may.
+
+use super::{Clause, Literal, Matcher, Test};
+use crate::steps::Steps;
+
+impl Matcher {
+    /// Whether every value that `self` accepts is provably accepted by `other` too. `false` says that no proof was found.
+    pub fn within(&self, other: &Matcher) -> bool {
+        self.any.iter().all(|clause| other.any.iter().any(|wider| clause.within(wider)) || clause.all_accepted_by(other))
+    }
+}
+
+impl Clause {
+    fn within(&self, wider: &Clause) -> bool {
+        self.of == wider.of && wider.all.iter().all(|bound| self.all.iter().any(|literal| literal.within(bound)))
+    }
+
+    /// A clause that lists its values is within whatever accepts each of them.
+    fn all_accepted_by(&self, other: &Matcher) -> bool {
+        let mut steps = Steps::of_one_decision();
+        self.all.iter().any(|literal| match (&literal.test, literal.negated) {
+            (Test::OneOf(values), false) => values.iter().all(|value| other.accepts(&value.to_json(), &mut steps) == Ok(true)),
+            _ => false,
+        })
+    }
+}
+
+impl Literal {
+    fn within(&self, wider: &Literal) -> bool {
+        if self == wider {
+            return true;
+        }
+        match (&self.test, self.negated, &wider.test, wider.negated) {
+            (Test::OneOf(few), false, Test::OneOf(many), false)
+            | (Test::OneOf(many), true, Test::OneOf(few), true)
+            | (Test::Contains(many), false, Test::Contains(few), false)
+            | (Test::Contains(few), true, Test::Contains(many), true)
+            | (Test::Subset(few), false, Test::Subset(many), false)
+            | (Test::Subset(many), true, Test::Subset(few), true) => few.is_subset(many),
+            (Test::AtLeast(min), false, Test::AtLeast(wider), false) => min >= wider,
+            (Test::AtMost(max), false, Test::AtMost(wider), false) => max <= wider,
+            (Test::Prefix(long), false, Test::Prefix(short), false) | (Test::Prefix(short), true, Test::Prefix(long), true) => {
+                long.starts_with(short.as_str())
+            }
+            (Test::Suffix(long), false, Test::Suffix(short), false) | (Test::Suffix(short), true, Test::Suffix(long), true) => {
+                long.ends_with(short.as_str())
+            }
+            _ => false,
+        }
+    }
+}
