@@ -12,14 +12,31 @@ use biscuit_auth::{
     datalog::SymbolTable,
 };
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use ed25519_dalek::{Signer, SigningKey, Verifier};
 use narrows_verifier::{
-    Call, Caveat, EntryId, RootKey, TaskId, UnverifiedToken,
+    Call, Caveat, EntryId, PublicKey, RootKey, TaskId, UnverifiedToken,
     biscuit::{AuthorityClaims, HopClaims, append_hop, authority_block, seal},
     caveat::parse_list,
     json::{Limits, Value, parse},
     proof::{PossessionClaims, check_possession, sign_possession},
     public_key,
 };
+
+/// What the verifier's own signature check saves beside the library's strict one, which it must equal in every answer.
+fn key(criterion: &mut Criterion) {
+    let (message, seed) = ([7; 400], holder(0));
+    let signer = SigningKey::from_bytes(&seed);
+    let signature = signer.sign(&message);
+    let (key, library, bytes) = (public_key(&seed), signer.verifying_key(), signature.to_bytes());
+    let mut group = criterion.benchmark_group("key");
+    group.bench_function("verifies", |bencher| bencher.iter(|| key.verifies(black_box(&message), black_box(&bytes))));
+    group.bench_function("library_strict", |bencher| bencher.iter(|| library.verify_strict(black_box(&message), &signature).unwrap()));
+    group.bench_function("library_loose", |bencher| bencher.iter(|| library.verify(black_box(&message), &signature).unwrap()));
+    group.bench_function("from_bytes", |bencher| bencher.iter(|| PublicKey::from_bytes(black_box(key.as_bytes())).unwrap()));
+    group.bench_function("public_key", |bencher| bencher.iter(|| public_key(black_box(&seed))));
+    group.bench_function("belongs_to", |bencher| bencher.iter(|| key.belongs_to(black_box(&seed))));
+    group.finish();
+}
 
 fn make(criterion: &mut Criterion) {
     let (root, next) = (key_pair(ROOT), key_pair(NEXT));
@@ -123,5 +140,5 @@ const AUDIENCE: &str = "https://crm.example";
 /// An hour before the tokens expire.
 const NOW: u64 = 1_795_258_800;
 
-criterion_group!(benches, make, verify);
+criterion_group!(benches, key, make, verify);
 criterion_main!(benches);

@@ -1,7 +1,7 @@
 //! Biscuit signatures, payload version 1, over the whole chain.
 
 use super::guard::{Envelope, Proof, SignedBlock};
-use crate::{PublicKey, Reason, Refusal, key::public_key};
+use crate::{PublicKey, Reason, Refusal};
 
 /// Checks every signature and the closing proof.
 ///
@@ -28,7 +28,7 @@ pub(crate) fn verify_chain(token: &Envelope, root: &PublicKey) -> Result<(), Ref
     }
     let Some(last) = previous else { return Err(Reason::TokenMalformed.into()) };
     let closed = match &token.proof {
-        Proof::Open(secret) => public_key(secret) == last.next_key,
+        Proof::Open(secret) => last.next_key.belongs_to(secret),
         Proof::Sealed(signature) => {
             seal_payload(&mut payload, last);
             last.next_key.verifies(&payload, signature)
