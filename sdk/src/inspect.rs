@@ -16,6 +16,12 @@ pub fn inspect(token: &VerifiedToken) -> String {
         lines.push(format!("block {index} {}: {}", block.id, maker(block, token, &mut holder)));
         lines.extend(block.caveats.iter().map(|caveat| format!("  {}", caveat.sentence())));
     }
+    let effective = token.effective();
+    lines.push("together:".to_owned());
+    if effective.permits_nothing {
+        lines.push("  nothing: the caveats exclude each other".to_owned());
+    }
+    lines.extend(effective.caveats.iter().map(|caveat| format!("  {}", caveat.sentence())));
     lines.join("\n")
 }
 

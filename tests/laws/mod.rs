@@ -5,6 +5,7 @@
 mod attenuation;
 mod determinism;
 mod differential;
+mod effective;
 mod generate;
 mod parsers;
 mod pitfalls;

@@ -22,6 +22,7 @@ use crate::{Reason, datalog::Check, json::Pointer, state::Needs};
 
 pub(crate) use json::write_time;
 pub use json::{parse_list, to_list};
+pub(crate) use matcher::Meet;
 pub use matcher::{Matcher, Scalar};
 pub(crate) use rich::Rich;
 pub use rule::{Decimal as DecimalRange, TimeWindow};

@@ -8,6 +8,7 @@
 
 mod accept;
 mod json;
+mod meet;
 mod render;
 mod sentence;
 mod within;
@@ -17,6 +18,7 @@ use std::collections::BTreeSet;
 use super::rich::Rich;
 use crate::json::{Decimal, Value};
 
+pub(crate) use meet::Meet;
 pub(super) use render::read_clauses;
 
 /// Any of these clauses, of which there is at least one.
