@@ -28,30 +28,44 @@ impl VerifiedToken {
 impl Effective {
     /// The meet of these caveats.
     pub fn of<'a>(caveats: impl Iterator<Item = &'a Caveat>) -> Self {
-        let mut met: Vec<Caveat> = Vec::new();
-        let mut uncallable = BTreeSet::new();
-        for caveat in caveats {
-            let merged = met.iter_mut().find_map(|known| match meet(known, caveat) {
-                Met::One(one) => Some((known, one)),
-                Met::Never(tool) => {
-                    uncallable.insert(tool);
-                    None
-                }
-                Met::Two => None,
-            });
-            match merged {
-                Some((known, one)) => *known = one,
-                None => met.push(caveat.clone()),
+        let mut met = merge(caveats);
+        // what was merged may now merge with what stands before it
+        loop {
+            let again = merge(met.iter());
+            if again.len() == met.len() {
+                break;
             }
-        }
-        if !uncallable.is_empty() {
-            // what can be said of a tool that can't be called any more is that alone
-            met.retain(|caveat| caveat.only_for().is_none_or(|tool| !uncallable.contains(tool)));
-            met.push(Caveat::NotTools(Tools { names: uncallable, ..Tools::default() }));
+            met = again;
         }
         let permits_nothing = excludes_all(&met);
         Self { caveats: met, permits_nothing }
     }
+}
+
+/// One pass over the caveats.
+fn merge<'a>(caveats: impl Iterator<Item = &'a Caveat>) -> Vec<Caveat> {
+    let mut met: Vec<Caveat> = Vec::new();
+    let mut uncallable = BTreeSet::new();
+    for caveat in caveats {
+        let merged = met.iter_mut().find_map(|known| match meet(known, caveat) {
+            Met::One(one) => Some((known, one)),
+            Met::Never(tool) => {
+                uncallable.insert(tool);
+                None
+            }
+            Met::Two => None,
+        });
+        match merged {
+            Some((known, one)) => *known = one,
+            None => met.push(caveat.clone()),
+        }
+    }
+    if !uncallable.is_empty() {
+        // what can be said of a tool that can't be called any more is that alone
+        met.retain(|caveat| caveat.only_for().is_none_or(|tool| !uncallable.contains(tool)));
+        met.push(Caveat::NotTools(Tools { names: uncallable, ..Tools::default() }));
+    }
+    met
 }
 
 enum Met {

@@ -79,7 +79,7 @@ impl Rich {
 
     /// The same for a whole number, which only a decimal range reads.
     pub(crate) fn test_integer(&self, number: i64) -> Option<bool> {
-        if let Rich::Decimal(rule) = self { rule.test(&number.to_string()) } else { None }
+        if let Rich::Decimal(rule) = self { Some(rule.holds(number.into())) } else { None }
     }
 
     pub(crate) fn sentence(&self) -> String {

@@ -40,8 +40,12 @@ impl Decimal {
 
     /// Whether the text is a plain decimal within the bounds; `None` when it is none, see [`plain`].
     pub fn test(&self, text: &str) -> Option<bool> {
-        let number = plain(text)?;
-        Some(self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max))
+        plain(text).map(|number| self.holds(number))
+    }
+
+    /// Whether the number is within the bounds.
+    pub(crate) fn holds(&self, number: Number) -> bool {
+        self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max)
     }
 
     /// What the text must be.
