@@ -90,7 +90,7 @@ mod tests {
     const AUDIENCE: &str = "https://tools.example";
 
     fn root() -> RootKey {
-        RootKey { id: 7, key: public_key(&[9; 32]) }
+        RootKey::active(7, public_key(&[9; 32]))
     }
 
     /// A planner's token for both tools, made as an issuer would.
@@ -105,21 +105,23 @@ mod tests {
         let claims = AuthorityClaims {
             task: TaskId([1; 16]),
             entry: EntryId([2; 16]),
+            issued: now,
             issuer: "https://issuer.example".into(),
             subject: "p-1".into(),
             agent: "planner".into(),
-            holder: key.public(),
+            holder: key.public().into(),
+            lineage: Vec::new(),
             dev: false,
             caveats: all,
         };
         let pair = |byte: u8| KeyPair::from(&PrivateKey::from_bytes(&[byte; 32], Algorithm::Ed25519).unwrap());
         let token = authority_block(&claims).unwrap().root_key_id(7).build_with_key_pair(&pair(9), SymbolTable::new(), &pair(10)).unwrap();
-        Held::new(&token_text(&token.to_vec().unwrap()), key, &[root()]).ok().unwrap()
+        Held::new(&token_text(&token.to_vec().unwrap()), key, &root().into()).ok().unwrap()
     }
 
     async fn server() -> ToolClient {
         let manifest = Manifest::parse(include_str!("../tool-server.toml")).unwrap().at_audience(AUDIENCE).unwrap();
-        let guard = Guard::new(manifest, vec![root()], GuardOptions { accept_dev: false, replay_capacity: 100 });
+        let guard = Guard::new(manifest, root().into(), GuardOptions { accept_dev: false, replay_capacity: 100 });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let router = router(Table::sample(), GuardLayer::new(guard, system_clock()));
@@ -144,7 +146,7 @@ mod tests {
             agent: "executor".into(),
             caveats: caveats(r#"[{"kind":"arg","tool":"payments.send","path":"/amount","is":{"range":{"max":100}}}]"#).unwrap(),
         };
-        let executor = Held::new(&planner.narrow(&request, now).ok().unwrap().token, key, &[root()]).ok().unwrap();
+        let executor = Held::new(&planner.narrow(&request, now).ok().unwrap().token, key, &root().into()).ok().unwrap();
         let prove = |tool: &str, text: &str| executor.prove(tool, &arguments(text).unwrap(), AUDIENCE, now);
 
         let paid = client.call(&prove("payments.send", r#"{"to":2,"amount":100,"currency":"EUR"}"#)).await.unwrap();

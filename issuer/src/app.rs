@@ -40,8 +40,6 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// The clock.
     pub clock: Clock,
-    /// When the log was opened for the first time, in seconds since the epoch: no token of this issuer is older.
-    pub since: u64,
 }
 
 impl App {

@@ -140,10 +140,12 @@ pub async fn exchange(
     let claims = AuthorityClaims {
         task,
         entry: draft.id,
+        issued: now,
         issuer: app.identifier.clone(),
         subject: subject_name(app, &grant, &subject, &request.audiences),
         agent,
-        holder: request.holder,
+        holder: request.holder.into(),
+        lineage: Vec::new(),
         dev: app.dev,
         caveats: grant.caveats,
     };

@@ -25,15 +25,20 @@ pub struct Minted {
 }
 
 impl Mint {
-    /// Takes the issuer's seed and the root key id under which its public key is published.
+    /// Takes the issuer's seed, the root key id under which its public key is published, and the time (seconds since the
+    /// epoch) before which it signed nothing.
     ///
     /// # Errors
     /// `KEY_FILE_MALFORMED` when the library refuses the seed.
-    pub fn new(seed: &[u8; 32], root_key_id: u32) -> Result<Self, Reason> {
+    pub fn new(seed: &[u8; 32], root_key_id: u32, not_before: u64) -> Result<Self, Reason> {
         let private = PrivateKey::from_bytes(seed, Algorithm::Ed25519).map_err(|_| Reason::KeyFileMalformed)?;
         let mut pseudonym_key = Zeroizing::new([0; 32]);
         pseudonym_key.copy_from_slice(&keyed(seed, &[PSEUDONYM_KEY_TAG]));
-        Ok(Self { key: KeyPair::from(&private), root: RootKey { id: root_key_id, key: narrows_verifier::public_key(seed) }, pseudonym_key })
+        Ok(Self {
+            key: KeyPair::from(&private),
+            root: RootKey { not_before, ..RootKey::active(root_key_id, narrows_verifier::public_key(seed)) },
+            pseudonym_key,
+        })
     }
 
     /// The key under which the tokens verify.
@@ -54,7 +59,7 @@ impl Mint {
             .map_err(|_| Reason::Internal)?;
         let token = Zeroizing::new(token);
         let verified =
-            UnverifiedToken::from_bytes(&token).and_then(|token| token.verify(&[self.root])).map_err(|refusal| refusal.reason)?;
+            UnverifiedToken::from_bytes(&token).and_then(|token| token.verify(&self.root.into())).map_err(|refusal| refusal.reason)?;
         Ok(Minted { block: verified.newest(), token })
     }
 

@@ -83,13 +83,12 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         federation,
         pack,
         pack_digest,
-        mint: Mint::new(issuer_key.danger_seed(), root_id).map_err(|reason| at_fault(reason, "the issuer key can't be used"))?,
+        mint: Mint::new(issuer_key.danger_seed(), root_id, since).map_err(|reason| at_fault(reason, "the issuer key can't be used"))?,
         log,
         log_key,
         max_hops: config.limits.max_hops_per_task,
         public_entries: dev || config.log.public,
         metrics,
-        since,
         clock,
     });
     let router = router(Arc::clone(&app), &config.limits, extra);

@@ -1,7 +1,7 @@
 //! What an agent does with its token: look into it, narrow it, prove it, report it. All of it offline.
 
 use narrows_verifier::{
-    BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, RootKey, UnverifiedToken, VerifiedToken,
+    BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, Roots, UnverifiedToken, VerifiedToken,
     biscuit::{HopClaims, append_hop, seal},
     json::Value,
     proof::{PossessionClaims, ReportClaims, sign_possession, sign_report},
@@ -73,10 +73,10 @@ impl Held {
     ///
     /// # Errors
     /// What the verifier refuses, and `HOP_SIGNER` when `key` is not the one that the newest hop names as holder.
-    pub fn new(token: &str, key: HolderKey, roots: &[RootKey]) -> Result<Self, Refusal> {
+    pub fn new(token: &str, key: HolderKey, roots: &Roots) -> Result<Self, Refusal> {
         let bytes = Zeroizing::new(token_bytes(token)?);
         let token = UnverifiedToken::from_bytes(&bytes)?.verify(roots)?;
-        if token.holder != key.public() {
+        if token.holder != key.public().into() {
             return Err(Reason::HopSigner.into());
         }
         let sealed = token_text(&seal(&bytes)?);
@@ -113,7 +113,7 @@ impl Held {
         let hop = HopClaims { holder: request.holder, agent: request.agent.clone(), entry, caveats: request.caveats.clone() };
         let bytes = Zeroizing::new(append_hop(&self.bytes, self.key.seed(), &hop, &next_seed)?);
         // what a tool would refuse must not be handed on
-        let child = UnverifiedToken::from_bytes(&bytes)?.verify(&[self.token.root])?;
+        let child = UnverifiedToken::from_bytes(&bytes)?.verify(&self.token.root.into())?;
         Ok(Narrowed {
             sealed: token_text(&seal(&bytes)?),
             token: Zeroizing::new(token_text(&bytes)),
@@ -198,7 +198,7 @@ mod tests {
     fn a_narrowed_token_verifies_and_permits_less() {
         let parent = held("[]");
         let narrowed = parent.narrow(&request(caveats(r#"[{"kind":"tools","allow":["crm.read"]}]"#)), NOW).ok().unwrap();
-        let child = Held::new(&narrowed.token, HolderKey::of(12), &[root()]).ok().unwrap();
+        let child = Held::new(&narrowed.token, HolderKey::of(12), &root().into()).ok().unwrap();
         let permits =
             |token: &VerifiedToken, tool| token.decide(&Call { tool, arguments: &arguments("{}"), audience: AUDIENCE, time: NOW }).is_ok();
         assert!(permits(parent.inspect(), "crm.read") && permits(parent.inspect(), "payments.send"));
@@ -233,14 +233,14 @@ mod tests {
         for byte in [12, 13] {
             let hop = NarrowRequest { holder: HolderKey::of(byte).public(), agent: format!("agent {byte}"), caveats: Vec::new() };
             let token = holder.narrow(&hop, NOW).ok().unwrap().token;
-            holder = Held::new(&token, HolderKey::of(byte), &[root()]).ok().unwrap();
+            holder = Held::new(&token, HolderKey::of(byte), &root().into()).ok().unwrap();
         }
         assert_eq!(refusal(&holder, Vec::new(), NOW), Some(Reason::HopDepth));
     }
 
     #[test]
     fn a_sealed_token_proves_but_does_not_narrow() {
-        let sealed = Held::new(held("[]").sealed(), HolderKey::of(11), &[root()]).ok().unwrap();
+        let sealed = Held::new(held("[]").sealed(), HolderKey::of(11), &root().into()).ok().unwrap();
         assert_eq!(refusal(&sealed, Vec::new(), NOW), Some(Reason::TokenSealed));
         assert_eq!(sealed.prove("crm.read", &arguments("{}"), AUDIENCE, NOW).token, sealed.sealed());
     }
@@ -248,15 +248,15 @@ mod tests {
     #[test]
     fn a_token_without_its_key_is_not_held() {
         let token = token_text(&mint("[]", false));
-        let refused = Held::new(&token, HolderKey::of(12), &[root()]).err();
+        let refused = Held::new(&token, HolderKey::of(12), &root().into()).err();
         assert_eq!(refused.map(|refusal| refusal.reason), Some(Reason::HopSigner));
-        assert_eq!(Held::new(&token, HolderKey::of(11), &[]).err().map(|refusal| refusal.reason), Some(Reason::UnknownRoot));
+        assert_eq!(Held::new(&token, HolderKey::of(11), &Roots::default()).err().map(|refusal| refusal.reason), Some(Reason::UnknownRoot));
     }
 
     #[test]
     fn a_plain_block_counts_when_narrowing() {
         let bytes = append_plain(&mint("[]", false), &[Caveat::Expires(NOW + 10)], &[14; 32]).unwrap();
-        let held = Held::new(&token_text(&bytes), HolderKey::of(11), &[root()]).ok().unwrap();
+        let held = Held::new(&token_text(&bytes), HolderKey::of(11), &root().into()).ok().unwrap();
         assert_eq!(refusal(&held, vec![Caveat::Expires(NOW + 11)], NOW), Some(Reason::HopOutlivesParent));
     }
 
@@ -265,7 +265,7 @@ mod tests {
         use narrows_verifier::proof::check_report;
         let parent = held("[]");
         let narrowed = parent.narrow(&request(Vec::new()), NOW).ok().unwrap();
-        let child = Held::new(&narrowed.token, HolderKey::of(12), &[root()]).ok().unwrap();
+        let child = Held::new(&narrowed.token, HolderKey::of(12), &root().into()).ok().unwrap();
         let claims = ReportClaims { issuer: ISSUER, block: narrowed.block };
         let signers = [&HolderKey::of(11).public(), &HolderKey::of(12).public()];
         for report in [parent.report_hop(&narrowed, ISSUER, NOW), child.report(ISSUER, NOW)] {

@@ -60,7 +60,7 @@ mod tests {
     fn inspection_says_whose_word_each_name_is() {
         let request = NarrowRequest { holder: HolderKey::of(12).public(), agent: "exec\nutor".into(), caveats: Vec::new() };
         let token = held("[]").narrow(&request, NOW).ok().unwrap().token;
-        let text = inspect(Held::new(&token, HolderKey::of(12), &[root()]).ok().unwrap().inspect());
+        let text = inspect(Held::new(&token, HolderKey::of(12), &root().into()).ok().unwrap().inspect());
         assert!(text.contains("the issuer to `planner`, whose name the issuer attests"), "{text}");
         assert!(text.contains("`planner` to `exec\\nutor`, a name by the word of `planner` alone"), "{text}");
         assert!(text.contains("  at most 2 hops"), "{text}");

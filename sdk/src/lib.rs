@@ -40,6 +40,6 @@ pub use self::issuer::{
 pub use self::key::{HolderKey, KeyError};
 pub use self::tool_client::{CallError, CallRefusal, ToolClient};
 pub use narrows_verifier::{
-    BlockId, Call, Caveat, Denial, EntryId, Failure, PublicKey, Reason, Refusal, RootKey, TaskId, UnverifiedToken, VerifiedToken, caveat,
-    json,
+    BlockId, Call, Caveat, Denial, EntryId, Failure, Holder, PublicKey, Reason, Refusal, RootKey, RootState, Roots, TaskId,
+    UnverifiedToken, VerifiedToken, caveat, json,
 };

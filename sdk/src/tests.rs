@@ -19,7 +19,7 @@ pub(crate) const TASK: TaskId = TaskId([1; 16]);
 pub(crate) const ENTRY: EntryId = EntryId([2; 16]);
 
 pub(crate) fn root() -> RootKey {
-    RootKey { id: 7, key: public_key(&[9; 32]) }
+    RootKey::active(7, public_key(&[9; 32]))
 }
 
 /// A token of the holder `HolderKey::of(11)` for `crm.*` and `payments.*`, two hops deep at most, with further caveats.
@@ -32,10 +32,12 @@ pub(crate) fn mint(more: &str, dev: bool) -> Vec<u8> {
     let claims = AuthorityClaims {
         task: TASK,
         entry: ENTRY,
+        issued: NOW - 5,
         issuer: ISSUER.into(),
         subject: "p-1".into(),
         agent: "planner".into(),
-        holder: HolderKey::of(11).public(),
+        holder: HolderKey::of(11).public().into(),
+        lineage: Vec::new(),
         dev,
         caveats: all,
     };
@@ -45,7 +47,7 @@ pub(crate) fn mint(more: &str, dev: bool) -> Vec<u8> {
 }
 
 pub(crate) fn held(more: &str) -> Held {
-    Held::new(&token_text(&mint(more, false)), HolderKey::of(11), &[root()]).ok().unwrap()
+    Held::new(&token_text(&mint(more, false)), HolderKey::of(11), &root().into()).ok().unwrap()
 }
 
 pub(crate) fn caveats(text: &str) -> Vec<Caveat> {

@@ -5,7 +5,7 @@ use narrows_tests::{
     vectors::{ArgsAnswer, CaveatAnswer, Claims, ProofAnswer, ProofVector, TokenAnswer, TokenVector, Vector, Verdict},
 };
 use narrows_verifier::{
-    BlockId, Call, Caveat, Denial, PublicKey, Reason, RootKey, UnverifiedToken, VerifiedToken,
+    BlockId, Call, Caveat, Denial, Holder, PublicKey, Reason, RootKey, RootState, Roots, UnverifiedToken, VerifiedToken,
     json::{self, Limits},
     proof::{HolderClaims, Once, PossessionClaims, ReportClaims, check_holder, check_possession, check_report},
     token_bytes,
@@ -49,8 +49,14 @@ pub(super) fn of(vector: &Vector) -> (String, String) {
 }
 
 /// The trusted keys of a vector.
-pub(super) fn roots(vector: &TokenVector) -> Vec<RootKey> {
-    vector.roots.iter().map(|root| RootKey { id: root.id, key: key(&root.key) }).collect()
+pub(super) fn roots(vector: &TokenVector) -> Roots {
+    let read = |root: &narrows_tests::vectors::Root| RootKey {
+        state: root.state.as_deref().map_or(RootState::Active, |name| RootState::from_name(name).unwrap()),
+        not_before: root.not_before.unwrap_or(0),
+        not_after: root.not_after,
+        ..RootKey::active(root.id, key(&root.key))
+    };
+    Roots::new(vector.roots.iter().map(read).collect()).unwrap()
 }
 
 /// The checks that fail, each as block and place in the block.
@@ -76,6 +82,8 @@ fn token(vector: &TokenVector) -> TokenAnswer {
         block,
         block_ids: Vec::new(),
         holder: None,
+        holder_jkt: None,
+        lineage: Vec::new(),
     };
     let bytes = match token_bytes(&vector.token) {
         Ok(bytes) => bytes,
@@ -93,7 +101,9 @@ fn token(vector: &TokenVector) -> TokenAnswer {
     TokenAnswer {
         reason: answer.reason.filter(|_| answer.verdict == Verdict::Deny),
         block_ids: verified.block_ids().iter().map(BlockId::to_string).collect(),
-        holder: Some(hex(verified.holder.as_bytes())),
+        holder: verified.holder.key().ok().map(|key| hex(key.as_bytes())),
+        holder_jkt: if let Holder::Thumbprint(thumbprint) = &verified.holder { Some(hex(thumbprint)) } else { None },
+        lineage: verified.authority.lineage.iter().map(BlockId::to_string).collect(),
         ..answer
     }
 }
@@ -105,7 +115,8 @@ fn decide(vector: &TokenVector, token: &VerifiedToken) -> Result<(), Denial> {
     token.decide(&Call { tool: &call.tool, arguments: &arguments, audience: &call.audience, time: call.time })?;
     let Some(proof) = &vector.proof else { return Ok(()) };
     let claims = PossessionClaims { block: token.newest(), tool: &call.tool, args_digest: arguments.digest(), audience: &call.audience };
-    check_possession(&proof.text, &claims, &token.holder, proof.now).map(drop).map_err(Denial::outright)
+    let proved = token.holder.key().and_then(|holder| check_possession(&proof.text, &claims, holder, proof.now));
+    proved.map(drop).map_err(Denial::outright)
 }
 
 fn proof(vector: &ProofVector) -> Result<Once, Reason> {

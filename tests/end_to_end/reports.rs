@@ -28,7 +28,7 @@ async fn bad_reports_are_refused_with_their_reason() {
     let executor = HolderKey::generate();
     let claims = |entry, caveats| HopClaims { holder: executor.public(), agent: "executor".into(), entry, caveats };
     let plain = || claims(EntryId(fresh()), Vec::new());
-    let root = keys.roots[0];
+    let root = keys.roots.keys()[0];
     let expires = UnverifiedToken::from_bytes(&open).unwrap().verify(&keys.roots).unwrap().expires;
     let minted = |claims: &_, root: RootKey, root_seed: &[u8; 32]| hop(&mint(claims, root, root_seed), &seed, &plain());
     let fresh_authority = || authority(issuer.url(), AUDIENCE, &holder(&seed), now() + 600);

@@ -51,7 +51,7 @@ async fn tools_refuse_stolen_replayed_and_foreign_tokens() {
         let proof = sign_possession(&claims, now(), &fresh(), &seed);
         Presentation { token: token_text(&seal(&bytes).unwrap()), proof, ..call("crm.read", "{}") }
     };
-    let (root, own) = (keys.roots[0], issuer.stolen_seed());
+    let (root, own) = (keys.roots.keys()[0], issuer.stolen_seed());
     let expire = |claims: &mut AuthorityClaims| *claims = authority(issuer.url(), AUDIENCE, &holder(&seed), now() - 1);
     let cases = [
         ("a thief's proof", signed(&fresh(), now(), AUDIENCE), 401, Reason::ProofSignature),

@@ -21,7 +21,7 @@ proptest! {
             let parent = verify(&nodes[parent].bytes).expect("the parent of a token that verifies");
             prop_assert!(child.block_ids().starts_with(&parent.block_ids()));
             prop_assert!(child.expires <= parent.expires);
-            prop_assert_eq!(child.holder, node.holder.key());
+            prop_assert_eq!(child.holder, node.holder.key().into());
             for call in &calls {
                 prop_assert!(!permits(&child, call) || permits(&parent, call), "{call:?}");
             }

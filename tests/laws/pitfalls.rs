@@ -235,7 +235,7 @@ fn own_types_never_print_secrets() {
         format!("{denial:?} {denial}"),
         format!("{:?}", EXECUTOR.claims(Vec::new())),
         format!("{:?}", tokens::claims(Vec::new())),
-        format!("{:?}", RootKey { id: 1, key: PLANNER.key() }),
+        format!("{:?}", RootKey::active(1, PLANNER.key())),
         format!("{:?}", Once { key: [0x77; 32], forget_after: 1 }),
         format!("{:?}", ReplayCache::new(1)),
     ];

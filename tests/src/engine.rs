@@ -9,14 +9,14 @@ use biscuit_auth::{
     error,
 };
 use narrows_verifier::{
-    RootKey,
+    Roots,
     datalog::{self, Facts, Function},
 };
 
 /// Verifies a token's signatures the way the library does, choosing the root key by its number.
-pub fn verify(token: &[u8], roots: &[RootKey]) -> Result<Biscuit, error::Token> {
+pub fn verify(token: &[u8], roots: &Roots) -> Result<Biscuit, error::Token> {
     Biscuit::from(token, |id: Option<u32>| {
-        let found = roots.iter().find(|root| Some(root.id) == id).ok_or(error::Format::UnknownPublicKey)?;
+        let found = roots.keys().iter().find(|root| Some(root.id) == id).ok_or(error::Format::UnknownPublicKey)?;
         PublicKey::from_bytes(found.key.as_bytes(), Algorithm::Ed25519)
     })
 }

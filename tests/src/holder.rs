@@ -33,10 +33,12 @@ pub fn authority(issuer: &str, audience: &str, holder: &HolderKey, expires: u64)
     AuthorityClaims {
         task: TaskId(fresh()),
         entry: EntryId(fresh()),
+        issued: crate::issuer::now(),
         issuer: issuer.to_owned(),
         subject: "somebody".into(),
         agent: "planner".into(),
-        holder: holder.public(),
+        holder: holder.public().into(),
+        lineage: Vec::new(),
         dev: false,
         caveats: all,
     }

@@ -134,7 +134,7 @@ impl Issuer {
     /// The SDK's client of it, with its keys.
     pub async fn sdk(&self) -> (IssuerClient, IssuerKeys) {
         let client = IssuerClient::new(&self.url).expect("an address");
-        let keys = client.discover(now()).await.expect("the issuer's keys");
+        let keys = client.discover().await.expect("the issuer's keys");
         (client, keys)
     }
 

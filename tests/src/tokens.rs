@@ -12,7 +12,7 @@ use biscuit_auth::{
 };
 use ed25519_dalek::{Signer, SigningKey};
 use narrows_verifier::{
-    Caveat, EntryId, PublicKey, RootKey, TaskId,
+    Caveat, EntryId, PublicKey, RootKey, Roots, TaskId,
     biscuit::{AuthorityClaims, HopClaims, append_hop, append_plain, authority_block},
     caveat::parse_list,
     json, public_key,
@@ -56,6 +56,8 @@ pub const AUDIENCE: &str = "https://crm.example";
 pub const EXPIRES: u64 = 1_795_262_400;
 /// When the sample calls take place: an hour before the tokens expire.
 pub const NOW: u64 = EXPIRES - 3600;
+/// When the sample tokens were issued: an hour before the sample calls.
+pub const ISSUED: u64 = NOW - 3600;
 /// The caveats of the sample authority block.
 pub const AUTHORITY_CAVEATS: &str = r#"[{"kind":"tools","allow":["crm.read","crm.write",{"prefix":"mail."}]},{"kind":"audience","one_of":["https://crm.example"]},{"kind":"expires","at":"2026-11-21T12:00:00Z"},{"kind":"depth","max":8}]"#;
 
@@ -77,8 +79,9 @@ impl Party {
 }
 
 /// The two root keys that sample verifiers trust.
-pub fn roots() -> [RootKey; 2] {
-    [RootKey { id: ISSUER_KEY_ID, key: public_key(&ISSUER) }, RootKey { id: OTHER_ISSUER_KEY_ID, key: public_key(&OTHER_ISSUER) }]
+pub fn roots() -> Roots {
+    let key = |id, seed| RootKey::active(id, public_key(seed));
+    Roots::new(vec![key(ISSUER_KEY_ID, &ISSUER), key(OTHER_ISSUER_KEY_ID, &OTHER_ISSUER)]).unwrap()
 }
 
 /// Caveats from their JSON array.
@@ -91,10 +94,12 @@ pub fn claims(caveats: Vec<Caveat>) -> AuthorityClaims {
     AuthorityClaims {
         task: TaskId([0x51; 16]),
         entry: EntryId([0x52; 16]),
+        issued: ISSUED,
         issuer: "https://issuer.example".to_owned(),
         subject: "p-7f3a".to_owned(),
         agent: PLANNER.name.to_owned(),
-        holder: PLANNER.key(),
+        holder: PLANNER.key().into(),
+        lineage: Vec::new(),
         dev: false,
         caveats,
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use narrows::{
-    RootKey,
+    Roots,
     tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, system_clock},
 };
 use narrows_issuer::{
@@ -18,7 +18,7 @@ use tower::{Layer, service_fn};
 
 /// Serves the tools `crm.read` and `payments.send` (a token is enough) and `db.drop` (wants a permit) for this audience,
 /// and gives the address. The answer tells the tool, the arguments that it ran with and the agents that asked.
-pub async fn start(audience: &str, roots: Vec<RootKey>) -> String {
+pub async fn start(audience: &str, roots: Roots) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     let manifest = Manifest::parse(MANIFEST).and_then(|manifest| manifest.at_audience(audience)).expect("a manifest");

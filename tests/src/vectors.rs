@@ -10,6 +10,7 @@ mod caveats;
 mod decisions;
 mod guard;
 mod proofs;
+mod trust;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -60,6 +61,15 @@ pub struct Root {
     pub id: u32,
     /// Its 32 bytes in hex.
     pub key: String,
+    /// Where it stands in its life; active when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Seconds since the Unix epoch before which it signed nothing; the epoch when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<u64>,
+    /// Seconds since the Unix epoch after which it signed nothing; no end when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<u64>,
 }
 
 /// A call as it arrives.
@@ -111,9 +121,15 @@ pub struct TokenAnswer {
     /// The ids of all blocks, when the chain verified, whatever became of the call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub block_ids: Vec<String>,
-    /// The newest holder's key in hex, when the chain verified.
+    /// The newest holder's key in hex, when the chain verified and names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<String>,
+    /// The thumbprint of the newest holder's key in hex, when the chain verified and names that alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder_jkt: Option<String>,
+    /// The ids of the blocks that the token says it was made from, when the chain verified.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<String>,
 }
 
 /// The text of a call's arguments.
@@ -257,6 +273,7 @@ pub fn all() -> BTreeMap<String, Vector> {
     arguments::cases(&mut cases);
     caveats::cases(&mut cases);
     proofs::cases(&mut cases);
+    trust::cases(&mut cases);
     cases.0
 }
 
@@ -310,6 +327,12 @@ impl Cases {
     }
 }
 
+impl Root {
+    fn active(id: u32, key: String) -> Self {
+        Self { id, key, state: None, not_before: None, not_after: None }
+    }
+}
+
 impl TokenAnswer {
     fn because(self, reason: &str, block: Option<usize>) -> Self {
         Self { reason: Some(reason.to_owned()), block, ..self }
@@ -321,11 +344,11 @@ impl TokenAnswer {
 }
 
 fn answer(verdict: Verdict) -> TokenAnswer {
-    TokenAnswer { verdict, reason: None, block: None, block_ids: Vec::new(), holder: None }
+    TokenAnswer { verdict, reason: None, block: None, block_ids: Vec::new(), holder: None, holder_jkt: None, lineage: Vec::new() }
 }
 
 fn token_vector(about: &str, token: &[u8], expect: TokenAnswer) -> TokenVector {
-    let roots = tokens::roots().iter().map(|root| Root { id: root.id, key: tokens::hex(root.key.as_bytes()) }).collect();
+    let roots = tokens::roots().keys().iter().map(|root| Root::active(root.id, tokens::hex(root.key.as_bytes()))).collect();
     TokenVector { about: about.to_owned(), token: URL_SAFE_NO_PAD.encode(token), roots, call: None, proof: None, expect }
 }
 

@@ -14,7 +14,7 @@ use biscuit_auth::{
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ed25519_dalek::{Signer, SigningKey, Verifier};
 use narrows_verifier::{
-    Call, Caveat, EntryId, PublicKey, RootKey, TaskId, UnverifiedToken,
+    Call, Caveat, EntryId, PublicKey, RootKey, Roots, TaskId, UnverifiedToken,
     biscuit::{AuthorityClaims, HopClaims, append_hop, authority_block, seal},
     caveat::parse_list,
     json::{Limits, Value, parse},
@@ -51,7 +51,7 @@ fn make(criterion: &mut Criterion) {
 }
 
 fn verify(criterion: &mut Criterion) {
-    let roots = [RootKey { id: 1, key: public_key(&ROOT) }];
+    let roots = Roots::from(RootKey::active(1, public_key(&ROOT)));
     let library_root = key_pair(ROOT).public();
     let text = br#"{"account":"a-17","limit":50}"#;
     let mut group = criterion.benchmark_group("verify");
@@ -67,7 +67,7 @@ fn verify(criterion: &mut Criterion) {
                 let arguments = arguments(text);
                 verified.decide(&Call { tool: TOOL, arguments: &arguments, audience: AUDIENCE, time: NOW }).unwrap();
                 let claims = PossessionClaims { block: verified.newest(), tool: TOOL, args_digest: arguments.digest(), audience: AUDIENCE };
-                check_possession(&proof, &claims, &verified.holder, NOW).unwrap()
+                check_possession(&proof, &claims, verified.holder.key().unwrap(), NOW).unwrap()
             });
         });
         group.bench_with_input(BenchmarkId::new("narrows_chain", depth), &token, |bencher, token| {
@@ -92,10 +92,12 @@ fn claims() -> AuthorityClaims {
     AuthorityClaims {
         task: TaskId([1; 16]),
         entry: EntryId([2; 16]),
+        issued: NOW - 60,
         issuer: "https://issuer.example".to_owned(),
         subject: "p-7f3a".to_owned(),
         agent: "planner".to_owned(),
-        holder: public_key(&holder(0)),
+        holder: public_key(&holder(0)).into(),
+        lineage: Vec::new(),
         dev: false,
         caveats: caveats(
             br#"[{"kind":"tools","allow":["crm.read","crm.write"]},{"kind":"audience","one_of":["https://crm.example"]},{"kind":"expires","at":"2026-11-21T12:00:00Z"},{"kind":"depth","max":8}]"#,

@@ -49,6 +49,11 @@ reasons! {
 
     // Token: chain.
     UnknownRoot = "UNKNOWN_ROOT": "the token was not signed by any trusted issuer key";
+    RootTainted = "ROOT_TAINTED": "the issuer key that the token names may be in other hands, so nothing of it is accepted";
+    RootNotValid = "ROOT_NOT_VALID": "the token was issued before its issuer key's beginning or after its end";
+    RootSet = "ROOT_SET": "a set of issuer keys has more than 64, two of one number or key, or an end that is missing or before the beginning";
+    IssuedAhead = "ISSUED_AHEAD": "the token says that it was issued in the future";
+    HolderThumbprint = "HOLDER_THUMBPRINT": "the token is bound to the thumbprint of a key, and the operation needs the key itself";
     BadSignature = "BAD_SIGNATURE": "a signature in the token does not verify";
     BadProof = "BAD_PROOF": "the token's closing secret or seal does not match its last block";
     HopSigner = "HOP_SIGNER": "a hop is signed by another key than the one that the hop before it named as holder";

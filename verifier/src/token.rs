@@ -1,5 +1,6 @@
 //! A token from bytes to a verified chain: guard, signatures, hop rule.
 
+mod authority;
 mod rule;
 
 use core::fmt;
@@ -7,21 +8,14 @@ use core::fmt;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
-    BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, TaskId,
+    BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, RootKey, Roots,
     biscuit::{Dialect, Envelope, guard, verify_chain},
 };
 
+pub use authority::Authority;
+
 /// The name of the profile, in every authority block.
 pub const PROFILE: &str = "narrows/1";
-
-/// A key that may sign authority blocks.
-#[derive(Clone, Copy, Debug)]
-pub struct RootKey {
-    /// The key's number, which tokens carry as `rootKeyId`.
-    pub id: u32,
-    /// The public key.
-    pub key: PublicKey,
-}
 
 /// A token that passed the guard. Nothing in it has been verified, so nothing of it can be read.
 pub struct UnverifiedToken {
@@ -36,8 +30,8 @@ pub struct VerifiedToken {
     /// Every block, the authority block first.
     pub blocks: Vec<Block>,
     /// The newest holder, whose proof of possession a presentation needs.
-    pub holder: PublicKey,
-    /// The root key that signed the authority block.
+    pub holder: Holder,
+    /// The root key that signed the authority block, as the set at hand had it.
     pub root: RootKey,
     /// Seconds since the Unix epoch from which on the token is no longer accepted: the least of all blocks.
     pub expires: u64,
@@ -45,17 +39,13 @@ pub struct VerifiedToken {
     pub sealed: bool,
 }
 
-/// The facts of the authority block: the issuer's word.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authority {
-    /// The task that the token is for.
-    pub task: TaskId,
-    /// The issuer's identifier.
-    pub issuer: String,
-    /// The person or workload, by pseudonym unless a pack says otherwise.
-    pub subject: String,
-    /// Whether a development issuer made it.
-    pub dev: bool,
+/// Whom a token is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// An Ed25519 key: it signs proofs and hops.
+    Key(PublicKey),
+    /// The RFC 7638 SHA-256 thumbprint of a DPoP key (RFC 9449): it can be presented with DPoP, and makes no hop.
+    Thumbprint([u8; 32]),
 }
 
 /// One verified block.
@@ -77,7 +67,7 @@ pub enum Maker {
         /// The first agent's name.
         agent: String,
         /// The first agent's key.
-        holder: PublicKey,
+        holder: Holder,
         /// The log entry of the mint.
         entry: EntryId,
     },
@@ -123,16 +113,20 @@ impl UnverifiedToken {
         guard(bytes, dialect).map(|envelope| Self { envelope })
     }
 
-    /// Checks every signature under a trusted root, then the hop rule.
+    /// Checks every signature under a trusted root, then the hop rule, then whether the root may have signed at that time.
     ///
-    /// Expiry is not looked at: it is a caveat, and [`VerifiedToken::decide`] takes the time.
+    /// Expiry is not looked at: it is a caveat, and [`VerifiedToken::decide`] takes the time. Nor is a time of issue in the
+    /// future, which [`Authority::issued_by`] tells, nor revocation.
     ///
     /// # Errors
-    /// `UNKNOWN_ROOT`, `BAD_SIGNATURE`, `BAD_PROOF`, `PROFILE_FACTS`, `FACTS_IN_PLAIN_BLOCK` or a `HOP_…` reason.
-    pub fn verify(&self, roots: &[RootKey]) -> Result<VerifiedToken, Refusal> {
-        let root = roots.iter().find(|root| root.id == self.envelope.root_key_id).ok_or(Reason::UnknownRoot)?;
+    /// `UNKNOWN_ROOT`, `ROOT_TAINTED`, `BAD_SIGNATURE`, `BAD_PROOF`, `PROFILE_FACTS`, `FACTS_IN_PLAIN_BLOCK`, a `HOP_…` reason
+    /// or `ROOT_NOT_VALID`.
+    pub fn verify(&self, roots: &Roots) -> Result<VerifiedToken, Refusal> {
+        let root = roots.find(self.envelope.root_key_id)?;
         verify_chain(&self.envelope, &root.key)?;
-        rule::follow(&self.envelope, root)
+        let token = rule::follow(&self.envelope, root)?;
+        root.accepts(token.authority.issued)?;
+        Ok(token)
     }
 }
 
@@ -154,10 +148,11 @@ impl VerifiedToken {
         self.hops().count()
     }
 
-    /// The blocks that name a holder, the authority block first: name, key and log entry.
-    pub fn principals(&self) -> impl Iterator<Item = (&str, &PublicKey, &EntryId)> {
+    /// The blocks that name a holder, the authority block first: name, holder and log entry.
+    pub fn principals(&self) -> impl Iterator<Item = (&str, Holder, &EntryId)> {
         self.blocks.iter().filter_map(|block| match &block.maker {
-            Maker::Issuer { agent, holder, entry } | Maker::Delegator { agent, holder, entry, .. } => Some((agent.as_str(), holder, entry)),
+            Maker::Issuer { agent, holder, entry } => Some((agent.as_str(), *holder, entry)),
+            Maker::Delegator { agent, holder, entry, .. } => Some((agent.as_str(), Holder::Key(*holder), entry)),
             Maker::Anyone => None,
         })
     }
@@ -169,6 +164,25 @@ impl VerifiedToken {
 
     fn hops(&self) -> impl Iterator<Item = &Block> {
         self.blocks.iter().filter(|block| matches!(block.maker, Maker::Delegator { .. }))
+    }
+}
+
+impl Holder {
+    /// The key, for proofs that Ed25519 keys make.
+    ///
+    /// # Errors
+    /// `HOLDER_THUMBPRINT` when only a thumbprint is known.
+    pub fn key(&self) -> Result<&PublicKey, Reason> {
+        match self {
+            Holder::Key(key) => Ok(key),
+            Holder::Thumbprint(_) => Err(Reason::HolderThumbprint),
+        }
+    }
+}
+
+impl From<PublicKey> for Holder {
+    fn from(key: PublicKey) -> Self {
+        Holder::Key(key)
     }
 }
 

@@ -42,8 +42,8 @@ async fn main() -> anyhow::Result<()> {
     let clock = system_clock();
 
     let issuer = IssuerClient::new(&options.issuer)?;
-    let keys = issuer.discover(clock()).await?;
-    println!("1. the issuer signs with {} key(s) and logs under `{}`", keys.roots.len(), keys.log.name());
+    let keys = issuer.discover().await?;
+    println!("1. the issuer signs with {} key(s) and logs under `{}`", keys.roots.keys().len(), keys.log.name());
 
     let planner_key = HolderKey::generate();
     let request = ExchangeRequest {

@@ -40,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
         manifest = manifest.at_audience(audience)?;
     }
     let clock = system_clock();
-    let keys = IssuerClient::new(&options.issuer)?.discover(clock()).await.context("fetching the issuer's keys")?;
+    let keys = IssuerClient::new(&options.issuer)?.discover().await.context("fetching the issuer's keys")?;
     if keys.dev && !options.accept_dev {
         bail!("`{}` is a development issuer; give --accept-dev to trust it", options.issuer);
     }

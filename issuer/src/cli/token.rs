@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use narrows::{Held, HolderKey, NarrowRequest};
 use narrows_issuer::{clock::system_clock, jose::parse_holder_key};
 use narrows_verifier::{
-    Call, PublicKey, RootKey, UnverifiedToken, VerifiedToken, caveat,
+    Call, PublicKey, Roots, UnverifiedToken, VerifiedToken, caveat,
     json::{Limits, Value, parse},
     proof::{PossessionClaims, check_possession},
 };
@@ -168,7 +168,8 @@ impl Verify {
             args_digest: arguments.digest(),
             audience: &self.call.audience,
         };
-        if let Err(reason) = check_possession(&proof, &claims, &token.holder, now) {
+        let proved = token.holder.key().and_then(|holder| check_possession(&proof, &claims, holder, now));
+        if let Err(reason) = proved {
             bail!("refused: {reason}: {}", reason.meaning());
         }
         let call = Call { tool: &self.call.tool, arguments: &arguments, audience: &self.call.audience, time: now };
@@ -187,11 +188,10 @@ impl CallArguments {
 }
 
 impl Keys {
-    fn roots(&self) -> anyhow::Result<Vec<RootKey>> {
-        let now = system_clock()() / 1000;
+    fn roots(&self) -> anyhow::Result<Roots> {
         match (&self.keys, &self.issuer) {
-            (Some(file), _) => Ok(narrows::IssuerKeys::parse(read(file)?.as_bytes(), now)?.roots),
-            (None, Some(url)) => super::block_on(async { Ok(narrows::IssuerClient::new(url)?.discover(now).await?.roots) }),
+            (Some(file), _) => Ok(narrows::IssuerKeys::parse(read(file)?.as_bytes())?.roots),
+            (None, Some(url)) => super::block_on(async { Ok(narrows::IssuerClient::new(url)?.discover().await?.roots) }),
             (None, None) => bail!("give `--keys` or `--issuer`"),
         }
     }

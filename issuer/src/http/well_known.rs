@@ -26,7 +26,7 @@ pub struct AuthorizationServer {
 /// The key set of `/.well-known/narrows-keys`: everything a verifier needs to work offline.
 #[derive(Debug, Serialize)]
 pub struct NarrowsKeys {
-    /// The keys that sign tokens.
+    /// The keys that sign tokens, will do so or did.
     pub issuer: Vec<PublishedKey>,
     /// The log.
     pub log: PublishedLog,
@@ -44,26 +44,12 @@ pub struct PublishedKey {
     pub alg: &'static str,
     /// The 32 bytes of the public key in base64url.
     pub public_key: String,
-    /// What the key is used for at present.
-    pub state: KeyState,
-    /// Seconds since the epoch before which no token of this key is good.
+    /// Where it stands in its life: `prepared`, `active`, `retired` or `tainted`.
+    pub state: &'static str,
+    /// Seconds since the epoch before which it signed no token.
     pub not_before: u64,
-    /// Seconds since the epoch after which no token of this key is good; `null` while no end is set.
+    /// Seconds since the epoch after which it signed no token; `null` while no end is set.
     pub not_after: Option<u64>,
-}
-
-/// Where a key stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyState {
-    /// Published, not yet signing.
-    Prepared,
-    /// Signing.
-    Active,
-    /// No longer signing; its tokens are still good.
-    Retiring,
-    /// Compromised: verifiers refuse its tokens.
-    Tainted,
 }
 
 /// The log's name and key.
@@ -95,16 +81,15 @@ impl AuthorizationServer {
     }
 }
 
-impl PublishedKey {
-    /// An active key, good from `not_before` (seconds since the epoch) with no end set.
-    pub fn active(root: &RootKey, not_before: u64) -> Self {
+impl From<&RootKey> for PublishedKey {
+    fn from(root: &RootKey) -> Self {
         Self {
             kid: root.id.to_string(),
             alg: "Ed25519",
             public_key: URL_SAFE_NO_PAD.encode(root.key.as_bytes()),
-            state: KeyState::Active,
-            not_before,
-            not_after: None,
+            state: root.state.name(),
+            not_before: root.not_before,
+            not_after: root.not_after,
         }
     }
 }
@@ -147,9 +132,9 @@ mod tests {
 
     #[test]
     fn key_set_has_its_published_form() {
-        let root = RootKey { id: 7, key: narrows_verifier::public_key(&[1; 32]) };
+        let root = RootKey { not_before: 1_700_000_000, ..RootKey::active(7, narrows_verifier::public_key(&[1; 32])) };
         let mut keys = NarrowsKeys {
-            issuer: vec![PublishedKey::active(&root, 1_700_000_000)],
+            issuer: vec![PublishedKey::from(&root)],
             log: PublishedLog { origin: "narrows.example/log".into(), vkey: "narrows.example/log+00000000+AQ==".into() },
             dev: false,
         };

@@ -133,7 +133,7 @@ impl ExchangeAnswer {
         let recorded = Recorded::read(answer.narrows.recorded).ok_or(Reason::PeerAnswer)?;
         let token =
             UnverifiedToken::from_text(&access_token).and_then(|token| token.verify(&keys.roots)).map_err(|refusal| refusal.reason)?;
-        if token.holder != request.holder.public() || token.authority.task != task || token.depth() != 0 {
+        if token.holder != request.holder.public().into() || token.authority.task != task || token.depth() != 0 {
             return Err(Reason::PeerAnswer.into());
         }
         let recorded = recorded.check(&token, Kind::Mint, keys)?;
@@ -180,7 +180,7 @@ mod tests {
     use crate::tests::{AUDIENCE, ENTRY, ISSUER, NOW, TASK, caveats, mint, root};
 
     fn keys() -> IssuerKeys {
-        IssuerKeys { roots: vec![root()], log: log_key(), dev: false }
+        IssuerKeys { roots: root().into(), log: log_key(), dev: false }
     }
 
     fn request(holder: &HolderKey) -> ExchangeRequest<'_> {
@@ -200,7 +200,7 @@ mod tests {
     /// The issuer's answer for a token of `mint`, in a log of one leaf.
     fn answer(change: impl Fn(&mut Leaf), token: &[u8]) -> serde_json::Value {
         use ed25519_dalek::{Signer as _, SigningKey};
-        let blocks = UnverifiedToken::from_bytes(&mint("[]", false)).unwrap().verify(&[root()]).unwrap().block_ids();
+        let blocks = UnverifiedToken::from_bytes(&mint("[]", false)).unwrap().verify(&root().into()).unwrap().block_ids();
         let mut leaf = Leaf {
             id: ENTRY,
             kind: Kind::Mint,

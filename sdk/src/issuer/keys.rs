@@ -1,7 +1,7 @@
 //! The issuer's published keys.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use narrows_verifier::{PublicKey, Reason, RootKey, log::VerifierKey};
+use narrows_verifier::{PublicKey, Reason, RootKey, RootState, Roots, log::VerifierKey};
 use serde::Deserialize;
 
 use super::IssuerError;
@@ -9,8 +9,8 @@ use super::IssuerError;
 /// The keys under which an issuer's tokens and receipts verify.
 #[derive(Clone, Debug)]
 pub struct IssuerKeys {
-    /// The keys that sign tokens.
-    pub roots: Vec<RootKey>,
+    /// The keys that sign tokens, with states and bounds in time.
+    pub roots: Roots,
     /// The key that signs the log's checkpoints.
     pub log: VerifierKey,
     /// Whether this is a development issuer, at which whoever reaches the port can be anyone.
@@ -18,26 +18,25 @@ pub struct IssuerKeys {
 }
 
 impl IssuerKeys {
-    /// Reads the document of `/.well-known/narrows-keys`. Keys that are tainted, of an unknown state, not yet or no
-    /// longer good are left out.
+    /// Reads the document of `/.well-known/narrows-keys`. Keys of an unknown algorithm or state are left out, so that
+    /// nothing of them is accepted; all others are taken, since the verifier knows what each state means.
     ///
     /// # Errors
-    /// `PEER_ANSWER` when the document is malformed, holds an unsound key or two of one number, or no usable key.
-    pub fn parse(document: &[u8], now: u64) -> Result<Self, IssuerError> {
+    /// `PEER_ANSWER` when the document is malformed, holds an unsound key, a set that [`Roots::new`] refuses, or no key of
+    /// which anything is accepted.
+    pub fn parse(document: &[u8]) -> Result<Self, IssuerError> {
         let document: Document = serde_json::from_slice(document).map_err(|_| Reason::PeerAnswer)?;
         let log = VerifierKey::parse(&document.log.vkey).map_err(|_| Reason::PeerAnswer)?;
         if log.name() != document.log.origin || document.issuer.len() > MAX_KEYS {
             return Err(Reason::PeerAnswer.into());
         }
-        let mut roots: Vec<RootKey> = Vec::new();
-        for key in document.issuer.iter().filter(|key| key.usable(now)) {
-            let root = key.read().ok_or(Reason::PeerAnswer)?;
-            if roots.iter().any(|other| other.id == root.id) {
-                return Err(Reason::PeerAnswer.into());
-            }
-            roots.push(root);
+        let known = document.issuer.iter().filter_map(|key| Some((key, key.known()?)));
+        let keys = known.map(|(key, state)| key.read(state)).collect::<Option<Vec<_>>>().ok_or(Reason::PeerAnswer)?;
+        if keys.iter().all(|root| root.state == RootState::Tainted) {
+            return Err(Reason::PeerAnswer.into());
         }
-        if roots.is_empty() { Err(Reason::PeerAnswer.into()) } else { Ok(Self { roots, log, dev: document.dev }) }
+        let roots = Roots::new(keys).map_err(|_| Reason::PeerAnswer)?;
+        Ok(Self { roots, log, dev: document.dev })
     }
 }
 
@@ -66,14 +65,13 @@ struct Log {
 }
 
 impl Key {
-    fn usable(&self, now: u64) -> bool {
-        let state = matches!(self.state.as_str(), "active" | "retiring");
-        state && self.alg == "Ed25519" && self.not_before <= now && self.not_after.is_none_or(|end| now <= end)
+    fn known(&self) -> Option<RootState> {
+        RootState::from_name(&self.state).filter(|_| self.alg == "Ed25519")
     }
 
-    fn read(&self) -> Option<RootKey> {
-        let key = URL_SAFE_NO_PAD.decode(&self.public_key).ok()?;
-        Some(RootKey { id: self.kid.parse().ok()?, key: PublicKey::from_bytes(&key).ok()? })
+    fn read(&self, state: RootState) -> Option<RootKey> {
+        let key = PublicKey::from_bytes(&URL_SAFE_NO_PAD.decode(&self.public_key).ok()?).ok()?;
+        Some(RootKey { id: self.kid.parse().ok()?, key, state, not_before: self.not_before, not_after: self.not_after })
     }
 }
 
@@ -98,16 +96,38 @@ pub(super) mod tests {
             "log": {"origin": "issuer.example/log", "vkey": log_key().to_string()},
         });
         change(&mut document);
-        IssuerKeys::parse(document.to_string().as_bytes(), NOW)
+        IssuerKeys::parse(document.to_string().as_bytes())
     }
 
     #[test]
     fn published_keys_become_roots() {
         let keys = document(|_| {}).unwrap();
-        assert_eq!((keys.roots.len(), keys.roots[0].id, keys.roots[0].key, keys.dev), (1, 7, root().key, false));
-        assert_eq!(keys.log, log_key());
+        assert_eq!(keys.roots, RootKey { not_before: NOW - 10, ..root() }.into());
+        assert_eq!((keys.log, keys.dev), (log_key(), false));
         assert!(document(|document| document["dev"] = true.into()).unwrap().dev);
-        assert!(document(|document| document["issuer"][0]["state"] = "retiring".into()).is_ok());
+    }
+
+    #[test]
+    fn every_state_is_taken_as_published() {
+        let second = |state: &str| {
+            document(|document| {
+                let mut key = document["issuer"][0].clone();
+                key["kid"] = "8".into();
+                key["public_key"] = URL_SAFE_NO_PAD.encode(narrows_verifier::public_key(&[8; 32]).as_bytes()).into();
+                key["state"] = state.into();
+                key["not_after"] = (NOW + 10).into();
+                document["issuer"].as_array_mut().unwrap().push(key);
+            })
+        };
+        for state in [RootState::Prepared, RootState::Active, RootState::Retired, RootState::Tainted] {
+            let keys = second(state.name()).unwrap();
+            assert_eq!(
+                keys.roots.keys().iter().map(|root| (root.id, root.state)).collect::<Vec<_>>(),
+                [(7, RootState::Active), (8, state)]
+            );
+            assert_eq!(keys.roots.keys()[1].not_after, Some(NOW + 10));
+        }
+        assert_eq!(second("newer").unwrap().roots.keys().len(), 1);
     }
 
     #[test]
@@ -115,9 +135,9 @@ pub(super) mod tests {
         let changes: [(&str, serde_json::Value); 7] = [
             ("/issuer/0/state", "tainted".into()),
             ("/issuer/0/state", "newer".into()),
+            ("/issuer/0/state", "retired".into()),
             ("/issuer/0/alg", "none".into()),
-            ("/issuer/0/not_before", (NOW + 1).into()),
-            ("/issuer/0/not_after", (NOW - 1).into()),
+            ("/issuer/0/not_after", (NOW - 11).into()),
             ("/issuer/0/public_key", "AA".into()),
             ("/log/origin", "other.example/log".into()),
         ];

@@ -41,13 +41,13 @@ impl IssuerClient {
     }
 
     /// Fetches the keys under which its tokens and receipts verify. They are as trustworthy as the connection: fetch
-    /// them at start and keep them.
+    /// them at start, and again from time to time, since keys rotate.
     ///
     /// # Errors
     /// `PEER_UNREACHABLE` or `PEER_ANSWER`.
-    pub async fn discover(&self, now: u64) -> Result<IssuerKeys, IssuerError> {
+    pub async fn discover(&self) -> Result<IssuerKeys, IssuerError> {
         let answer = self.http.get("/.well-known/narrows-keys").await?;
-        IssuerKeys::parse(&error::success(answer)?, now)
+        IssuerKeys::parse(&error::success(answer)?)
     }
 
     /// Exchanges a login for a token bound to the holder's key (RFC 8693), and checks everything that comes back.

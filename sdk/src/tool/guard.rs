@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use narrows_verifier::{
-    BlockId, Call, Denial, Maker, Reason, Refusal, RootKey, TaskId, UnverifiedToken, VerifiedToken,
+    BlockId, Call, Denial, Maker, Reason, Refusal, Roots, TaskId, UnverifiedToken, VerifiedToken,
     json::{Limits, Value, parse},
     proof::{PossessionClaims, ReplayCache, check_possession},
 };
@@ -15,7 +15,7 @@ use super::{Manifest, Requires};
 /// The memory of used proofs is this value's own: two guards that answer to one audience each accept a proof once.
 pub struct Guard {
     manifest: Manifest,
-    roots: Vec<RootKey>,
+    roots: Roots,
     accept_dev: bool,
     /// Locked only to look up and insert, never across work.
     replay: Mutex<ReplayCache>,
@@ -75,7 +75,7 @@ pub enum Refused {
 
 impl Guard {
     /// A guard that trusts tokens signed by `roots`.
-    pub fn new(manifest: Manifest, roots: Vec<RootKey>, options: GuardOptions) -> Self {
+    pub fn new(manifest: Manifest, roots: Roots, options: GuardOptions) -> Self {
         let replay = Mutex::new(ReplayCache::new(options.replay_capacity));
         Self { manifest, roots, accept_dev: options.accept_dev, replay }
     }
@@ -117,13 +117,15 @@ pub(super) struct Admitted {
 impl Admitted {
     pub(super) fn check(self, guard: &Guard, proof: &str, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
         let Self { token, tool } = self;
+        token.authority.issued_by(now).map_err(|reason| Refused::Token(reason.into()))?;
         let audience = guard.manifest.audience();
         let arguments = parse(body, Limits::ARGUMENTS).map_err(Refused::Arguments)?;
         if proof.is_empty() {
             return Err(Refused::Proof(Reason::ProofMissing));
         }
         let claims = PossessionClaims { block: token.newest(), tool: &tool, args_digest: arguments.digest(), audience };
-        let once = check_possession(proof, &claims, &token.holder, now).map_err(Refused::Proof)?;
+        let holder = token.holder.key().map_err(Refused::Proof)?;
+        let once = check_possession(proof, &claims, holder, now).map_err(Refused::Proof)?;
         token.decide(&Call { tool: &tool, arguments: &arguments, audience, time: now }).map_err(Refused::Call)?;
         let mut replay = guard.replay.lock().map_err(|_| Refused::Guard(Reason::Internal))?;
         replay.accept(once, now).map_err(|reason| match reason {
@@ -180,7 +182,7 @@ pub(super) mod tests {
         let manifest = Manifest::parse(&format!(
             "audience = \"{AUDIENCE}\"\n[[tool]]\nname = \"crm.read\"\nrequires = \"token\"\n[[tool]]\nname = \"payments.send\""
         ));
-        Guard::new(manifest.unwrap(), vec![root()], options)
+        Guard::new(manifest.unwrap(), root().into(), options)
     }
 
     fn check(guard: &Guard, call: &Presentation) -> Result<PermittedCall, Refused> {
@@ -199,7 +201,7 @@ pub(super) mod tests {
             caveats: caveats(r#"[{"kind":"arg","tool":"crm.read","path":"/id","is":{"range":{"max":10}}}]"#),
         };
         let token = held("[]").narrow(&request, NOW).ok().unwrap().token;
-        Held::new(&token, HolderKey::of(12), &[root()]).ok().unwrap()
+        Held::new(&token, HolderKey::of(12), &root().into()).ok().unwrap()
     }
 
     #[test]
@@ -220,7 +222,7 @@ pub(super) mod tests {
         // everything is wrong at once; each line puts one thing right
         let guard = guard();
         let good = executor();
-        let dev = Held::new(&token_text(&mint("[]", true)), HolderKey::of(11), &[root()]).ok().unwrap();
+        let dev = Held::new(&token_text(&mint("[]", true)), HolderKey::of(11), &root().into()).ok().unwrap();
         let wide = good.prove("crm.read", &arguments(r#"{"id":11}"#), AUDIENCE, NOW);
         let fit = good.prove("crm.read", &arguments(r#"{"id":1}"#), AUDIENCE, NOW);
         let table = [
@@ -289,7 +291,7 @@ pub(super) mod tests {
         let narrowed = [Caveat::Audience(["https://other.example".to_owned()].into())];
         let request = NarrowRequest { holder: HolderKey::of(12).public(), agent: "executor".into(), caveats: narrowed.into() };
         let token = held("[]").narrow(&request, NOW).ok().unwrap().token;
-        let holder = Held::new(&token, HolderKey::of(12), &[root()]).ok().unwrap();
+        let holder = Held::new(&token, HolderKey::of(12), &root().into()).ok().unwrap();
         let refused = check(&guard(), &holder.prove("crm.read", &arguments("{}"), AUDIENCE, NOW)).err();
         let Some(Refused::Call(denial)) = refused else { panic!("{refused:?}") };
         assert_eq!((denial.reason, denial.failures[0].block, denial.failures[0].added_by.as_str()), (Reason::WrongAudience, 1, "planner"));
@@ -328,7 +330,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_development_token_is_accepted_only_on_request() {
-        let holder = Held::new(&token_text(&mint("[]", true)), HolderKey::of(11), &[root()]).ok().unwrap();
+        let holder = Held::new(&token_text(&mint("[]", true)), HolderKey::of(11), &root().into()).ok().unwrap();
         let call = holder.prove("crm.read", &arguments("{}"), AUDIENCE, NOW);
         assert_eq!(reason(check(&guard(), &call)), Some(Reason::DevToken));
         assert_eq!(reason(check(&guard_with(GuardOptions { accept_dev: true, replay_capacity: 8 }), &call)), None);

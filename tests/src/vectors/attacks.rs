@@ -176,7 +176,7 @@ fn roots(cases: &mut Cases) {
         &sample(),
         answer(Verdict::Deny).because("BAD_SIGNATURE", Some(0)),
     );
-    let roots = vec![super::Root { id: ISSUER_KEY_ID, key: THIEF.hex() }];
+    let roots = vec![super::Root::active(ISSUER_KEY_ID, THIEF.hex())];
     cases.add("root_key_wrong", Vector::Token(TokenVector { roots, ..vector }));
     let forged = edit(&sample(), |token| {
         sign_block(token, 0, &THIEF.seed, None, &next_seed(0));

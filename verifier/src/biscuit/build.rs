@@ -10,7 +10,7 @@ use super::{
     guard::{Proof, guard},
 };
 use crate::{
-    Caveat, EntryId, PublicKey, Reason, TaskId,
+    BlockId, Caveat, EntryId, Holder, PublicKey, Reason, TaskId,
     datalog::{Check, Expression, Operator, Predicate, Query, Term},
 };
 
@@ -21,6 +21,8 @@ pub struct AuthorityClaims {
     pub task: TaskId,
     /// The log entry that records this mint.
     pub entry: EntryId,
+    /// Seconds since the Unix epoch at which it is minted.
+    pub issued: u64,
     /// The issuer's identifier (RFC 8414 `issuer`).
     pub issuer: String,
     /// A pairwise pseudonym of the person or workload, or its name where a pack says so.
@@ -28,7 +30,9 @@ pub struct AuthorityClaims {
     /// The first agent's name, by the issuer's word.
     pub agent: String,
     /// The key that the first agent has proved to hold.
-    pub holder: PublicKey,
+    pub holder: Holder,
+    /// The blocks that this token is made from, at most 32 and none twice; empty for a token of its own.
+    pub lineage: Vec<BlockId>,
     /// Whether a development issuer made it; verifiers refuse such tokens unless told.
     pub dev: bool,
     /// Exactly one each of expires, audience and depth, at least one of tools, and any others.
@@ -61,8 +65,13 @@ pub fn authority_block(claims: &AuthorityClaims) -> Result<BiscuitBuilder, Reaso
         Predicate::new("issuer", [Term::text(&claims.issuer)]),
         Predicate::new("subject", [Term::text(&claims.subject)]),
         Predicate::new("agent", [Term::text(&claims.agent)]),
-        Predicate::new("holder", [Term::Bytes(claims.holder.as_bytes().to_vec())]),
+        match claims.holder {
+            Holder::Key(key) => Predicate::new("holder", [Term::Bytes(key.as_bytes().to_vec())]),
+            Holder::Thumbprint(thumbprint) => Predicate::new("holder_jkt", [Term::Bytes(thumbprint.to_vec())]),
+        },
+        Predicate::new("issued", [Term::Date(claims.issued)]),
     ];
+    facts.extend(claims.lineage.iter().map(|block| Predicate::new("from", [Term::Bytes(block.0.to_vec())])));
     if claims.dev {
         facts.push(Predicate::new("dev", [Term::Flag(true)]));
     }
@@ -242,10 +251,12 @@ mod tests {
         let claims = AuthorityClaims {
             task: TaskId([1; 16]),
             entry: EntryId([2; 16]),
+            issued: 1_699_999_990,
             issuer: "https://issuer.example".into(),
             subject: "p-1".into(),
             agent: "planner".into(),
-            holder: public_key(&[11; 32]),
+            holder: public_key(&[11; 32]).into(),
+            lineage: vec![BlockId([3; 32]), BlockId([4; 32])],
             dev: false,
             caveats: caveats(
                 r#"[{"kind":"tools","allow":["crm.read",{"prefix":"mail."}]},{"kind":"audience","one_of":["https://crm.example"]},{"kind":"expires","at":"2026-11-21T12:00:00Z"},{"kind":"depth","max":3}]"#,
@@ -271,10 +282,11 @@ mod tests {
                 .unwrap();
         let bytes = append_hop(&bytes, &[12; 32], &hop(15, "worker", "[]"), &[16; 32]).unwrap();
         for bytes in [bytes.clone(), seal(&bytes).unwrap()] {
-            let roots = [RootKey { id: 7, key: public_key(&[9; 32]) }];
+            let roots = RootKey::active(7, public_key(&[9; 32])).into();
             let verified = UnverifiedToken::from_bytes(&bytes).unwrap().verify(&roots).unwrap();
             assert_eq!(verified.depth(), 2);
-            assert_eq!(verified.holder, public_key(&[15; 32]));
+            assert_eq!(verified.holder, public_key(&[15; 32]).into());
+            assert_eq!((verified.authority.issued, &verified.authority.lineage), (claims.issued, &claims.lineage));
             assert_eq!(verified.principals().map(|(agent, ..)| agent).collect::<Vec<_>>(), ["planner", "executor", "worker"]);
             assert_eq!(verified.blocks[2].maker, Maker::Anyone);
             let decide = |tool, arguments: &str| {

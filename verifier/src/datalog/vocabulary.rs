@@ -73,6 +73,9 @@ pub const PROFILE_FACTS: Vocabulary = &[
     Signature { name: "subject", types: &[Type::Text] },
     Signature { name: "agent", types: &[Type::Text] },
     Signature { name: "holder", types: &[Type::Bytes] },
+    Signature { name: "holder_jkt", types: &[Type::Bytes] },
+    Signature { name: "issued", types: &[Type::Date] },
+    Signature { name: "from", types: &[Type::Bytes] },
     Signature { name: "dev", types: &[Type::Flag] },
     Signature { name: "hop", types: &[Type::Integer, Type::Bytes, Type::Text, Type::Bytes] },
 ];

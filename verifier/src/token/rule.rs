@@ -1,21 +1,21 @@
 //! The hop rule: who may have made each block. All safety of delegation is in here; Biscuit itself accepts a thief's own
 //! signed hop and a thief's plain block with facts.
 
-use super::{Authority, Block, Maker, PROFILE, RootKey, VerifiedToken};
+use super::{Block, Holder, Maker, RootKey, VerifiedToken, authority};
 use crate::{
-    BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, TaskId,
+    BlockId, Caveat, EntryId, PublicKey, Reason, Refusal,
     biscuit::{Body, Envelope, SignedBlock},
-    datalog::{Predicate, Term},
+    datalog::Term,
 };
 
 /// Follows the chain from the authority block and names every maker.
 pub(super) fn follow(envelope: &Envelope, root: &RootKey) -> Result<VerifiedToken, Refusal> {
     let Some((first, later)) = envelope.blocks.split_first() else { return Err(Reason::TokenMalformed.into()) };
-    let (authority, maker) = read_authority(&first.body).map_err(|reason| Refusal::at(reason, 0))?;
-    let mut chain =
-        Chain { holder: maker.1, hops: 0, bounds: Bounds::of_authority(&first.body.caveats).map_err(|reason| Refusal::at(reason, 0))? };
+    let (authority, maker, holder) = authority::read(&first.body.facts).map_err(|reason| Refusal::at(reason, 0))?;
+    let bounds = Bounds::of_authority(&first.body.caveats).map_err(|reason| Refusal::at(reason, 0))?;
+    let mut chain = Chain { holder, hops: 0, bounds };
     let mut parent = BlockId::of(None, &first.bytes, None);
-    let mut blocks = vec![Block { id: parent, maker: maker.0, caveats: first.body.caveats.clone() }];
+    let mut blocks = vec![Block { id: parent, maker, caveats: first.body.caveats.clone() }];
     for (index, block) in (1..).zip(later) {
         let maker = chain.admit(block, &root.key, later).map_err(|reason| Refusal::at(reason, index))?;
         parent = BlockId::of(Some(parent), &block.bytes, block.external.as_ref().map(|external| external.key.as_bytes()));
@@ -26,7 +26,7 @@ pub(super) fn follow(envelope: &Envelope, root: &RootKey) -> Result<VerifiedToke
 
 /// What the blocks so far allow of the next one.
 struct Chain {
-    holder: PublicKey,
+    holder: Holder,
     hops: u32,
     bounds: Bounds,
 }
@@ -45,7 +45,8 @@ impl Chain {
             self.bounds.narrow(&block.body.caveats);
             return Ok(Maker::Anyone);
         };
-        if external.key != self.holder && external.key != *issuer {
+        // a thumbprint is no key, so its holder signs no hop
+        if Holder::Key(external.key) != self.holder && external.key != *issuer {
             return Err(Reason::HopSigner);
         }
         let hop = read_hop(&block.body, all)?;
@@ -61,7 +62,7 @@ impl Chain {
         if self.hops > self.bounds.depth {
             return Err(Reason::HopDepth);
         }
-        self.holder = hop.holder;
+        self.holder = Holder::Key(hop.holder);
         Ok(Maker::Delegator { signer: external.key, index: hop.index, agent: hop.agent, holder: hop.holder, entry: hop.entry })
     }
 }
@@ -89,34 +90,6 @@ impl Bounds {
     }
 }
 
-fn read_authority(body: &Body) -> Result<(Authority, (Maker, PublicKey)), Reason> {
-    let profile = single(&body.facts, "profile")?;
-    let dev = body.facts.iter().any(|fact| fact.name == "dev");
-    if profile.terms.first() != Some(&Term::text(PROFILE)) || body.facts.len() != 7 + usize::from(dev) {
-        return Err(Reason::ProfileFacts);
-    }
-    if dev && single(&body.facts, "dev")?.terms != [Term::Flag(true)] {
-        return Err(Reason::ProfileFacts);
-    }
-    let text = |name| match single(&body.facts, name)?.terms.as_slice() {
-        [Term::Text(text)] if !text.is_empty() => Ok(text.clone()),
-        _ => Err(Reason::ProfileFacts),
-    };
-    let bytes = |name| match single(&body.facts, name)?.terms.as_slice() {
-        [Term::Bytes(bytes)] => Ok(bytes.as_slice()),
-        _ => Err(Reason::ProfileFacts),
-    };
-    let authority = Authority {
-        task: TaskId::from_slice(bytes("task")?).ok_or(Reason::ProfileFacts)?,
-        issuer: text("issuer")?,
-        subject: text("subject")?,
-        dev,
-    };
-    let holder = PublicKey::from_bytes(bytes("holder")?)?;
-    let entry = EntryId::from_slice(bytes("entry")?).ok_or(Reason::ProfileFacts)?;
-    Ok((authority, (Maker::Issuer { agent: text("agent")?, holder, entry }, holder)))
-}
-
 struct HopFact {
     index: u32,
     holder: PublicKey,
@@ -139,14 +112,6 @@ fn read_hop(body: &Body, all: &[SignedBlock]) -> Result<HopFact, Reason> {
             agent: agent.clone(),
             entry: EntryId::from_slice(entry).ok_or(Reason::ProfileFacts)?,
         }),
-        _ => Err(Reason::ProfileFacts),
-    }
-}
-
-fn single<'a>(facts: &'a [Predicate], name: &str) -> Result<&'a Predicate, Reason> {
-    let mut found = facts.iter().filter(|fact| fact.name == name);
-    match (found.next(), found.next()) {
-        (Some(fact), None) => Ok(fact),
         _ => Err(Reason::ProfileFacts),
     }
 }

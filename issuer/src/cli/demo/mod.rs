@@ -42,7 +42,7 @@ async fn play(dev: DevService) -> anyhow::Result<()> {
     tokio::spawn(async move { serve(listener, router, &limits, metrics, std::future::pending()).await });
     let now = || system_clock()() / 1000;
     let issuer = IssuerClient::new(&config.issuer)?;
-    let keys = issuer.discover(now()).await?;
+    let keys = issuer.discover().await?;
     let audience = tool::start(keys.roots.clone()).await?;
 
     step("A development issuer and a tool server are up", "nothing but this process, loopback only");

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use narrows::{
-    RootKey,
+    Roots,
     tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, system_clock},
 };
 use narrows_issuer::{
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tower::{Layer, service_fn};
 
 /// Starts the tool server on a port of its own and gives its address, which is also its audience.
-pub(super) async fn start(roots: Vec<RootKey>) -> anyhow::Result<String> {
+pub(super) async fn start(roots: Roots) -> anyhow::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let audience = format!("http://{}", listener.local_addr()?);
     let manifest = Manifest::parse(MANIFEST)?.at_audience(&audience)?;
