@@ -94,7 +94,7 @@ fn compare(token: &[u8], reasons: &[Reason]) -> Result<(), TestCaseError> {
 }
 
 /// Tokens with every kind of block and caveat, open and sealed.
-fn bases() -> &'static [Vec<u8>] {
+pub(super) fn bases() -> &'static [Vec<u8>] {
     static BASES: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
     BASES.get_or_init(|| {
         let caveats = r#"[{"kind":"arg","tool":"crm.read","path":"/limit","is":{"one_of":[1,"a",true]}},{"kind":"arg","tool":"a","path":"/b","is":{"range":{"min":1,"max":5}}},{"kind":"closed_args","tool":"crm.read","names":["limit","b"]},{"kind":"tools","allow":["crm.read",{"prefix":"mail."}]}]"#;
@@ -108,7 +108,7 @@ fn bases() -> &'static [Vec<u8>] {
 
 /// A change to the bytes or the outer message, which breaks signatures.
 #[derive(Clone, Debug)]
-enum Change {
+pub(super) enum Change {
     FlipBit(Index, u8),
     Insert(Index, u8),
     Remove(Index),
@@ -124,7 +124,7 @@ enum Change {
 }
 
 impl Change {
-    fn make(&self, token: &[u8]) -> Vec<u8> {
+    pub(super) fn make(&self, token: &[u8]) -> Vec<u8> {
         use prost::Message;
         let mut bytes = token.to_vec();
         match self {
@@ -174,7 +174,7 @@ impl Change {
     }
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(super) fn change() -> impl Strategy<Value = Change> {
     let at = any::<Index>;
     prop_oneof![
         4 => (at(), 0_u8..8).prop_map(|(at, bit)| Change::FlipBit(at, bit)),

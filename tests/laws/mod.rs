@@ -3,6 +3,7 @@
 //! `PROPTEST_CASES` scales the number of cases: 256 is once, 2560 ten times as many.
 
 mod attenuation;
+mod caches;
 mod determinism;
 mod differential;
 mod effective;

@@ -4,6 +4,7 @@
 //! are arguments, and bounded caches are values that the caller owns.
 
 pub mod biscuit;
+mod cache;
 mod call;
 pub mod caveat;
 pub mod datalog;
@@ -21,6 +22,7 @@ mod roots;
 mod state;
 mod steps;
 mod token;
+mod verifier;
 
 // The public interface is:
 pub use call::Call;
@@ -36,3 +38,4 @@ pub use roots::{RootKey, RootState, Roots};
 pub use state::{Needs, State};
 pub use steps::MAX_STEPS;
 pub use token::{Authority, Block, Holder, Maker, PROFILE, UnverifiedToken, VerifiedToken, token_bytes, token_text};
+pub use verifier::Verifier;

@@ -4,6 +4,7 @@ mod authority;
 mod rule;
 
 use core::fmt;
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -13,6 +14,7 @@ use crate::{
 };
 
 pub use authority::Authority;
+pub(crate) use rule::Trail;
 
 /// The name of the profile, in every authority block.
 pub const PROFILE: &str = "narrows/1";
@@ -26,9 +28,9 @@ pub struct UnverifiedToken {
 #[derive(Clone, Debug)]
 pub struct VerifiedToken {
     /// What the issuer said.
-    pub authority: Authority,
+    pub authority: Arc<Authority>,
     /// Every block, the authority block first.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<Arc<Block>>,
     /// The newest holder, whose proof of possession a presentation needs.
     pub holder: Holder,
     /// The root key that signed the authority block, as the set at hand had it.
@@ -37,6 +39,7 @@ pub struct VerifiedToken {
     pub expires: u64,
     /// Whether nothing can be appended any more.
     pub sealed: bool,
+    hops: u32,
 }
 
 /// Whom a token is bound to.
@@ -123,8 +126,12 @@ impl UnverifiedToken {
     /// or `ROOT_NOT_VALID`.
     pub fn verify(&self, roots: &Roots) -> Result<VerifiedToken, Refusal> {
         let root = roots.find(self.envelope.root_key_id)?;
-        verify_chain(&self.envelope, &root.key)?;
-        let token = rule::follow(&self.envelope, root)?;
+        let Some((first, later)) = self.envelope.blocks.split_first() else { return Err(Reason::TokenMalformed.into()) };
+        let last = later.last().unwrap_or(first);
+        verify_chain(&self.envelope, &root.key, None, &last.bytes)?;
+        let mut trail = Trail::begin(first, root)?;
+        later.iter().try_for_each(|block| trail.extend(block, later))?;
+        let token = trail.token(self.envelope.sealed());
         root.accepts(token.authority.issued)?;
         Ok(token)
     }
@@ -145,7 +152,7 @@ impl VerifiedToken {
 
     /// How many hops follow the authority block.
     pub fn depth(&self) -> usize {
-        self.hops().count()
+        self.hops as usize
     }
 
     /// The blocks that name a holder, the authority block first: name, holder and log entry.
@@ -160,10 +167,6 @@ impl VerifiedToken {
     /// The block ids, the authority block's first.
     pub fn block_ids(&self) -> Vec<BlockId> {
         self.blocks.iter().map(|block| block.id).collect()
-    }
-
-    fn hops(&self) -> impl Iterator<Item = &Block> {
-        self.blocks.iter().filter(|block| matches!(block.maker, Maker::Delegator { .. }))
     }
 }
 

@@ -137,7 +137,7 @@ impl Admitted {
             task: token.authority.task,
             principals: principals(&token),
             blocks: token.block_ids(),
-            subject: token.authority.subject,
+            subject: token.authority.subject.clone(),
             tool,
             arguments,
         })

@@ -29,7 +29,7 @@ pub enum Dialect {
 }
 
 /// Strings that a block refers to by number.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Symbols(Vec<String>);
 
 impl Body {
@@ -78,6 +78,16 @@ impl Body {
 }
 
 impl Symbols {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The table as it was when it had so many.
+    pub(crate) fn first(&self, count: usize) -> Self {
+        Self(self.0.iter().take(count).cloned().collect())
+    }
+
     /// Biscuit refuses a table that repeats a default symbol; any repetition is refused here.
     fn extend(&mut self, symbols: Vec<String>) -> Result<(), Reason> {
         for symbol in symbols {

@@ -3,38 +3,52 @@
 use super::guard::{Envelope, Proof, SignedBlock};
 use crate::{PublicKey, Reason, Refusal};
 
-/// Checks every signature and the closing proof.
+/// What the signatures of the next block depend on: the block before it.
+#[derive(Clone, Copy)]
+pub(crate) struct Link {
+    /// The key that signs the next block, or closes the token.
+    pub(crate) next_key: PublicKey,
+    /// The signature of the block, which the next one covers.
+    pub(crate) signature: [u8; 64],
+}
+
+/// Checks every signature and the closing proof of blocks that follow a verified one, or of a whole token.
+///
+/// `last_block` is the content of the token's last block. The proof is checked each time: it is what keeps the last block
+/// from being cut off, and no part of a known prefix.
 ///
 /// # Errors
-/// `BAD_SIGNATURE` at a block, or `BAD_PROOF`, which is what keeps the last block from being cut off.
-pub(crate) fn verify_chain(token: &Envelope, root: &PublicKey) -> Result<(), Refusal> {
-    let mut signer = *root;
-    let mut previous: Option<&SignedBlock> = None;
+/// `BAD_SIGNATURE` at a block, counted from the start of the token, or `BAD_PROOF`.
+pub(crate) fn verify_chain(token: &Envelope, root: &PublicKey, known: Option<(&Link, usize)>, last_block: &[u8]) -> Result<Link, Refusal> {
+    let (mut link, first) = match known {
+        Some((link, count)) => (Some(*link), count),
+        None => (None, 0),
+    };
     let mut payload = Vec::with_capacity(2048);
-    for (index, block) in token.blocks.iter().enumerate() {
+    for (index, block) in (first..).zip(&token.blocks) {
         if let Some(external) = &block.external {
-            let Some(previous) = previous else { return Err(Refusal::at(Reason::OutsideProfile, index)) };
-            external_payload(&mut payload, &block.bytes, &previous.signature);
+            let Some(link) = link else { return Err(Refusal::at(Reason::OutsideProfile, index)) };
+            external_payload(&mut payload, &block.bytes, &link.signature);
             if !external.key.verifies(&payload, &external.signature) {
                 return Err(Refusal::at(Reason::BadSignature, index));
             }
         }
-        block_payload(&mut payload, block, previous.map(|previous| &previous.signature));
+        let signer = link.map_or(*root, |link| link.next_key);
+        block_payload(&mut payload, block, link.as_ref().map(|link| &link.signature));
         if !signer.verifies(&payload, &block.signature) {
             return Err(Refusal::at(Reason::BadSignature, index));
         }
-        signer = block.next_key;
-        previous = Some(block);
+        link = Some(Link { next_key: block.next_key, signature: block.signature });
     }
-    let Some(last) = previous else { return Err(Reason::TokenMalformed.into()) };
+    let Some(last) = link else { return Err(Reason::TokenMalformed.into()) };
     let closed = match &token.proof {
         Proof::Open(secret) => last.next_key.belongs_to(secret),
         Proof::Sealed(signature) => {
-            seal_payload(&mut payload, last);
+            seal_payload(&mut payload, last_block, &last);
             last.next_key.verifies(&payload, signature)
         }
     };
-    if closed { Ok(()) } else { Err(Reason::BadProof.into()) }
+    if closed { Ok(last) } else { Err(Reason::BadProof.into()) }
 }
 
 fn block_payload(out: &mut Vec<u8>, block: &SignedBlock, previous_signature: Option<&[u8; 64]>) {
@@ -60,9 +74,9 @@ fn external_payload(out: &mut Vec<u8>, block: &[u8], previous_signature: &[u8; 6
 }
 
 /// The seal has no tag of its own in Biscuit; it is safe since a next key is fresh and signs nothing but one more block.
-fn seal_payload(out: &mut Vec<u8>, last: &SignedBlock) {
+fn seal_payload(out: &mut Vec<u8>, block: &[u8], last: &Link) {
     out.clear();
-    out.extend(&last.bytes);
+    out.extend(block);
     out.extend(ED25519);
     out.extend(last.next_key.as_bytes());
     out.extend(last.signature);

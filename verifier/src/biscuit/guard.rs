@@ -7,14 +7,20 @@ use biscuit_auth::format::schema;
 use prost::Message;
 use zeroize::Zeroizing;
 
-use super::block::{Body, Dialect, Symbols};
+use super::{
+    block::{Body, Dialect, Symbols},
+    chain::Link,
+    wire::{Frame, KeyFrame, Outer, ProofFrame, read_outer},
+};
 use crate::{PublicKey, Reason, Refusal};
 
 /// A token that has the outer form of the profile. Nothing in it has been verified.
 pub(crate) struct Envelope {
     pub(crate) root_key_id: u32,
-    /// The authority block first; never empty.
+    /// The authority block first; never empty. After a known prefix, the blocks that follow it, of which there may be none.
     pub(crate) blocks: Vec<SignedBlock>,
+    /// What the next plain block will refer to.
+    pub(crate) symbols: Symbols,
     pub(crate) proof: Proof,
 }
 
@@ -24,6 +30,8 @@ pub(crate) struct SignedBlock {
     pub(crate) signature: [u8; 64],
     pub(crate) external: Option<External>,
     pub(crate) body: Body,
+    /// How many symbols the plain blocks up to here have.
+    pub(crate) symbols: usize,
 }
 
 pub(crate) struct External {
@@ -38,6 +46,20 @@ pub(crate) enum Proof {
     Sealed([u8; 64]),
 }
 
+/// A token whose outer message is canonical and within its bounds.
+pub(crate) struct Framed<'a> {
+    root_key_id: u32,
+    outer: Outer<'a>,
+    proof: Proof,
+}
+
+impl SignedBlock {
+    /// Where the signatures go on after this block.
+    pub(crate) fn link(&self) -> Link {
+        Link { next_key: self.next_key, signature: self.signature }
+    }
+}
+
 impl Envelope {
     pub(crate) fn sealed(&self) -> bool {
         matches!(self.proof, Proof::Sealed(_))
@@ -49,67 +71,97 @@ impl Envelope {
 /// # Errors
 /// The reasons under "guard" in the registry, with the block where one is to blame.
 pub(crate) fn guard(bytes: &[u8], dialect: Dialect) -> Result<Envelope, Refusal> {
+    frame(bytes)?.open(0, Symbols::default(), dialect)
+}
+
+/// The part of the guard that looks at the outer message.
+pub(crate) fn frame(bytes: &[u8]) -> Result<Framed<'_>, Refusal> {
     if bytes.len() > MAX_BYTES {
         return Err(Reason::TokenTooLarge.into());
     }
-    let token = schema::Biscuit::decode(bytes).map_err(|_| Reason::TokenMalformed)?;
-    if token.blocks.len() >= MAX_BLOCKS {
-        return Err(Reason::TooManyBlocks.into());
-    }
-    // unknown fields and long varints survive decoding, so without this one token has many byte forms
-    if token.encode_to_vec() != bytes {
-        return Err(Reason::TokenNotCanonical.into());
-    }
-    let root_key_id = token.root_key_id.ok_or(Reason::UnknownRoot)?;
-    if token.authority.external_signature.is_some() {
+    let Some(outer) = read_outer(bytes, MAX_BLOCKS) else { return Err(not_read(bytes).into()) };
+    let root_key_id = outer.root_key_id.ok_or(Reason::UnknownRoot)?;
+    if outer.blocks.first().is_some_and(|authority| authority.external.is_some()) {
         return Err(Refusal::at(Reason::OutsideProfile, 0));
     }
-    let all = core::iter::once(&token.authority).chain(&token.blocks);
-    if let Some((index, _)) = all.clone().enumerate().find(|(_, block)| block.version != Some(1)) {
+    if let Some((index, _)) = outer.blocks.iter().enumerate().find(|(_, block)| block.version != Some(1)) {
         return Err(Refusal::at(Reason::SignatureVersion, index));
     }
-    let proof = read_proof(&token.proof)?;
-    let mut symbols = Symbols::default();
-    let blocks = all
-        .enumerate()
-        .map(|(index, block)| read_block(block, &mut symbols, dialect).map_err(|reason| Refusal::at(reason, index)))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Envelope { root_key_id, blocks, proof })
+    let proof = read_proof(&outer.proof)?;
+    Ok(Framed { root_key_id, outer, proof })
 }
 
-fn read_block(block: &schema::SignedBlock, running: &mut Symbols, dialect: Dialect) -> Result<SignedBlock, Reason> {
-    let external = block
-        .external_signature
+impl<'a> Framed<'a> {
+    /// The bytes of each block in the token.
+    pub(crate) fn wholes(&self) -> Vec<&'a [u8]> {
+        self.outer.blocks.iter().map(|frame| frame.whole).collect()
+    }
+
+    /// The content of the last block, which a seal covers.
+    pub(crate) fn last_block(&self) -> &'a [u8] {
+        self.outer.blocks.last().map_or(&[], |frame| frame.block)
+    }
+
+    /// The number of the root key.
+    pub(crate) fn root_key_id(&self) -> u32 {
+        self.root_key_id
+    }
+
+    /// The rest of the guard, for the blocks after the first `known`, whose plain blocks left `symbols`.
+    pub(crate) fn open(self, known: usize, mut symbols: Symbols, dialect: Dialect) -> Result<Envelope, Refusal> {
+        let blocks = self.outer.blocks.iter().enumerate().skip(known);
+        let blocks = blocks
+            .map(|(index, frame)| read_block(frame, &mut symbols, dialect).map_err(|reason| Refusal::at(reason, index)))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Envelope { root_key_id: self.root_key_id, blocks, symbols, proof: self.proof })
+    }
+}
+
+/// Why bytes are not the canonical form of a token: slow, and asked only of what is refused.
+fn not_read(bytes: &[u8]) -> Reason {
+    match schema::Biscuit::decode(bytes) {
+        Err(_) => Reason::TokenMalformed,
+        Ok(token) if token.blocks.len() >= MAX_BLOCKS => Reason::TooManyBlocks,
+        Ok(token) if token.proof.content.is_none() && token.encode_to_vec() == bytes => Reason::TokenMalformed,
+        Ok(_) => Reason::TokenNotCanonical,
+    }
+}
+
+fn read_block(frame: &Frame<'_>, running: &mut Symbols, dialect: Dialect) -> Result<SignedBlock, Reason> {
+    let external = frame
+        .external
         .as_ref()
-        .map(|external| Ok(External { key: read_key(&external.public_key)?, signature: read_signature(&external.signature)? }))
+        .map(|external| Ok(External { key: read_key(&external.key)?, signature: read_signature(external.signature)? }))
         .transpose()?;
     Ok(SignedBlock {
-        next_key: read_key(&block.next_key)?,
-        signature: read_signature(&block.signature)?,
-        body: Body::read(&block.block, external.is_some(), running, dialect)?,
+        next_key: read_key(&frame.next_key)?,
+        signature: read_signature(frame.signature)?,
+        body: Body::read(frame.block, external.is_some(), running, dialect)?,
         external,
-        bytes: block.block.clone(),
+        symbols: running.len(),
+        bytes: frame.block.to_vec(),
     })
 }
 
-fn read_key(key: &schema::PublicKey) -> Result<PublicKey, Reason> {
-    if key.algorithm == schema::public_key::Algorithm::Ed25519 as i32 { PublicKey::from_bytes(&key.key) } else { Err(Reason::KeyAlgorithm) }
+fn read_key(key: &KeyFrame<'_>) -> Result<PublicKey, Reason> {
+    if key.algorithm == ED25519 { PublicKey::from_bytes(key.key) } else { Err(Reason::KeyAlgorithm) }
 }
 
 fn read_signature(bytes: &[u8]) -> Result<[u8; 64], Reason> {
     bytes.try_into().map_err(|_| Reason::KeyAlgorithm)
 }
 
-fn read_proof(proof: &schema::Proof) -> Result<Proof, Reason> {
-    match &proof.content {
-        Some(schema::proof::Content::NextSecret(secret)) => {
-            let secret: [u8; 32] = secret.as_slice().try_into().map_err(|_| Reason::KeyAlgorithm)?;
+fn read_proof(proof: &ProofFrame<'_>) -> Result<Proof, Reason> {
+    match proof {
+        ProofFrame::NextSecret(secret) => {
+            let secret: [u8; 32] = (*secret).try_into().map_err(|_| Reason::KeyAlgorithm)?;
             Ok(Proof::Open(Zeroizing::new(secret)))
         }
-        Some(schema::proof::Content::FinalSignature(signature)) => Ok(Proof::Sealed(read_signature(signature)?)),
-        None => Err(Reason::TokenMalformed),
+        ProofFrame::FinalSignature(signature) => Ok(Proof::Sealed(read_signature(signature)?)),
     }
 }
 
 pub(crate) const MAX_BYTES: usize = 16 * 1024;
 const MAX_BLOCKS: usize = 16;
+/// Biscuit's number for the algorithm.
+const ED25519: i32 = schema::public_key::Algorithm::Ed25519 as i32;

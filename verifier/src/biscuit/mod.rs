@@ -8,10 +8,11 @@ mod build;
 mod chain;
 mod guard;
 mod text;
+mod wire;
 
-pub(crate) use block::Body;
 pub use block::Dialect;
+pub(crate) use block::{Body, Symbols};
 pub use build::{AuthorityClaims, HopClaims, append_hop, append_plain, authority_block, seal};
-pub(crate) use chain::verify_chain;
-pub(crate) use guard::{Envelope, SignedBlock, guard};
+pub(crate) use chain::{Link, verify_chain};
+pub(crate) use guard::{Envelope, SignedBlock, frame, guard};
 pub use text::parse_check;

@@ -1,69 +1,134 @@
 //! The hop rule: who may have made each block. All safety of delegation is in here; Biscuit itself accepts a thief's own
 //! signed hop and a thief's plain block with facts.
 
-use super::{Block, Holder, Maker, RootKey, VerifiedToken, authority};
+use std::sync::Arc;
+
+use super::{Authority, Block, Holder, Maker, RootKey, VerifiedToken, authority};
 use crate::{
     BlockId, Caveat, EntryId, PublicKey, Reason, Refusal,
-    biscuit::{Body, Envelope, SignedBlock},
+    biscuit::{Body, Link, SignedBlock, Symbols},
     datalog::Term,
 };
 
-/// Follows the chain from the authority block and names every maker.
-pub(super) fn follow(envelope: &Envelope, root: &RootKey) -> Result<VerifiedToken, Refusal> {
-    let Some((first, later)) = envelope.blocks.split_first() else { return Err(Reason::TokenMalformed.into()) };
-    let (authority, maker, holder) = authority::read(&first.body.facts).map_err(|reason| Refusal::at(reason, 0))?;
-    let bounds = Bounds::of_authority(&first.body.caveats).map_err(|reason| Refusal::at(reason, 0))?;
-    let mut chain = Chain { holder, hops: 0, bounds };
-    let mut parent = BlockId::of(None, &first.bytes, None);
-    let mut blocks = vec![Block { id: parent, maker, caveats: first.body.caveats.clone() }];
-    for (index, block) in (1..).zip(later) {
-        let maker = chain.admit(block, &root.key, later).map_err(|reason| Refusal::at(reason, index))?;
-        parent = BlockId::of(Some(parent), &block.bytes, block.external.as_ref().map(|external| external.key.as_bytes()));
-        blocks.push(Block { id: parent, maker, caveats: block.body.caveats.clone() });
-    }
-    Ok(VerifiedToken { authority, blocks, holder: chain.holder, root: *root, expires: chain.bounds.expires, sealed: envelope.sealed() })
-}
-
-/// What the blocks so far allow of the next one.
-struct Chain {
+/// A verified chain of blocks, with all that the next block has to be judged by. It is what a cache keeps of a token, so that
+/// a child of a known parent costs its own hop alone.
+#[derive(Clone)]
+pub(crate) struct Trail {
+    root: RootKey,
+    authority: Arc<Authority>,
+    blocks: Vec<Arc<Block>>,
     holder: Holder,
     hops: u32,
     bounds: Bounds,
+    /// Where the signatures go on.
+    pub(crate) link: Link,
+    /// Where the symbols go on.
+    pub(crate) symbols: Arc<Symbols>,
 }
 
+#[derive(Clone, Copy)]
 struct Bounds {
     expires: u64,
     depth: u32,
 }
 
-impl Chain {
-    fn admit(&mut self, block: &SignedBlock, issuer: &PublicKey, all: &[SignedBlock]) -> Result<Maker, Reason> {
+impl Trail {
+    /// Begins with an authority block whose signature holds.
+    pub(crate) fn begin(first: &SignedBlock, root: &RootKey) -> Result<Self, Refusal> {
+        let refuse = |reason| Refusal::at(reason, 0);
+        let (authority, maker, holder) = authority::read(&first.body.facts).map_err(refuse)?;
+        let bounds = Bounds::of_authority(&first.body.caveats).map_err(refuse)?;
+        let mut trail = Self {
+            root: *root,
+            authority: Arc::new(authority),
+            blocks: Vec::with_capacity(8),
+            holder,
+            hops: 0,
+            bounds,
+            link: first.link(),
+            symbols: Arc::default(),
+        };
+        trail.distinct_state(&first.body.caveats).map_err(refuse)?;
+        trail.blocks.push(Arc::new(Block { id: BlockId::of(None, &first.bytes, None), maker, caveats: first.body.caveats.clone() }));
+        Ok(trail)
+    }
+
+    /// Goes on with a block whose signatures hold. `later` are the blocks among which its new holder may have signed.
+    pub(crate) fn extend(&mut self, block: &SignedBlock, later: &[SignedBlock]) -> Result<(), Refusal> {
+        let maker = self.admit(block, later).map_err(|reason| Refusal::at(reason, self.blocks.len()))?;
+        let parent = self.blocks.last().map(|parent| parent.id);
+        let id = BlockId::of(parent, &block.bytes, block.external.as_ref().map(|external| external.key.as_bytes()));
+        self.blocks.push(Arc::new(Block { id, maker, caveats: block.body.caveats.clone() }));
+        self.link = block.link();
+        Ok(())
+    }
+
+    /// The token whose blocks these are.
+    pub(crate) fn token(&self, sealed: bool) -> VerifiedToken {
+        VerifiedToken {
+            authority: self.authority.clone(),
+            blocks: self.blocks.clone(),
+            holder: self.holder,
+            root: self.root,
+            expires: self.bounds.expires,
+            sealed,
+            hops: self.hops,
+        }
+    }
+
+    /// How many blocks there are.
+    pub(crate) fn length(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn admit(&mut self, block: &SignedBlock, later: &[SignedBlock]) -> Result<Maker, Reason> {
+        let caveats = &block.body.caveats;
+        let issuer = block.external.as_ref().is_some_and(|external| external.key == self.root.key);
+        if !issuer && caveats.iter().any(|caveat| matches!(caveat, Caveat::Datalog(_))) {
+            return Err(Reason::UnknownCaveat);
+        }
         let Some(external) = &block.external else {
             if !block.body.facts.is_empty() {
                 return Err(Reason::FactsInPlainBlock);
             }
-            self.bounds.narrow(&block.body.caveats);
+            self.distinct_state(caveats)?;
+            self.bounds.narrow(caveats);
             return Ok(Maker::Anyone);
         };
         // a thumbprint is no key, so its holder signs no hop
-        if Holder::Key(external.key) != self.holder && external.key != *issuer {
+        if Holder::Key(external.key) != self.holder && !issuer {
             return Err(Reason::HopSigner);
         }
-        let hop = read_hop(&block.body, all)?;
+        let hop = read_hop(&block.body, later)?;
         if self.hops.checked_add(1) != Some(hop.index) {
             return Err(Reason::HopIndex);
         }
-        let outlives = block.body.caveats.iter().any(|caveat| matches!(caveat, Caveat::Expires(at) if *at > self.bounds.expires));
+        let outlives = caveats.iter().any(|caveat| matches!(caveat, Caveat::Expires(at) if *at > self.bounds.expires));
         if outlives {
             return Err(Reason::HopOutlivesParent);
         }
-        self.bounds.narrow(&block.body.caveats);
+        self.distinct_state(caveats)?;
+        self.bounds.narrow(caveats);
         self.hops = hop.index;
         if self.hops > self.bounds.depth {
             return Err(Reason::HopDepth);
         }
         self.holder = Holder::Key(hop.holder);
         Ok(Maker::Delegator { signer: external.key, index: hop.index, agent: hop.agent, holder: hop.holder, entry: hop.entry })
+    }
+
+    /// State is kept by block and name and told by name alone, so a name that stands twice would let one count answer for
+    /// another.
+    fn distinct_state(&self, caveats: &[Caveat]) -> Result<(), Reason> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in caveats.iter().filter_map(Caveat::state_name) {
+            let before = self.blocks.iter().flat_map(|block| &block.caveats).filter_map(Caveat::state_name);
+            if names.contains(&name) || before.into_iter().any(|other| other == name) {
+                return Err(Reason::StateNameRepeated);
+            }
+            names.push(name);
+        }
+        Ok(())
     }
 }
 
