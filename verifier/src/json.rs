@@ -8,6 +8,7 @@ mod number;
 mod parse;
 mod pointer;
 
+use core::fmt::{self, Write};
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
@@ -61,13 +62,16 @@ impl Value {
     /// The canonical text of RFC 8785.
     pub fn canonical(&self) -> String {
         let mut text = String::new();
-        self.write(&mut text);
+        // a String takes everything
+        let _ = self.write(&mut text);
         text
     }
 
-    /// SHA-256 over the canonical text: the `args_digest` of a call.
+    /// SHA-256 over the canonical text: the `args_digest` of a call. The text itself is never built.
     pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.canonical().as_bytes()).into()
+        let mut hash = Hash(Sha256::new());
+        let _ = self.write(&mut hash);
+        hash.0.finalize().into()
     }
 
     /// The members when this is an object.
@@ -91,57 +95,74 @@ impl Value {
         Value::Object(members.into_iter().map(|(name, value)| (Key(name.to_owned()), value)).collect())
     }
 
-    fn write(&self, out: &mut String) {
+    fn write<W: Write>(&self, out: &mut W) -> fmt::Result {
         match self {
-            Value::Null => out.push_str("null"),
-            Value::Flag(true) => out.push_str("true"),
-            Value::Flag(false) => out.push_str("false"),
-            Value::Integer(number) => out.push_str(&number.to_string()),
-            Value::Decimal(number) => out.push_str(number.as_str()),
+            Value::Null => out.write_str("null"),
+            Value::Flag(true) => out.write_str("true"),
+            Value::Flag(false) => out.write_str("false"),
+            Value::Integer(number) => write!(out, "{number}"),
+            Value::Decimal(number) => out.write_str(number.as_str()),
             Value::Text(text) => write_string(text, out),
             Value::Array(items) => {
-                out.push('[');
+                out.write_char('[')?;
                 for (index, item) in items.iter().enumerate() {
                     if index > 0 {
-                        out.push(',');
+                        out.write_char(',')?;
                     }
-                    item.write(out);
+                    item.write(out)?;
                 }
-                out.push(']');
+                out.write_char(']')
             }
             Value::Object(members) => {
-                out.push('{');
+                out.write_char('{')?;
                 for (index, (key, value)) in members.iter().enumerate() {
                     if index > 0 {
-                        out.push(',');
+                        out.write_char(',')?;
                     }
-                    write_string(&key.0, out);
-                    out.push(':');
-                    value.write(out);
+                    write_string(&key.0, out)?;
+                    out.write_char(':')?;
+                    value.write(out)?;
                 }
-                out.push('}');
+                out.write_char('}')
             }
         }
     }
 }
 
 /// RFC 8785 §3.2.2.2: two-character escapes where JSON has them, `\u00xx` for other control characters, nothing else.
-fn write_string(text: &str, out: &mut String) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{9}' => out.push_str("\\t"),
-            '\u{a}' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\u{d}' => out.push_str("\\r"),
-            control if (control as u32) < 0x20 => out.push_str(&format!("\\u{:04x}", control as u32)),
-            other => out.push(other),
+fn write_string<W: Write>(text: &str, out: &mut W) -> fmt::Result {
+    out.write_char('"')?;
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        let (plain, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.write_str(plain)?;
+        let mut characters = tail.chars();
+        match characters.next() {
+            Some('\u{8}') => out.write_str("\\b")?,
+            Some('\u{9}') => out.write_str("\\t")?,
+            Some('\u{a}') => out.write_str("\\n")?,
+            Some('\u{c}') => out.write_str("\\f")?,
+            Some('\u{d}') => out.write_str("\\r")?,
+            Some(control) if u32::from(control) < 0x20 => write!(out, "\\u{:04x}", u32::from(control))?,
+            Some(mark) => {
+                out.write_char('\\')?;
+                out.write_char(mark)?;
+            }
+            None => {}
         }
+        rest = characters.as_str();
     }
-    out.push('"');
+    out.write_str(rest)?;
+    out.write_char('"')
+}
+
+struct Hash(Sha256);
+
+impl Write for Hash {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
+    }
 }
 
 #[cfg(test)]
