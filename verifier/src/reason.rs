@@ -108,6 +108,16 @@ reasons! {
     ProofTime = "PROOF_TIME": "the proof's time is outside the accepted window";
     ReplayCacheFull = "REPLAY_CACHE_FULL": "the memory of used proofs is full, so a second use could not be told";
     ProofReplayed = "PROOF_REPLAYED": "this proof has been used before";
+    SessionMalformed = "SESSION_MALFORMED": "a session's statement names no sorted list of 1 to 64 tools, or a session proof is not 57 bytes of version 1 in base64url";
+    SessionLifetime = "SESSION_LIFETIME": "a session would end later than an hour after it was asked for, or later than was asked for";
+    SessionTool = "SESSION_TOOL": "the tool is not one that the session is for, or not one for which sessions are opened";
+    SessionKey = "SESSION_KEY": "a session's X25519 key is of small order, so that everybody would know the shared secret";
+    SessionAcceptSignature = "SESSION_ACCEPT_SIGNATURE": "the acceptance of a session is not signed by the tool's pinned key";
+    SessionUnknown = "SESSION_UNKNOWN": "the tool has no session of this id: it has ended, or the tool has been restarted";
+    SessionExpired = "SESSION_EXPIRED": "the session has ended";
+    SessionMac = "SESSION_MAC": "the session proof's MAC does not fit the call under the session's key";
+    SessionCounter = "SESSION_COUNTER": "the session proof's counter is not above all that were accepted before";
+    SessionsFull = "SESSIONS_FULL": "as many sessions are open as the tool can hold";
 
     // Log, receipts.
     ReceiptMalformed = "RECEIPT_MALFORMED": "the receipt is not a tlog-proof@v1";

@@ -8,8 +8,10 @@ mod holder;
 mod possession;
 mod replay;
 mod report;
+pub mod session;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
 
 use crate::{
     PublicKey, Reason,
@@ -37,6 +39,15 @@ pub struct Once {
     pub forget_after: u64,
 }
 
+/// Whose word it is, once the call is over, that the holder asked for this very call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The holder's own: its signature covers tool, arguments and audience, and anyone with its public key can check it.
+    Holder,
+    /// The tool's: it knows that the holder asked, but could have made the same proof itself, or chosen the arguments.
+    ToolWord,
+}
+
 /// Signs a payload under a tag.
 fn seal(tag: &str, payload: &Value, seed: &[u8; 32]) -> String {
     let payload = payload.canonical();
@@ -53,14 +64,18 @@ struct Unverified {
 }
 
 fn open(tag: &'static str, text: &str) -> Result<Unverified, Reason> {
-    if text.len() > MAX_TEXT {
+    open_within(tag, text, MAX_TEXT, Limits::SIGNED)
+}
+
+fn open_within(tag: &'static str, text: &str, longest: usize, limits: Limits) -> Result<Unverified, Reason> {
+    if text.len() > longest {
         return Err(Reason::ProofMalformed);
     }
     let (payload, signature) = text.split_once('.').ok_or(Reason::ProofMalformed)?;
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::ProofMalformed);
     let payload = decode(payload)?;
     let signature = decode(signature)?.try_into().map_err(|_| Reason::ProofMalformed)?;
-    let value = parse(&payload, Limits::SIGNED).map_err(|_| Reason::ProofMalformed)?;
+    let value = parse(&payload, limits).map_err(|_| Reason::ProofMalformed)?;
     if value.canonical().as_bytes() != payload {
         return Err(Reason::JsonNotCanonical);
     }
@@ -79,33 +94,50 @@ impl Unverified {
         if exact { Ok(()) } else { Err(Reason::ProofMalformed) }
     }
 
+    fn member(&self, name: &str) -> Result<&Value, Reason> {
+        self.value.as_object().and_then(|members| members.get(&Key(name.to_owned()))).ok_or(Reason::ProofMalformed)
+    }
+
     fn text(&self, name: &str) -> Result<&str, Reason> {
-        self.value.as_object().and_then(|members| members.get(&Key(name.to_owned()))).and_then(Value::as_text).ok_or(Reason::ProofMalformed)
+        self.member(name)?.as_text().ok_or(Reason::ProofMalformed)
+    }
+
+    /// A time in seconds since the Unix epoch.
+    fn time(&self, name: &str) -> Result<u64, Reason> {
+        let Value::Integer(time) = self.member(name)? else { return Err(Reason::ProofMalformed) };
+        u64::try_from(*time).map_err(|_| Reason::ProofTime)
+    }
+
+    /// A member of exactly `N` bytes in base64url.
+    fn bytes<const N: usize>(&self, name: &str) -> Result<[u8; N], Reason> {
+        let bytes = URL_SAFE_NO_PAD.decode(self.text(name)?).map_err(|_| Reason::ProofMalformed)?;
+        bytes.try_into().map_err(|_| Reason::ProofMalformed)
     }
 
     /// The signing time, which must lie within the window around `now`.
     fn fresh(&self, now: u64) -> Result<u64, Reason> {
-        let Some(Value::Integer(signed)) = self.value.as_object().and_then(|members| members.get(&Key("iat".to_owned()))) else {
-            return Err(Reason::ProofMalformed);
-        };
-        let signed = u64::try_from(*signed).map_err(|_| Reason::ProofTime)?;
-        let window = now.saturating_sub(MAX_AGE_SECONDS)..=now.saturating_add(MAX_AHEAD_SECONDS);
-        if window.contains(&signed) { Ok(signed) } else { Err(Reason::ProofTime) }
+        within_window(self.time("iat")?, now)
     }
 
     fn once(&self, signer: &PublicKey, signed: u64) -> Result<Once, Reason> {
-        use sha2::{Digest, Sha256};
-        let nonce = self.text("nonce")?;
-        if URL_SAFE_NO_PAD.decode(nonce).map_or(true, |nonce| nonce.len() != NONCE_BYTES) {
-            return Err(Reason::ProofMalformed);
-        }
-        let mut hash = Sha256::new();
-        for part in [self.tag.as_bytes(), signer.as_bytes(), nonce.as_bytes()] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        Ok(Once { key: hash.finalize().into(), forget_after: signed.saturating_add(MAX_AGE_SECONDS) })
+        self.bytes::<NONCE_BYTES>("nonce")?;
+        Ok(once(self.tag, signer, self.text("nonce")?, signed))
     }
+}
+
+fn within_window(signed: u64, now: u64) -> Result<u64, Reason> {
+    let window = now.saturating_sub(MAX_AGE_SECONDS)..=now.saturating_add(MAX_AHEAD_SECONDS);
+    if window.contains(&signed) { Ok(signed) } else { Err(Reason::ProofTime) }
+}
+
+/// What remembers a proof: its kind, its signer, and the text that is unique among the signer's proofs of that kind.
+fn once(tag: &str, signer: &PublicKey, nonce: &str, signed: u64) -> Once {
+    let mut hash = Sha256::new();
+    for part in [tag.as_bytes(), signer.as_bytes(), nonce.as_bytes()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    Once { key: hash.finalize().into(), forget_after: signed.saturating_add(MAX_AGE_SECONDS) }
 }
 
 fn message(tag: &str, payload: &[u8]) -> Vec<u8> {
