@@ -118,6 +118,9 @@ reasons! {
     SessionMac = "SESSION_MAC": "the session proof's MAC does not fit the call under the session's key";
     SessionCounter = "SESSION_COUNTER": "the session proof's counter is not above all that were accepted before";
     SessionsFull = "SESSIONS_FULL": "as many sessions are open as the tool can hold";
+    DpopMalformed = "DPOP_MALFORMED": "the DPoP proof is not a compact JWS with exactly the header and claims that are read here";
+    DpopNonce = "DPOP_NONCE": "the DPoP proof does not carry the nonce that the server gave";
+    DpopUrlOnly = "DPOP_URL_ONLY": "the DPoP proof signs the address alone and the tool demands one that also signs tool, arguments and audience";
 
     // Log, receipts.
     ReceiptMalformed = "RECEIPT_MALFORMED": "the receipt is not a tlog-proof@v1";

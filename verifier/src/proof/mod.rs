@@ -4,6 +4,7 @@
 //! signature is Ed25519 over `tag ‖ 0x00 ‖ length of the payload as u64 big-endian ‖ payload`. A holder's key also signs
 //! hops, whose payload starts with `\0EXTERNAL`; no tag starts with a zero byte, so neither can be read as the other.
 
+pub mod dpop;
 mod holder;
 mod possession;
 mod replay;
