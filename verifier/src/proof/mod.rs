@@ -3,9 +3,13 @@
 //! A statement travels as `base64url(payload) "." base64url(signature)`. The payload is canonical JSON (RFC 8785); the
 //! signature is Ed25519 over `tag ‖ 0x00 ‖ length of the payload as u64 big-endian ‖ payload`. A holder's key also signs
 //! hops, whose payload starts with `\0EXTERNAL`; no tag starts with a zero byte, so neither can be read as the other.
+//!
+//! [`session`] makes one exchange of statements stand for many calls, [`dpop`] reads RFC 9449 proofs instead of our own
+//! statements, and [`mcp`] says where token and proof lie in an MCP request.
 
 pub mod dpop;
 mod holder;
+pub mod mcp;
 mod possession;
 mod replay;
 mod report;
