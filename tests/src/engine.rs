@@ -46,12 +46,12 @@ pub fn failed_checks(token: &Biscuit, facts: &Facts) -> Result<Vec<(usize, usize
 fn extern_function(function: Function) -> ExternFunc {
     ExternFunc::new(Arc::new(move |value, parameter| {
         let value = match value {
-            Term::Str(text) => datalog::Term::Text(text),
+            Term::Str(text) => datalog::Term::text(&text),
             Term::Date(seconds) => datalog::Term::Date(seconds),
             other => return Err(format!("no function takes {other:?}")),
         };
         match parameter {
-            Some(Term::Str(parameter)) => Ok(Term::Bool(function.call(&value, &datalog::Term::Text(parameter)))),
+            Some(Term::Str(parameter)) => Ok(Term::Bool(function.call(&value, &datalog::Term::text(&parameter)))),
             other => Err(format!("no parameter is {other:?}")),
         }
     }))
@@ -67,9 +67,9 @@ fn place(check: &error::FailedCheck) -> (usize, usize) {
 /// Written apart from the verifier's own conversion, which it is here to test.
 fn term(term: &datalog::Term) -> Term {
     match term {
-        datalog::Term::Variable(name) => Term::Variable(name.clone()),
+        datalog::Term::Variable(name) => Term::Variable(name.to_string()),
         datalog::Term::Integer(number) => Term::Integer(*number),
-        datalog::Term::Text(text) => Term::Str(text.clone()),
+        datalog::Term::Text(text) => Term::Str(text.to_string()),
         datalog::Term::Date(seconds) => Term::Date(*seconds),
         datalog::Term::Bytes(bytes) => Term::Bytes(bytes.clone()),
         datalog::Term::Flag(flag) => Term::Bool(*flag),

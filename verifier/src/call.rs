@@ -50,7 +50,7 @@ fn add_arguments(value: &Value, path: &mut String, facts: &mut Facts, budget: &m
         Value::Null => facts.add(Predicate::new("arg_null", [place])),
         Value::Flag(flag) => facts.add(Predicate::new("arg_flag", [place, Term::Flag(*flag)])),
         Value::Integer(number) => {
-            facts.add(Predicate::new("arg_decimal", [place.clone(), Term::Text(number.to_string())]))?;
+            facts.add(Predicate::new("arg_decimal", [place.clone(), Term::text(&number.to_string())]))?;
             facts.add(Predicate::new("arg_int", [place, Term::Integer(*number)]))
         }
         Value::Decimal(number) => facts.add(Predicate::new("arg_decimal", [place, Term::text(number.as_str())])),
@@ -59,7 +59,7 @@ fn add_arguments(value: &Value, path: &mut String, facts: &mut Facts, budget: &m
             facts.add(Predicate::new("arg_count", [place.clone(), count(items.len())]))?;
             let plain =
                 items.iter().map(|item| Scalar::of(item).map(|scalar| scalar.to_json()).or((*item == Value::Null).then_some(Value::Null)));
-            if let Some(elements) = plain.map(|item| item.map(|item| Term::Text(item.canonical()))).collect::<Option<BTreeSet<_>>>() {
+            if let Some(elements) = plain.map(|item| item.map(|item| Term::text(&item.canonical()))).collect::<Option<BTreeSet<_>>>() {
                 facts.add(Predicate::new("arg_items", [place, Term::Set(elements)]))?;
             }
             items

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use biscuit_auth::format::schema::{self, op, op_binary, op_unary, term};
 use prost::Message;
+use smol_str::SmolStr;
+
+use super::content::read_content;
 
 use crate::{
     Caveat, Reason,
@@ -30,11 +33,27 @@ pub enum Dialect {
 
 /// Strings that a block refers to by number.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Symbols(Vec<String>);
+pub(crate) struct Symbols(Vec<SmolStr>);
 
 impl Body {
     /// Reads a block's bytes. A signed hop has a symbol table of its own; the authority and plain blocks share `running`.
     pub(super) fn read(bytes: &[u8], signed_hop: bool, running: &mut Symbols, dialect: Dialect) -> Result<Self, Reason> {
+        let before = running.len();
+        let read = match signed_hop {
+            true => read_content(bytes, signed_hop, &mut Symbols::default(), dialect),
+            false => read_content(bytes, signed_hop, running, dialect),
+        };
+        read.map_or_else(
+            || {
+                running.0.truncate(before);
+                Self::read_slowly(bytes, signed_hop, running, dialect)
+            },
+            Ok,
+        )
+    }
+
+    /// The same by the library's messages, with the reason of a refusal.
+    pub(super) fn read_slowly(bytes: &[u8], signed_hop: bool, running: &mut Symbols, dialect: Dialect) -> Result<Self, Reason> {
         let block = schema::Block::decode(bytes).map_err(|_| Reason::TokenMalformed)?;
         if block.encode_to_vec() != bytes {
             return Err(Reason::TokenNotCanonical);
@@ -51,13 +70,17 @@ impl Body {
         }
         let mut own = Symbols::default();
         let symbols = if signed_hop { &mut own } else { running };
-        symbols.extend(block.symbols)?;
+        block.symbols.iter().try_for_each(|symbol| symbols.push(symbol))?;
         let facts = block.facts.iter().map(|fact| read_fact(&fact.predicate, symbols)).collect::<Result<_, _>>()?;
         let checks = block.checks.iter().map(|check| read_check(check, symbols)).collect::<Result<Vec<_>, _>>()?;
         let caveats = checks.iter().map(|check| read_caveat(check, dialect)).collect::<Result<_, _>>()?;
-        let body = Self { facts, caveats };
-        let least = body.least_schema_version(signed_hop, &checks);
-        if block.version.is_some_and(|version| (least..=LATEST_SCHEMA).contains(&version)) { Ok(body) } else { Err(Reason::OutsideProfile) }
+        Self { facts, caveats }.of_version(block.version, signed_hop, &checks)
+    }
+
+    /// The body, if the version that the block declares is one that its content may have.
+    pub(super) fn of_version(self, version: Option<u32>, signed_hop: bool, checks: &[Check]) -> Result<Self, Reason> {
+        let least = self.least_schema_version(signed_hop, checks);
+        if version.is_some_and(|version| (least..=LATEST_SCHEMA).contains(&version)) { Ok(self) } else { Err(Reason::OutsideProfile) }
     }
 
     /// Biscuit refuses a block that declares a lower Datalog version than its content needs, so it is refused here too.
@@ -89,24 +112,26 @@ impl Symbols {
     }
 
     /// Biscuit refuses a table that repeats a default symbol; any repetition is refused here.
-    fn extend(&mut self, symbols: Vec<String>) -> Result<(), Reason> {
-        for symbol in symbols {
-            let repeated = DEFAULT_SYMBOLS.contains(&symbol.as_str()) || self.0.contains(&symbol);
-            if repeated || symbol.len() > MAX_SYMBOL || self.0.len() >= MAX_SYMBOLS {
-                return Err(Reason::OutsideProfile);
-            }
-            self.0.push(symbol);
+    pub(super) fn push(&mut self, symbol: &str) -> Result<(), Reason> {
+        let repeated = DEFAULT_SYMBOLS.contains(&symbol) || self.0.iter().any(|known| known == symbol);
+        if repeated || symbol.len() > MAX_SYMBOL || self.0.len() >= MAX_SYMBOLS {
+            return Err(Reason::OutsideProfile);
         }
+        self.0.push(symbol.into());
         Ok(())
     }
 
-    fn text(&self, id: u64) -> Result<&str, Reason> {
-        let index = usize::try_from(id).map_err(|_| Reason::OutsideProfile)?;
-        let found = match index.checked_sub(FIRST_OWN_SYMBOL) {
-            Some(own) => self.0.get(own).map(String::as_str),
-            None => DEFAULT_SYMBOLS.get(index).copied(),
-        };
-        found.ok_or(Reason::OutsideProfile)
+    /// The symbol of this number.
+    pub(super) fn symbol(&self, id: u64) -> Option<SmolStr> {
+        let index = usize::try_from(id).ok()?;
+        match index.checked_sub(FIRST_OWN_SYMBOL) {
+            Some(own) => self.0.get(own).cloned(),
+            None => DEFAULT_SYMBOLS.get(index).map(|symbol| SmolStr::new_static(symbol)),
+        }
+    }
+
+    fn text(&self, id: u64) -> Result<SmolStr, Reason> {
+        self.symbol(id).ok_or(Reason::OutsideProfile)
     }
 }
 
@@ -116,7 +141,7 @@ fn read_fact(predicate: &schema::Predicate, symbols: &Symbols) -> Result<Predica
     Ok(fact)
 }
 
-fn read_caveat(check: &Check, dialect: Dialect) -> Result<Caveat, Reason> {
+pub(super) fn read_caveat(check: &Check, dialect: Dialect) -> Result<Caveat, Reason> {
     typecheck(check, CHECK_FACTS)?;
     match Caveat::read(check) {
         None => Err(Reason::UnknownCaveat),
@@ -152,14 +177,14 @@ fn read_predicate(predicate: &schema::Predicate, symbols: &Symbols) -> Result<Pr
         return Err(Reason::OutsideProfile);
     }
     let terms = predicate.terms.iter().map(|term| read_term(term, symbols)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Predicate::new(symbols.text(predicate.name)?, terms))
+    Ok(Predicate { name: symbols.text(predicate.name)?, terms })
 }
 
 fn read_term(term: &schema::Term, symbols: &Symbols) -> Result<Term, Reason> {
     Ok(match term.content.as_ref().ok_or(Reason::TokenMalformed)? {
-        term::Content::Variable(id) => Term::variable(symbols.text((*id).into())?),
+        term::Content::Variable(id) => Term::Variable(symbols.text((*id).into())?),
         term::Content::Integer(number) => Term::Integer(*number),
-        term::Content::String(id) => Term::text(symbols.text(*id)?),
+        term::Content::String(id) => Term::Text(symbols.text(*id)?),
         term::Content::Date(seconds) => Term::Date(*seconds),
         term::Content::Bytes(bytes) if bytes.len() <= MAX_SYMBOL => Term::Bytes(bytes.clone()),
         term::Content::Bool(flag) => Term::Flag(*flag),
@@ -202,7 +227,7 @@ fn read_expression(expression: &schema::Expression, symbols: &Symbols) -> Result
             }
             op::Content::Binary(binary) if op_binary::Kind::from_i32(binary.kind) == Some(op_binary::Kind::Ffi) => {
                 let name = symbols.text(binary.ffi_name.ok_or(Reason::OutsideProfile)?)?;
-                let function = Function::named(name).ok_or(Reason::OutsideProfile)?;
+                let function = Function::named(&name).ok_or(Reason::OutsideProfile)?;
                 let (Some(right), Some(left)) = (stack.pop(), stack.pop()) else { return Err(Reason::TokenMalformed) };
                 Expression::Binary(Operator::Extern(function), Box::new(left), Box::new(right))
             }
@@ -223,7 +248,7 @@ fn read_expression(expression: &schema::Expression, symbols: &Symbols) -> Result
 }
 
 /// Regular expressions are missing on purpose: the engine compiles them at each evaluation and reads a bad one as false.
-fn read_operator(kind: op_binary::Kind) -> Option<Operator> {
+pub(super) fn read_operator(kind: op_binary::Kind) -> Option<Operator> {
     Some(match kind {
         op_binary::Kind::LessThan => Operator::LessThan,
         op_binary::Kind::GreaterThan => Operator::GreaterThan,
@@ -240,15 +265,15 @@ fn read_operator(kind: op_binary::Kind) -> Option<Operator> {
 
 /// Datalog 3.3 as Biscuit numbers it.
 const LATEST_SCHEMA: u32 = 6;
-const MAX_FACTS: usize = 64;
-const MAX_CHECKS: usize = 16;
-const MAX_QUERIES: usize = 8;
-const MAX_PREDICATES: usize = 4;
-const MAX_EXPRESSIONS: usize = 8;
-const MAX_OPS: usize = 64;
-const MAX_TERMS: usize = 8;
-const MAX_SET: usize = 256;
-const MAX_SYMBOL: usize = 1024;
+pub(super) const MAX_FACTS: usize = 64;
+pub(super) const MAX_CHECKS: usize = 16;
+pub(super) const MAX_QUERIES: usize = 8;
+pub(super) const MAX_PREDICATES: usize = 4;
+pub(super) const MAX_EXPRESSIONS: usize = 8;
+pub(super) const MAX_OPS: usize = 64;
+pub(super) const MAX_TERMS: usize = 8;
+pub(super) const MAX_SET: usize = 256;
+pub(super) const MAX_SYMBOL: usize = 1024;
 const MAX_SYMBOLS: usize = 1024;
 
 /// Ids below this name the default symbols of the Biscuit specification.

@@ -215,18 +215,18 @@ fn to_operator(operator: Operator) -> builder::Binary {
 }
 
 fn to_fact(predicate: &Predicate) -> builder::Fact {
-    builder::Fact::new(predicate.name.clone(), predicate.terms.iter().map(to_term).collect::<Vec<_>>())
+    builder::Fact::new(predicate.name.to_string(), predicate.terms.iter().map(to_term).collect::<Vec<_>>())
 }
 
 fn to_predicate(predicate: &Predicate) -> builder::Predicate {
-    builder::Predicate::new(predicate.name.clone(), predicate.terms.iter().map(to_term).collect::<Vec<_>>())
+    builder::Predicate::new(predicate.name.to_string(), predicate.terms.iter().map(to_term).collect::<Vec<_>>())
 }
 
 fn to_term(term: &Term) -> builder::Term {
     match term {
-        Term::Variable(name) => builder::Term::Variable(name.clone()),
+        Term::Variable(name) => builder::Term::Variable(name.to_string()),
         Term::Integer(number) => builder::Term::Integer(*number),
-        Term::Text(text) => builder::Term::Str(text.clone()),
+        Term::Text(text) => builder::Term::Str(text.to_string()),
         Term::Date(seconds) => builder::Term::Date(*seconds),
         Term::Bytes(bytes) => builder::Term::Bytes(bytes.clone()),
         Term::Flag(flag) => builder::Term::Bool(*flag),

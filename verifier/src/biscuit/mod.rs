@@ -6,6 +6,7 @@
 mod block;
 mod build;
 mod chain;
+mod content;
 mod guard;
 mod text;
 mod wire;

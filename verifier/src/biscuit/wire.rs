@@ -1,4 +1,5 @@
-//! The outer message of a token, read from its bytes in the one form that an encoder writes.
+//! Protobuf messages of a token, read from their bytes in the one form that an encoder writes: the outer one here, the
+//! content of blocks with the same reader.
 //!
 //! A protobuf message has many byte forms: fields in any order or twice, numbers padded, unknown fields. This reader knows
 //! one of them, so what it reads needs no encoding again to be compared, and a prefix of the bytes is a prefix of the
@@ -100,11 +101,11 @@ fn read_key(bytes: &[u8]) -> Option<KeyFrame<'_>> {
 }
 
 /// What is left of the input.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// Takes the tag if it is next. All tags of the outer message are one byte.
-    fn tag(&mut self, tag: u8) -> bool {
+    /// Takes the tag if it is next. All tags of tokens are one byte.
+    pub(super) fn tag(&mut self, tag: u8) -> bool {
         match self.0.split_first() {
             Some((first, rest)) if *first == tag => {
                 self.0 = rest;
@@ -114,23 +115,27 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn field(&mut self, tag: u8) -> Option<&'a [u8]> {
+    pub(super) fn field(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.tag(tag).then(|| self.bytes())?
     }
 
-    fn message(&mut self, tag: u8) -> Option<Reader<'a>> {
+    pub(super) fn message(&mut self, tag: u8) -> Option<Reader<'a>> {
         self.field(tag).map(Reader)
     }
 
-    fn bytes(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.varint()?).ok()?;
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
     }
 
+    pub(super) fn number(&mut self, tag: u8) -> Option<u64> {
+        self.tag(tag).then(|| self.varint())?
+    }
+
     /// A number in as few bytes as it needs.
-    fn varint(&mut self) -> Option<u64> {
+    pub(super) fn varint(&mut self) -> Option<u64> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let (byte, rest) = self.0.split_first()?;
@@ -149,12 +154,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-const fn field(number: u8, kind: u8) -> u8 {
+pub(super) const fn field(number: u8, kind: u8) -> u8 {
     number << 3 | kind
 }
 
-const VARINT: u8 = 0;
-const BYTES: u8 = 2;
+pub(super) const VARINT: u8 = 0;
+pub(super) const BYTES: u8 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -67,10 +67,10 @@ fn suggest_tools(queries: &[Query]) -> Option<Caveat> {
         };
         match (alternative, operand(alternative)) {
             (Expression::Binary(Operator::StartsWith, ..), Some(Term::Text(prefix))) => {
-                tools.prefixes.insert(prefix.clone());
+                tools.prefixes.insert(prefix.to_string());
             }
             (Expression::Binary(Operator::EndsWith, ..), Some(Term::Text(suffix))) => {
-                tools.suffixes.insert(suffix.clone());
+                tools.suffixes.insert(suffix.to_string());
             }
             _ => tools.names.extend(set_of(alternative)?),
         }
@@ -95,13 +95,13 @@ fn suggest_stateful(predicate: &str, terms: &[Term], query: &Query, tool: Option
         ("calls", [Term::Text(name), Term::Integer(seconds), _]) => {
             let Term::Integer(max) = operand(first?)? else { return None };
             let per_seconds = if *seconds == 0 { None } else { Some(u32::try_from(*seconds).ok()?) };
-            Caveat::Calls(Calls { name: name.clone(), tool, max: u32::try_from(*max).ok()?, per_seconds })
+            Caveat::Calls(Calls { name: name.to_string(), tool, max: u32::try_from(*max).ok()?, per_seconds })
         }
-        ("uses", [Term::Text(name), _]) => Caveat::SingleUse(SingleUse { name: name.clone(), tool }),
+        ("uses", [Term::Text(name), _]) => Caveat::SingleUse(SingleUse { name: name.to_string(), tool }),
         ("spend", [Term::Text(name), Term::Text(unit), Term::Text(cost), _]) => {
             let Term::Text(max) = operand(first?)? else { return None };
             let max = DecimalRange::from_json(&json(max)?).ok()?;
-            Caveat::Budget(Budget { name: name.clone(), tool, unit: unit.clone(), max, cost: Cost::from_text(cost)? })
+            Caveat::Budget(Budget { name: name.to_string(), tool, unit: unit.to_string(), max, cost: Cost::from_text(cost)? })
         }
         ("history", _) => match first? {
             Expression::Not(_) => Caveat::ForbidsPrior(Actions { tool, actions: denied(query)? }),
@@ -113,7 +113,7 @@ fn suggest_stateful(predicate: &str, terms: &[Term], query: &Query, tool: Option
         },
         ("approvals", [Term::Text(name), of, _]) => {
             let Term::Integer(count) = operand(first?)? else { return None };
-            Caveat::Approval(Approval { name: name.clone(), tool, count: u32::try_from(*count).ok()?, of: texts(of)? })
+            Caveat::Approval(Approval { name: name.to_string(), tool, count: u32::try_from(*count).ok()?, of: texts(of)? })
         }
         ("enforces", [Term::Text(plane), values]) => {
             let plane = [Plane::Network, Plane::Sandbox, Plane::Redact].into_iter().find(|known| known.kind() == plane)?;
@@ -134,7 +134,7 @@ fn path(terms: &[Term]) -> Option<Pointer> {
 fn denied(query: &Query) -> Option<BTreeSet<String>> {
     let denial = |expression: &Expression| match expression {
         Expression::Not(inner) => match operand(inner)? {
-            Term::Text(text) => Some(text.clone()),
+            Term::Text(text) => Some(text.to_string()),
             _ => None,
         },
         _ => None,
@@ -174,7 +174,7 @@ fn text(expression: &Expression) -> Option<&str> {
 fn texts(term: &Term) -> Option<BTreeSet<String>> {
     let Term::Set(set) = term else { return None };
     let element = |element: &Term| match element {
-        Term::Text(text) => Some(text.clone()),
+        Term::Text(text) => Some(text.to_string()),
         _ => None,
     };
     set.iter().map(element).collect()

@@ -29,7 +29,7 @@ impl Caveat {
             Caveat::NotBefore(at) => vec![one("time", "t", Operator::GreaterOrEqual, Term::Date(*at))],
             Caveat::TimeWindow(window) => {
                 let function = Function { rule: TIME_WINDOW, negated: false };
-                vec![one("time", "t", Operator::Extern(function), Term::Text(window.to_json().canonical()))]
+                vec![one("time", "t", Operator::Extern(function), Term::text(&window.to_json().canonical()))]
             }
             Caveat::Depth(max) => vec![one("depth", "d", Operator::LessOrEqual, Term::Integer((*max).into()))],
             Caveat::Calls(Calls { name, max, per_seconds, .. }) => vec![Query {
@@ -41,7 +41,7 @@ impl Caveat {
             }
             Caveat::Budget(budget) => {
                 let fact = [Term::text(&budget.name), Term::text(&budget.unit), Term::text(budget.cost.as_text()), variable("s")];
-                let limit = Term::Text(budget.max.to_json().canonical());
+                let limit = Term::text(&budget.max.to_json().canonical());
                 let function = Function { rule: "decimal", negated: false };
                 vec![Query {
                     body: vec![Predicate::new("spend", fact)],

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use smol_str::SmolStr;
+
 use super::{Check, Expression, Operator, Predicate, Query, Term, Vocabulary, typing::typecheck_fact};
 use crate::Reason;
 
@@ -9,7 +11,7 @@ use crate::Reason;
 #[derive(Clone, Debug)]
 pub struct Facts {
     vocabulary: Vocabulary,
-    by_name: BTreeMap<String, Vec<Vec<Term>>>,
+    by_name: BTreeMap<SmolStr, Vec<Vec<Term>>>,
 }
 
 impl Facts {

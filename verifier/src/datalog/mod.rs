@@ -13,6 +13,8 @@ mod vocabulary;
 
 use std::collections::BTreeSet;
 
+use smol_str::SmolStr;
+
 pub use evaluate::Facts;
 pub use function::Function;
 pub(crate) use function::TIME_WINDOW;
@@ -24,11 +26,11 @@ pub use vocabulary::{CALL_FACTS, CHECK_FACTS, PROFILE_FACTS, STATE_FACTS, Signat
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Term {
     /// A name that a query binds.
-    Variable(String),
+    Variable(SmolStr),
     /// A signed 64-bit integer.
     Integer(i64),
     /// A string.
-    Text(String),
+    Text(SmolStr),
     /// Seconds since the Unix epoch.
     Date(u64),
     /// Bytes; keys and ids are held so, and need no symbol table to be read.
@@ -45,7 +47,7 @@ pub enum Term {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Predicate {
     /// The predicate's name.
-    pub name: String,
+    pub name: SmolStr,
     /// Its arguments, in order.
     pub terms: Vec<Term>,
 }
@@ -109,19 +111,19 @@ pub struct Check {
 impl Term {
     /// A text term.
     pub fn text(text: &str) -> Self {
-        Term::Text(text.to_owned())
+        Term::Text(text.into())
     }
 
     /// A variable.
     pub fn variable(name: &str) -> Self {
-        Term::Variable(name.to_owned())
+        Term::Variable(name.into())
     }
 }
 
 impl Predicate {
     /// A predicate of this name over these terms.
     pub fn new(name: &str, terms: impl Into<Vec<Term>>) -> Self {
-        Self { name: name.to_owned(), terms: terms.into() }
+        Self { name: name.into(), terms: terms.into() }
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn read(facts: &[Predicate]) -> Result<(Authority, Maker, Holder), Re
         return Err(Reason::ProfileFacts);
     }
     let text = |name| match single(facts, name)?.terms.as_slice() {
-        [Term::Text(text)] if !text.is_empty() => Ok(text.clone()),
+        [Term::Text(text)] if !text.is_empty() => Ok(text.to_string()),
         _ => Err(Reason::ProfileFacts),
     };
     let [Term::Date(issued)] = single(facts, "issued")?.terms.as_slice() else { return Err(Reason::ProfileFacts) };

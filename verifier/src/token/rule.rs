@@ -174,7 +174,7 @@ fn read_hop(body: &Body, all: &[SignedBlock]) -> Result<HopFact, Reason> {
                 Some(external) => external.key,
                 None => PublicKey::from_bytes(holder)?,
             },
-            agent: agent.clone(),
+            agent: agent.to_string(),
             entry: EntryId::from_slice(entry).ok_or(Reason::ProfileFacts)?,
         }),
         _ => Err(Reason::ProfileFacts),

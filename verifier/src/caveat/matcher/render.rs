@@ -97,8 +97,8 @@ impl Literal {
             (Operator::Contains, _, Term::Set(values)) => Test::Contains(scalars(values, of)?),
             (Operator::GreaterOrEqual, _, Term::Integer(min)) => Test::AtLeast(*min),
             (Operator::LessOrEqual, _, Term::Integer(max)) => Test::AtMost(*max),
-            (Operator::StartsWith, _, Term::Text(text)) => Test::Prefix(text.clone()),
-            (Operator::EndsWith, _, Term::Text(text)) => Test::Suffix(text.clone()),
+            (Operator::StartsWith, _, Term::Text(text)) => Test::Prefix(text.to_string()),
+            (Operator::EndsWith, _, Term::Text(text)) => Test::Suffix(text.to_string()),
             (Operator::Extern(function), _, Term::Text(parameter)) => {
                 let rich = Rich::parse(function.rule, parameter)?;
                 return Some(Self { negated: function.negated, test: Test::Rich(rich) });
@@ -112,7 +112,7 @@ impl Literal {
 /// Elements of a list and numbers with a fraction are held as their canonical texts, since a set has one type.
 fn set(values: &BTreeSet<Scalar>, of: ValueKind) -> Term {
     let term = |scalar: &Scalar| match (scalar, of) {
-        (scalar, ValueKind::List) => Term::Text(scalar.to_json().canonical()),
+        (scalar, ValueKind::List) => Term::text(&scalar.to_json().canonical()),
         (Scalar::Flag(flag), _) => Term::Flag(*flag),
         (Scalar::Integer(number), _) => Term::Integer(*number),
         (Scalar::Decimal(number), _) => Term::text(number.as_str()),
@@ -126,7 +126,7 @@ fn scalars(terms: &BTreeSet<Term>, of: ValueKind) -> Option<BTreeSet<Scalar>> {
         (Term::Text(text), ValueKind::List | ValueKind::Number) => Scalar::of(&canonical(text)?),
         (Term::Flag(flag), _) => Some(Scalar::Flag(*flag)),
         (Term::Integer(number), _) => Some(Scalar::Integer(*number)),
-        (Term::Text(text), _) => Some(Scalar::Text(text.clone())),
+        (Term::Text(text), _) => Some(Scalar::Text(text.to_string())),
         _ => None,
     };
     terms.iter().map(scalar).collect()
