@@ -2,6 +2,7 @@
 
 mod answers;
 mod document;
+mod oracles;
 
 use std::{collections::BTreeMap, fs};
 

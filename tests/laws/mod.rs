@@ -14,7 +14,7 @@ mod pitfalls;
 use proptest::test_runner::Config;
 
 /// So many cases, scaled by the environment.
-fn cases(count: u32) -> Config {
+pub(crate) fn cases(count: u32) -> Config {
     let scale = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(256);
     let cases = u64::from(count) * scale / 256;
     Config { cases: u32::try_from(cases.max(1)).unwrap_or(u32::MAX), failure_persistence: None, ..Config::default() }
