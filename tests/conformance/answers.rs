@@ -2,12 +2,15 @@
 
 use narrows_tests::{
     tokens::hex,
-    vectors::{ArgsAnswer, CaveatAnswer, Claims, ProofAnswer, ProofVector, TokenAnswer, TokenVector, Vector, Verdict},
+    vectors::{
+        ArgsAnswer, CaveatAnswer, Claims, FeedAnswer, FeedVector, ProofAnswer, ProofVector, TokenAnswer, TokenVector, Vector, Verdict,
+    },
 };
 use narrows_verifier::{
     BlockId, Call, Caveat, Denial, Holder, PublicKey, Reason, RootKey, RootState, Roots, UnverifiedToken, VerifiedToken,
     json::{self, Limits},
     proof::{HolderClaims, Once, PossessionClaims, ReportClaims, check_holder, check_possession, check_report},
+    revocation::{Revocations, ToolClass},
     token_bytes,
 };
 
@@ -45,18 +48,25 @@ pub(super) fn of(vector: &Vector) -> (String, String) {
                 Err(reason) => ProofAnswer::Refused { reason: reason.to_string() },
             },
         ),
+        Vector::Feed(vector) => {
+            show(&vector.expect, &feed(vector).map_or_else(|reason| FeedAnswer::refused(reason.code()), |()| FeedAnswer::ACCEPTED))
+        }
     }
 }
 
 /// The trusted keys of a vector.
 pub(super) fn roots(vector: &TokenVector) -> Roots {
+    trusted(&vector.roots)
+}
+
+fn trusted(roots: &[narrows_tests::vectors::Root]) -> Roots {
     let read = |root: &narrows_tests::vectors::Root| RootKey {
         state: root.state.as_deref().map_or(RootState::Active, |name| RootState::from_name(name).unwrap()),
         not_before: root.not_before.unwrap_or(0),
         not_after: root.not_after,
         ..RootKey::active(root.id, key(&root.key))
     };
-    Roots::new(vector.roots.iter().map(read).collect()).unwrap()
+    Roots::new(roots.iter().map(read).collect()).unwrap()
 }
 
 /// The checks that fail, each as block and place in the block.
@@ -135,6 +145,16 @@ fn proof(vector: &ProofVector) -> Result<Once, Reason> {
             check_report(&vector.text, &claims, [&signers[0], &signers[1]], vector.now)
         }
     }
+}
+
+fn feed(vector: &FeedVector) -> Result<(), Reason> {
+    let load =
+        |text: &str, previous: Option<&Revocations>| Revocations::load(text, &key(&vector.feed_key), &vector.issuer, previous, vector.now);
+    let previous = vector.previous.as_deref().map(|text| load(text, None).unwrap());
+    let snapshot = load(&vector.text, previous.as_ref())?;
+    let Some(check) = &vector.check else { return Ok(()) };
+    let token = UnverifiedToken::from_text(&check.token).unwrap().verify(&trusted(&check.roots)).unwrap();
+    snapshot.check(&token, ToolClass::from_name(&check.class).unwrap(), check.now).map_err(|refused| refused.reason)
 }
 
 fn show<T: std::fmt::Debug>(expected: &T, answered: &T) -> (String, String) {

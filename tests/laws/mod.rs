@@ -10,6 +10,7 @@ mod effective;
 mod generate;
 mod parsers;
 mod pitfalls;
+mod revocation;
 
 use proptest::test_runner::Config;
 

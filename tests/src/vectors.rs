@@ -8,6 +8,7 @@ mod arguments;
 mod attacks;
 mod caveats;
 mod decisions;
+mod feed;
 mod guard;
 mod proofs;
 mod trust;
@@ -31,6 +32,8 @@ pub enum Vector {
     Caveat(CaveatVector),
     /// A holder's statement of one of three kinds.
     Proof(ProofVector),
+    /// A snapshot of the revocation feed, and with a token whether it stands.
+    Feed(FeedVector),
 }
 
 /// A token, and with a call what becomes of it.
@@ -263,6 +266,55 @@ pub enum ProofAnswer {
     },
 }
 
+/// A snapshot of the revocation feed, and with a token whether it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedVector {
+    /// What the case shows.
+    pub about: String,
+    /// The snapshot's text.
+    pub text: String,
+    /// The issuer's feed key in hex.
+    pub feed_key: String,
+    /// The issuer that the verifier asked.
+    pub issuer: String,
+    /// The text of the snapshot that the verifier trusts so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// When it is loaded, in seconds since the Unix epoch.
+    pub now: u64,
+    /// A token to look up; without one the case ends with the loaded snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<FeedCheck>,
+    /// The answer.
+    pub expect: FeedAnswer,
+}
+
+/// A token that verifies and is looked up in a snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedCheck {
+    /// The token's text.
+    pub token: String,
+    /// The issuer keys that the verifier trusts.
+    pub roots: Vec<Root>,
+    /// The class of the tool that is called.
+    pub class: String,
+    /// When, in seconds since the Unix epoch.
+    pub now: u64,
+}
+
+/// What becomes of a snapshot or of the token under it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedAnswer {
+    /// Yes or no.
+    pub verdict: Verdict,
+    /// The code of the refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// Every case by the name of its file, without `.json`.
 pub fn all() -> BTreeMap<String, Vector> {
     let mut cases = Cases::default();
@@ -274,6 +326,7 @@ pub fn all() -> BTreeMap<String, Vector> {
     caveats::cases(&mut cases);
     proofs::cases(&mut cases);
     trust::cases(&mut cases);
+    feed::cases(&mut cases);
     cases.0
 }
 
@@ -324,6 +377,16 @@ impl Cases {
     ) {
         let vector = token_vector(about, token, answer(Verdict::Deny).because(reason, block).of(token, holder));
         self.add(name, Vector::Token(TokenVector { call: Some(call), ..vector }));
+    }
+}
+
+impl FeedAnswer {
+    /// The snapshot is loaded, and the token stands.
+    pub const ACCEPTED: FeedAnswer = FeedAnswer { verdict: Verdict::Allow, reason: None };
+
+    /// A refusal with this code.
+    pub fn refused(reason: &str) -> Self {
+        Self { verdict: Verdict::Deny, reason: Some(reason.to_owned()) }
     }
 }
 

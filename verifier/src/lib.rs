@@ -18,6 +18,7 @@ pub mod log;
 pub mod proof;
 mod reason;
 mod refusal;
+pub mod revocation;
 mod roots;
 mod state;
 mod steps;

@@ -123,6 +123,17 @@ reasons! {
     DpopUrlOnly = "DPOP_URL_ONLY": "the DPoP proof signs the address alone and the tool demands one that also signs tool, arguments and audience";
     McpMalformed = "MCP_MALFORMED": "the parameters of an MCP tool call, or what they say of the authorization, are not in their form";
 
+    // Revocation.
+    FeedTooLarge = "FEED_TOO_LARGE": "a revocation snapshot is larger than 4 MiB or has more than 100,000 entries";
+    FeedMalformed = "FEED_MALFORMED": "a revocation snapshot is not two base64url parts with exactly its members, each list ascending without repetition";
+    FeedSignature = "FEED_SIGNATURE": "a revocation snapshot's signature does not verify under the feed's key";
+    FeedIssuer = "FEED_ISSUER": "a revocation snapshot speaks for another issuer";
+    FeedAhead = "FEED_AHEAD": "a revocation snapshot says that it was issued in the future";
+    FeedRolledBack = "FEED_ROLLED_BACK": "a revocation snapshot is older than the one before, or of the same number with another content";
+    RevocationsMissing = "REVOCATIONS_MISSING": "the verifier must know what is revoked and has no snapshot";
+    RevocationsStale = "REVOCATIONS_STALE": "the newest revocation snapshot is too old for this class of tools";
+    Revoked = "REVOKED": "the token, one that it was made from, its task, its subject or one of its holders has been revoked";
+
     // Log, receipts.
     ReceiptMalformed = "RECEIPT_MALFORMED": "the receipt is not a tlog-proof@v1";
     ReceiptOrigin = "RECEIPT_ORIGIN": "the receipt's checkpoint is of another log";

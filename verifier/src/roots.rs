@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::{PublicKey, Reason};
+use crate::{PublicKey, Reason, VerifiedToken};
 
 /// A key that signs authority blocks, with its state and the times at which it may have done so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +114,22 @@ impl Roots {
         self.epoch
     }
 
+    /// Whether a token that was verified under another set would verify under this one. Costs no cryptography.
+    ///
+    /// For whoever keeps verified tokens, or takes long between verification and decision: a key may have been tainted
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// `UNKNOWN_ROOT`, `ROOT_TAINTED` or `ROOT_NOT_VALID`.
+    pub fn admit(&self, token: &VerifiedToken) -> Result<(), Reason> {
+        let root = self.find(token.root.id)?;
+        if root.key == token.root.key { root.accepts(token.authority.issued) } else { Err(Reason::UnknownRoot) }
+    }
+
     /// The key of this number, unless nothing of it is accepted at all. Costs no cryptography.
     pub(crate) fn find(&self, id: u32) -> Result<&RootKey, Reason> {
-        let root = self.keys.iter().find(|root| root.id == id).ok_or(Reason::UnknownRoot)?;
+        let found = self.keys.binary_search_by_key(&id, |root| root.id).ok();
+        let root = found.and_then(|index| self.keys.get(index)).ok_or(Reason::UnknownRoot)?;
         if root.state == RootState::Tainted { Err(Reason::RootTainted) } else { Ok(root) }
     }
 }

@@ -145,7 +145,7 @@ fn once(tag: &str, signer: &PublicKey, nonce: &str, signed: u64) -> Once {
     Once { key: hash.finalize().into(), forget_after: signed.saturating_add(MAX_AGE_SECONDS) }
 }
 
-fn message(tag: &str, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn message(tag: &str, payload: &[u8]) -> Vec<u8> {
     let mut message = Vec::with_capacity(tag.len() + 9 + payload.len());
     message.extend(tag.as_bytes());
     message.push(0);
