@@ -78,7 +78,7 @@ fn refuse(status: StatusCode, message: &str) -> Answer {
 mod tests {
     use narrows::{
         CallError, CallRefusal, EntryId, Held, HolderKey, NarrowRequest, RootKey, TaskId, ToolClient, arguments, caveats,
-        tool::{Guard, GuardOptions, Manifest, system_clock},
+        tool::{Guard, GuardOptions, Manifest, Revocation, system_clock},
     };
     use narrows_verifier::{
         biscuit::{AuthorityClaims, authority_block},
@@ -121,7 +121,11 @@ mod tests {
 
     async fn server() -> ToolClient {
         let manifest = Manifest::parse(include_str!("../tool-server.toml")).unwrap().at_audience(AUDIENCE).unwrap();
-        let guard = Guard::new(manifest, root().into(), GuardOptions { accept_dev: false, replay_capacity: 100 });
+        let guard = Guard::new(
+            manifest,
+            root().into(),
+            GuardOptions { accept_dev: false, replay_capacity: 100, revocation: Revocation::NotChecked },
+        );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let router = router(Table::sample(), GuardLayer::new(guard, system_clock()));

@@ -41,5 +41,5 @@ pub use self::key::{HolderKey, KeyError};
 pub use self::tool_client::{CallError, CallRefusal, ToolClient};
 pub use narrows_verifier::{
     BlockId, Call, Caveat, Denial, EntryId, Failure, Holder, PublicKey, Reason, Refusal, RootKey, RootState, Roots, TaskId,
-    UnverifiedToken, VerifiedToken, caveat, json,
+    UnverifiedToken, VerifiedToken, caveat, json, revocation,
 };

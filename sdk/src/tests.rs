@@ -22,14 +22,25 @@ pub(crate) fn root() -> RootKey {
     RootKey::active(7, public_key(&[9; 32]))
 }
 
+/// As [`mint`], signed by the root key of this number and seed.
+pub(crate) fn mint_under(id: u32, seed: u8, more: &str, dev: bool) -> Vec<u8> {
+    let pair = |byte: u8| KeyPair::from(&PrivateKey::from_bytes(&[byte; 32], Algorithm::Ed25519).unwrap());
+    let block = authority_block(&claims(more, dev)).unwrap().root_key_id(id);
+    block.build_with_key_pair(&pair(seed), SymbolTable::new(), &pair(10)).unwrap().to_vec().unwrap()
+}
+
 /// A token of the holder `HolderKey::of(11)` for `crm.*` and `payments.*`, two hops deep at most, with further caveats.
 pub(crate) fn mint(more: &str, dev: bool) -> Vec<u8> {
+    mint_under(root().id, 9, more, dev)
+}
+
+fn claims(more: &str, dev: bool) -> AuthorityClaims {
     let mut all = caveats(&format!(
         r#"[{{"kind":"tools","allow":[{{"prefix":"crm."}},{{"prefix":"payments."}}]}},{{"kind":"audience","one_of":["{AUDIENCE}"]}},{{"kind":"depth","max":2}}]"#
     ));
     all.push(Caveat::Expires(EXPIRES));
     all.extend(caveats(more));
-    let claims = AuthorityClaims {
+    AuthorityClaims {
         task: TASK,
         entry: ENTRY,
         issued: NOW - 5,
@@ -40,10 +51,7 @@ pub(crate) fn mint(more: &str, dev: bool) -> Vec<u8> {
         lineage: Vec::new(),
         dev,
         caveats: all,
-    };
-    let pair = |byte: u8| KeyPair::from(&PrivateKey::from_bytes(&[byte; 32], Algorithm::Ed25519).unwrap());
-    let block = authority_block(&claims).unwrap().root_key_id(root().id);
-    block.build_with_key_pair(&pair(9), SymbolTable::new(), &pair(10)).unwrap().to_vec().unwrap()
+    }
 }
 
 pub(crate) fn held(more: &str) -> Held {

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use narrows::{
     Roots,
-    tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, system_clock},
+    tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, Revocation, system_clock},
 };
 use narrows_issuer::{
     config::Limits,
@@ -22,7 +22,7 @@ pub async fn start(audience: &str, roots: Roots) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     let manifest = Manifest::parse(MANIFEST).and_then(|manifest| manifest.at_audience(audience)).expect("a manifest");
-    let guard = Guard::new(manifest, roots, GuardOptions { accept_dev: false, replay_capacity: 1024 });
+    let guard = Guard::new(manifest, roots, GuardOptions { accept_dev: false, replay_capacity: 1024, revocation: Revocation::NotChecked });
     let service = GuardLayer::new(guard, system_clock()).layer(service_fn(run));
     tokio::spawn(async move { serve(listener, service, &Limits::default(), Arc::new(Metrics::new(&[])), std::future::pending()).await });
     address

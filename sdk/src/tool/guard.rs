@@ -1,11 +1,12 @@
 //! The decision of a tool on one call, in a fixed order, with a reason for each refusal.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use narrows_verifier::{
     BlockId, Call, Denial, Maker, Reason, Refusal, Roots, TaskId, UnverifiedToken, VerifiedToken,
     json::{Limits, Value, parse},
     proof::{PossessionClaims, ReplayCache, check_possession},
+    revocation::Revocations,
 };
 
 use super::{Manifest, Requires};
@@ -13,9 +14,14 @@ use super::{Manifest, Requires};
 /// Decides on calls to the tools of one manifest.
 ///
 /// The memory of used proofs is this value's own: two guards that answer to one audience each accept a proof once.
+/// Root keys and revocations can be replaced while calls are decided.
 pub struct Guard {
     manifest: Manifest,
-    roots: Roots,
+    /// Locked only to take or set the pointer. What it points to is never changed, so no panic leaves it half-written.
+    roots: RwLock<Arc<Roots>>,
+    /// As `roots`.
+    revocations: RwLock<Option<Arc<Revocations>>>,
+    revocation: Revocation,
     accept_dev: bool,
     /// Locked only to look up and insert, never across work.
     replay: Mutex<ReplayCache>,
@@ -28,6 +34,18 @@ pub struct GuardOptions {
     pub accept_dev: bool,
     /// How many used proofs are remembered. A proof is remembered for a minute; when the memory is full, calls are refused.
     pub replay_capacity: usize,
+    /// Whether revocations are looked up.
+    pub revocation: Revocation,
+}
+
+/// Whether a guard looks up revocations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// A call is permitted only under a snapshot of the issuer's feed that is young enough for the tool's class.
+    Required,
+    /// Nothing is looked up. Then a token, stolen or not, is good until it expires, and only the replacement of the root
+    /// keys ends it earlier. For issuers without a feed, with tokens of a few minutes.
+    NotChecked,
 }
 
 /// A call that the tool may run. It runs these arguments, never the bytes that came in.
@@ -69,15 +87,42 @@ pub enum Refused {
     Proof(Reason),
     /// The call: the token does not permit it.
     Call(Denial),
-    /// The guard itself, which can't tell whether the proof was used before.
+    /// The guard itself, which can't tell whether the proof was used before or the token revoked.
     Guard(Reason),
 }
 
 impl Guard {
-    /// A guard that trusts tokens signed by `roots`.
+    /// A guard that trusts tokens signed by `roots`. One that must look up revocations refuses every call until the first
+    /// [`Guard::replace_revocations`].
     pub fn new(manifest: Manifest, roots: Roots, options: GuardOptions) -> Self {
-        let replay = Mutex::new(ReplayCache::new(options.replay_capacity));
-        Self { manifest, roots, accept_dev: options.accept_dev, replay }
+        let GuardOptions { accept_dev, replay_capacity, revocation } = options;
+        let (roots, revocations) = (RwLock::new(Arc::new(roots)), RwLock::new(None));
+        Self { manifest, roots, revocations, revocation, accept_dev, replay: Mutex::new(ReplayCache::new(replay_capacity)) }
+    }
+
+    /// Trusts other root keys from now on. Every call that has not been decided yet is decided under them.
+    pub fn replace_roots(&self, roots: Roots) {
+        *self.roots.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(roots);
+    }
+
+    /// Takes a newer snapshot of the issuer's revocations.
+    ///
+    /// # Errors
+    /// `FEED_ROLLED_BACK` or `FEED_ISSUER` when it does not follow the one at hand, which then stays.
+    pub fn replace_revocations(&self, revocations: Revocations) -> Result<(), Reason> {
+        let mut current = self.revocations.write().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map_or(Ok(()), |current| revocations.follows(current))?;
+        *current = Some(Arc::new(revocations));
+        Ok(())
+    }
+
+    /// The snapshot at hand, by which the next one is to be loaded.
+    pub fn revocations(&self) -> Option<Arc<Revocations>> {
+        self.revocations.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn roots(&self) -> Arc<Roots> {
+        Arc::clone(&self.roots.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Decides on one call. `body` holds the arguments as JSON, `now` is in seconds since the Unix epoch.
@@ -85,7 +130,7 @@ impl Guard {
     /// A proof is spent only by a call that is permitted, and then for good.
     ///
     /// # Errors
-    /// The first refusal in this order: tool, token, development issuer, arguments, proof, caveats, second use.
+    /// The first refusal in this order: tool, token, development issuer, revocation, arguments, proof, caveats, second use.
     pub fn check(&self, token: &str, proof: &str, tool: &str, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
         self.admit(token, tool)?.check(self, proof, body, now)
     }
@@ -100,11 +145,27 @@ impl Guard {
         if token.is_empty() {
             return Err(Refused::Token(Reason::TokenMissing.into()));
         }
-        let token = UnverifiedToken::from_text(token).and_then(|token| token.verify(&self.roots)).map_err(Refused::Token)?;
+        let token = UnverifiedToken::from_text(token).and_then(|token| token.verify(&self.roots())).map_err(Refused::Token)?;
         if token.authority.dev && !self.accept_dev {
             return Err(Refused::Token(Reason::DevToken.into()));
         }
         Ok(Admitted { token, tool: tool.to_owned() })
+    }
+
+    /// Whether a verified token is still good: a body can take its time, and a key be tainted or a block revoked meanwhile.
+    fn stands(&self, token: &VerifiedToken, tool: &str, now: u64) -> Result<(), Refused> {
+        let refused = |reason: Reason| Refused::Token(reason.into());
+        self.roots().admit(token).map_err(refused)?;
+        token.authority.issued_by(now).map_err(refused)?;
+        if self.revocation == Revocation::NotChecked {
+            return Ok(());
+        }
+        let snapshot = self.revocations().ok_or(Refused::Guard(Reason::RevocationsMissing))?;
+        let class = self.manifest.class(tool).unwrap_or_default();
+        snapshot.check(token, class, now).map_err(|refusal| match refusal.reason {
+            Reason::RevocationsStale => Refused::Guard(refusal.reason),
+            reason => refused(reason),
+        })
     }
 }
 
@@ -117,7 +178,7 @@ pub(super) struct Admitted {
 impl Admitted {
     pub(super) fn check(self, guard: &Guard, proof: &str, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
         let Self { token, tool } = self;
-        token.authority.issued_by(now).map_err(|reason| Refused::Token(reason.into()))?;
+        guard.stands(&token, &tool, now)?;
         let audience = guard.manifest.audience();
         let arguments = parse(body, Limits::ARGUMENTS).map_err(Refused::Arguments)?;
         if proof.is_empty() {
@@ -175,7 +236,7 @@ pub(super) mod tests {
     };
 
     pub(in super::super) fn guard() -> Guard {
-        guard_with(GuardOptions { accept_dev: false, replay_capacity: 8 })
+        guard_with(GuardOptions { accept_dev: false, replay_capacity: 8, revocation: Revocation::NotChecked })
     }
 
     fn guard_with(options: GuardOptions) -> Guard {
@@ -252,7 +313,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_refused_call_spends_no_memory_and_a_full_memory_refuses() {
-        let guard = guard_with(GuardOptions { accept_dev: false, replay_capacity: 1 });
+        let guard = guard_with(GuardOptions { accept_dev: false, replay_capacity: 1, revocation: Revocation::NotChecked });
         let holder = executor();
         let call = |id: u8| holder.prove("crm.read", &arguments(&format!("{{\"id\":{id}}}")), AUDIENCE, NOW);
         assert_eq!(reason(check(&guard, &call(11))), Some(Reason::ArgumentRefused));
@@ -333,6 +394,9 @@ pub(super) mod tests {
         let holder = Held::new(&token_text(&mint("[]", true)), HolderKey::of(11), &root().into()).ok().unwrap();
         let call = holder.prove("crm.read", &arguments("{}"), AUDIENCE, NOW);
         assert_eq!(reason(check(&guard(), &call)), Some(Reason::DevToken));
-        assert_eq!(reason(check(&guard_with(GuardOptions { accept_dev: true, replay_capacity: 8 }), &call)), None);
+        assert_eq!(
+            reason(check(&guard_with(GuardOptions { accept_dev: true, replay_capacity: 8, revocation: Revocation::NotChecked }), &call)),
+            None
+        );
     }
 }

@@ -45,6 +45,11 @@ impl GuardLayer {
     pub fn new(guard: Guard, clock: Clock) -> Self {
         Self { guard: Arc::new(guard), clock }
     }
+
+    /// The guard, to replace its root keys and revocations while it serves.
+    pub fn guard(&self) -> &Arc<Guard> {
+        &self.guard
+    }
 }
 
 impl<S> Layer<S> for GuardLayer {

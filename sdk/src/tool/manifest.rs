@@ -2,14 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use narrows_verifier::Reason;
+use narrows_verifier::{Reason, revocation::ToolClass};
 use serde::Deserialize;
 
 /// The tools of one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     audience: String,
-    tools: BTreeMap<String, Requires>,
+    tools: BTreeMap<String, Rules>,
+}
+
+/// What holds for one tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rules {
+    requires: Requires,
+    class: ToolClass,
 }
 
 /// What a call to a tool requires.
@@ -34,10 +41,10 @@ pub struct ManifestError {
 }
 
 impl Manifest {
-    /// Reads a manifest: TOML with `audience` and at least one `[[tool]]` of `name` and `requires`.
+    /// Reads a manifest: TOML with `audience` and at least one `[[tool]]` of `name`, `requires` and `class`.
     ///
     /// # Errors
-    /// `MANIFEST_INVALID` for unknown keys, a tool named twice and names outside letters, digits and `._-`.
+    /// `MANIFEST_INVALID` for unknown keys and classes, a tool named twice and names outside letters, digits and `._-`.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         if text.len() > MAX_TEXT {
             return Err(invalid("the manifest is larger than 64 KiB"));
@@ -51,7 +58,9 @@ impl Manifest {
                     tool.name.escape_debug()
                 )));
             }
-            if tools.insert(tool.name.clone(), tool.requires).is_some() {
+            let class = ToolClass::from_name(&tool.class);
+            let class = class.ok_or_else(|| invalid(&format!("`{}` is not a tool's class", tool.class.escape_debug())))?;
+            if tools.insert(tool.name.clone(), Rules { requires: tool.requires, class }).is_some() {
                 return Err(invalid(&format!("the tool `{}` is listed twice", tool.name)));
             }
         }
@@ -79,7 +88,12 @@ impl Manifest {
 
     /// What a call to a tool requires; `None` when there is no such tool.
     pub fn requires(&self, tool: &str) -> Option<Requires> {
-        self.tools.get(tool).copied()
+        self.tools.get(tool).map(|rules| rules.requires)
+    }
+
+    /// What a tool can do, which says how fresh the knowledge of revocations must be; `None` when there is no such tool.
+    pub fn class(&self, tool: &str) -> Option<ToolClass> {
+        self.tools.get(tool).map(|rules| rules.class)
     }
 }
 
@@ -106,6 +120,13 @@ struct Tool {
     name: String,
     #[serde(default)]
     requires: Requires,
+    #[serde(default = "strictest")]
+    class: String,
+}
+
+/// A tool that says nothing of itself is taken for one that can't be undone.
+fn strictest() -> String {
+    ToolClass::default().name().to_owned()
 }
 
 const MAX_TEXT: usize = 64 * 1024;
@@ -126,6 +147,16 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_that_names_no_class_has_the_strictest() {
+        let tool = |class: &str| Manifest::parse(&format!("audience = \"a\"\n[[tool]]\nname = \"x\"\n{class}")).ok()?.class("x");
+        assert_eq!(tool(""), Some(ToolClass::Irreversible));
+        for class in ToolClass::ALL {
+            assert_eq!(tool(&format!("class = \"{}\"", class.name())), Some(class));
+        }
+        assert_eq!(Manifest::parse("audience = \"a\"\n[[tool]]\nname = \"x\"").unwrap().class("y"), None);
+    }
+
+    #[test]
     fn a_manifest_that_could_be_misread_is_refused() {
         let long = format!("audience = \"a\"\n[[tool]]\nname = \"{}\"", "x".repeat(129));
         let table = [
@@ -138,6 +169,7 @@ mod tests {
             "audience = \"a\"\n[[tool]]\nname = \"a%2e\"",
             "audience = \"a\"\n[[tool]]\nname = \"x\"\nrequires = \"nothing\"",
             "audience = \"a\"\n[[tool]]\nname = \"x\"\nrequire = \"token\"",
+            "audience = \"a\"\n[[tool]]\nname = \"x\"\nclass = \"harmless\"",
             "audience = \"a\"\n[[tool]]\nname = \"x\"\n[[tool]]\nname = \"x\"",
             "audience = \"a\"\nextra = 1\n[[tool]]\nname = \"x\"",
             &long,

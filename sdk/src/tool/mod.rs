@@ -4,13 +4,15 @@ mod answer;
 mod guard;
 mod layer;
 mod manifest;
+#[cfg(test)]
+mod trust_tests;
 
 use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-pub use guard::{Guard, GuardOptions, PermittedCall, Principal, Refused};
+pub use guard::{Guard, GuardOptions, PermittedCall, Principal, Refused, Revocation};
 pub use layer::{GuardLayer, Guarded};
 pub use manifest::{Manifest, ManifestError, Requires};
 

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use narrows::{
     Roots,
-    tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, system_clock},
+    tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, Revocation, system_clock},
 };
 use narrows_issuer::{
     config::Limits,
@@ -22,8 +22,9 @@ pub(super) async fn start(roots: Roots) -> anyhow::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let audience = format!("http://{}", listener.local_addr()?);
     let manifest = Manifest::parse(MANIFEST)?.at_audience(&audience)?;
-    // the issuer is a development one, and this tool is told so
-    let guard = Guard::new(manifest, roots, GuardOptions { accept_dev: true, replay_capacity: 1024 });
+    // the issuer is a development one without a revocation feed, and this tool is told so
+    let options = GuardOptions { accept_dev: true, replay_capacity: 1024, revocation: Revocation::NotChecked };
+    let guard = Guard::new(manifest, roots, options);
     let service = GuardLayer::new(guard, system_clock()).layer(service_fn(run_tool));
     tokio::spawn(async move {
         let metrics = Arc::new(Metrics::new(&[]));
