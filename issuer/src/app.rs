@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use narrows_policies::Pack;
 use narrows_verifier::{
-    EntryId, TaskId,
+    EntryId, Roots, TaskId,
     log::{PackDigest, Salt, VerifierKey},
 };
 use rand_core::{OsRng, RngCore};
@@ -28,6 +28,8 @@ pub struct App {
     pub pack_digest: PackDigest,
     /// The signing side.
     pub mint: Mint,
+    /// The keys under which this issuer's tokens verify: the one that signs now, and those of other rotations.
+    pub roots: Roots,
     /// The log.
     pub log: Log,
     /// The log's public key.

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, every key documented here and in `docs/operating.md`, unknown keys are errors.
 
 mod check;
+mod root_key;
 
 use std::fs::File;
 use std::io::Read;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::check::{ConfigError, ConfigFault};
+pub use self::root_key::PublishedRootKey;
 use crate::federation::TrustedIssuer;
 
 /// Everything the service is told. Whoever can write this file decides who may get which token: give it to the
@@ -33,6 +35,9 @@ pub struct Config {
     /// Where the secret keys are.
     #[serde(default)]
     pub keys: Keys,
+    /// Root keys that are published beside the one that signs.
+    #[serde(default)]
+    pub root_key: Vec<PublishedRootKey>,
     /// The Merkle log.
     pub log: Log,
     /// Bounds on connections and requests.
@@ -207,6 +212,7 @@ impl Config {
             danger_listen_plaintext: false,
             data_dir,
             keys: Keys::default(),
+            root_key: Vec::new(),
             log: Log { origin: "localhost/narrows-dev".into(), public: true },
             limits: Limits::default(),
             telemetry: Telemetry::default(),

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use narrows_verifier::Reason;
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
@@ -34,6 +35,8 @@ pub struct Initialised {
     pub config_file: PathBuf,
     /// The root key id of the new issuer key.
     pub issuer_key_id: u32,
+    /// Its public key in base64url, as a `[[root_key]]` and the published key set have it.
+    pub issuer_public_key: String,
     /// The first client's secret, which is stored nowhere: show it once.
     pub client_secret: Option<Zeroizing<String>>,
 }
@@ -65,7 +68,13 @@ pub fn init(options: &InitOptions, random: &mut impl CryptoRngCore) -> Result<In
     write_private(&options.data_dir.join(PACK_FILE), narrows_policies::STARTER.as_bytes())?;
     let config_file = options.data_dir.join("narrows.toml");
     write_private(&config_file, text.as_bytes())?;
-    Ok(Initialised { config_file, issuer_key_id: root_key_id(&issuer_key.public_key()), client_secret })
+    let issuer_key = issuer_key.public_key();
+    Ok(Initialised {
+        config_file,
+        issuer_key_id: root_key_id(issuer_key.as_bytes()),
+        issuer_public_key: URL_SAFE_NO_PAD.encode(issuer_key.as_bytes()),
+        client_secret,
+    })
 }
 
 /// Makes a directory with mode 0700; one that is there already keeps its mode, the files in it are 0600 anyway.
@@ -135,7 +144,8 @@ mod tests {
         let issuer = SecretKey::read(&config.issuer_key_file(), KeyRole::Issuer).unwrap();
         let log = SecretKey::read(&config.log_key_file(), KeyRole::Log).unwrap();
         assert_ne!(issuer.public_key(), log.public_key());
-        assert_eq!(root_key_id(&issuer.public_key()), made.issuer_key_id);
+        assert_eq!(root_key_id(issuer.public_key().as_bytes()), made.issuer_key_id);
+        assert_eq!(URL_SAFE_NO_PAD.encode(issuer.public_key().as_bytes()), made.issuer_public_key);
         let secret = made.client_secret.unwrap();
         assert_eq!(config.client[0].secret_hashes, [clients::secret_hash(&secret)]);
         assert!(!fs::read_to_string(&made.config_file).unwrap().contains(secret.as_str()));

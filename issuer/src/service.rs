@@ -9,7 +9,7 @@ use std::{
 
 use narrows_policies::Pack;
 use narrows_verifier::{
-    EntryId, Reason,
+    EntryId, Reason, RootKey, Roots,
     log::{Leaf, PackDigest, TraceId, VerifierKey, verify_checkpoint},
 };
 use zeroize::Zeroizing;
@@ -62,7 +62,7 @@ pub struct StartError {
 /// Everything that keeps the service from issuing: a key, the log's start-up check, the pack, a trusted issuer.
 pub fn open(config: &Config, pack: &str, development: Option<Development>, clock: Clock) -> Result<Service, StartError> {
     let issuer_key = SecretKey::read(&config.issuer_key_file(), KeyRole::Issuer).map_err(key_error)?;
-    let root_id = root_key_id(&issuer_key.public_key());
+    let root_id = root_key_id(issuer_key.public_key().as_bytes());
     let signer = log_signer(config)?;
     let log_key = signer.verifier_key().clone();
     let pack = Pack::parse(pack)
@@ -76,6 +76,8 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     metrics.set_log_size(size(&log, &log_key)?);
     let dev = development.is_some();
     let extra = development.map(|development| dev_idp_router(config, development, &clock)).transpose()?;
+    let mint = Mint::new(issuer_key.danger_seed(), root_id, since).map_err(|reason| at_fault(reason, "the issuer key can't be used"))?;
+    let roots = roots(config, mint.root()).map_err(|reason| at_fault(reason, "the key that signs is listed under `root_key` too"))?;
     let app = Arc::new(App {
         identifier: config.issuer.clone(),
         dev,
@@ -83,7 +85,8 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         federation,
         pack,
         pack_digest,
-        mint: Mint::new(issuer_key.danger_seed(), root_id, since).map_err(|reason| at_fault(reason, "the issuer key can't be used"))?,
+        mint,
+        roots,
         log,
         log_key,
         max_hops: config.limits.max_hops_per_task,
@@ -108,6 +111,12 @@ pub fn init_log(config: &Config, dev: bool, now_ms: u64) -> Result<VerifierKey, 
     std::fs::write(config.data_dir.join(LOG_KEY_FILE), format!("{key}\n"))
         .map_err(|error| at_fault(Reason::KeyFileMissing, error.to_string()))?;
     Ok(key)
+}
+
+/// Every root key that verifiers are to know: the one that signs, and those of other rotations.
+fn roots(config: &Config, signing: RootKey) -> Result<Roots, Reason> {
+    let others = config.root_key.iter().filter_map(|key| key.read().ok());
+    Roots::new(core::iter::once(signing).chain(others).collect())
 }
 
 /// The log's database.

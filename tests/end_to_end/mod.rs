@@ -7,6 +7,7 @@ mod crashes;
 mod demo;
 mod openid_provider;
 mod reports;
+mod rotation;
 mod secrets;
 mod stranger;
 mod subject_tokens;

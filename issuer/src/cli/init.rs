@@ -44,6 +44,7 @@ impl Init {
         println!("configuration  {}", made.config_file.display());
         println!("policy pack    {}", config.policy.pack.as_deref().unwrap_or(&options.data_dir).display());
         println!("issuer key id  {}", made.issuer_key_id);
+        println!("issuer key     {}", made.issuer_public_key);
         println!("log key        {log_key}");
         if let (Some(id), Some(secret)) = (&options.client_id, &made.client_secret) {
             println!("client         {id}");

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use narrows_verifier::Reason;
+use narrows_verifier::{Reason, Roots};
 use serde_json::Value;
 use url::{Host, Url};
 
@@ -44,6 +44,7 @@ impl Config {
         if self.issuer_key_file() == self.log_key_file() {
             faults.add("keys.log", "is the file of the issuer key, the two must be separate keys");
         }
+        self.add_root_key_faults(&mut faults);
         if let Err(message) = check_origin(&self.log.origin) {
             faults.add("log.origin", message);
         }
@@ -58,6 +59,20 @@ impl Config {
         }
         self.add_client_faults(&mut faults);
         faults.0
+    }
+
+    fn add_root_key_faults(&self, faults: &mut Faults) {
+        let mut keys = Vec::new();
+        for (index, key) in self.root_key.iter().enumerate() {
+            match key.read() {
+                Ok(key) => keys.push(key),
+                Err((member, message)) => faults.add(&format!("root_key[{index}].{member}"), message),
+            }
+        }
+        // the key that signs is one more
+        if self.root_key.len() > MAX_ROOT_KEYS || Roots::new(keys).is_err() {
+            faults.add("root_key", format!("has more than {MAX_ROOT_KEYS} entries, or one key twice"));
+        }
     }
 
     fn add_client_faults(&self, faults: &mut Faults) {
@@ -254,6 +269,7 @@ pub(super) fn without_quoted(message: &str) -> String {
     }
 }
 
+const MAX_ROOT_KEYS: usize = 63;
 const MAX_CLIENTS: usize = 10_000;
 const MAX_JWKS_KEYS: usize = 16;
 const MAX_TIME_MS: u64 = 3_600_000;
@@ -342,6 +358,15 @@ mod tests {
                 "client[0].jwks",
             ]
         );
+    }
+
+    #[test]
+    fn root_keys_are_sound_and_occur_once() {
+        let key = "[[root_key]]\npublic_key = \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"\nstate = \"tainted\"\nnot_before = 0\n";
+        assert_eq!(Config::parse(&format!("{LEAST}{key}")).unwrap().root_key.len(), 1);
+        assert_eq!(faults(&format!("{LEAST}{key}{key}"))[0].0, "root_key");
+        assert_eq!(faults(&format!("{LEAST}{}", key.replace("tainted", "active")))[0].0, "root_key[0].state");
+        assert_eq!(faults(&format!("{LEAST}{}", key.repeat(64)))[0].0, "root_key");
     }
 
     #[test]
