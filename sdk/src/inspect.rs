@@ -1,6 +1,6 @@
 //! A token as plain text, for people who decide whether to trust it.
 
-use narrows_verifier::{Block, Maker, VerifiedToken};
+use narrows_verifier::{Block, Explanation, Maker, VerifiedToken};
 
 /// Describes a verified token, one line a fact: who made each block, whose word each name is, every caveat.
 pub fn inspect(token: &VerifiedToken) -> String {
@@ -23,6 +23,27 @@ pub fn inspect(token: &VerifiedToken) -> String {
     }
     lines.extend(effective.caveats.iter().map(|caveat| format!("  {}", caveat.sentence())));
     lines.join("\n")
+}
+
+/// Explains a refused call, four or five lines a caveat: where it stands, what it expects, what the call had, what would be
+/// accepted, and who could supply what is not known here.
+pub fn explain(explanations: &[Explanation]) -> String {
+    let told = |explanation: &Explanation| {
+        let place = match explanation.hop {
+            0 => "the issuer's block".to_owned(),
+            hop => format!("block {} of hop {hop}", explanation.block),
+        };
+        let by = explanation.added_by.escape_debug();
+        let mut lines = vec![
+            format!("{}: a caveat `{}` in {place}, added by {by}", explanation.reason, explanation.kind),
+            format!("  expects       {}", explanation.expected),
+            format!("  the call had  {}", explanation.actual),
+            format!("  would accept  {}", explanation.accepted),
+        ];
+        lines.extend(explanation.needs.map(|needs| format!("  ask           {}", needs.supplied_by())));
+        lines.join("\n")
+    };
+    explanations.iter().map(told).collect::<Vec<_>>().join("\n")
 }
 
 /// `holder` is the name of the newest holder so far.

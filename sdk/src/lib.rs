@@ -32,7 +32,7 @@ pub fn arguments(text: &str) -> Result<json::Value, Reason> {
 // The public interface is:
 pub use self::agent::{Held, NarrowRequest, Narrowed, Presentation, Report};
 pub use self::http::TransportError;
-pub use self::inspect::inspect;
+pub use self::inspect::{explain, inspect};
 pub use self::issuer::{
     ACCESS_TOKEN, ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN, IssuerClient, IssuerError, IssuerKeys, IssuerRefusal,
     Recorded,

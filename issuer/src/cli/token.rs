@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use narrows::{Held, HolderKey, NarrowRequest};
 use narrows_issuer::{clock::system_clock, jose::parse_holder_key};
 use narrows_verifier::{
-    Call, PublicKey, Roots, UnverifiedToken, VerifiedToken, caveat,
-    json::{Limits, Value, parse},
+    Call, PublicKey, Roots, Secrets, State, UnverifiedToken, VerifiedToken, caveat,
+    json::{Limits, Pointer, Value, parse},
     proof::{PossessionClaims, check_possession},
 };
 
@@ -110,6 +110,9 @@ pub(super) struct Verify {
     proof: Option<String>,
     #[command(flatten)]
     call: CallArguments,
+    /// A place among the arguments whose values an explanation must not show
+    #[arg(long, value_name = "TOOL:POINTER")]
+    secret: Vec<String>,
 }
 
 impl Token {
@@ -174,10 +177,20 @@ impl Verify {
         }
         let call = Call { tool: &self.call.tool, arguments: &arguments, audience: &self.call.audience, time: now };
         if let Err(denial) = token.decide(&call) {
-            bail!("refused: {denial}");
+            let explanations = token.explain(&call, &State::default(), &self.secrets()?);
+            bail!("refused: {}: {}\n{}", denial.reason, denial.reason.meaning(), narrows::explain(&explanations));
         }
         println!("allowed: `{}` at {}", self.call.tool.escape_debug(), self.call.audience.escape_debug());
         Ok(())
+    }
+}
+
+impl Verify {
+    fn secrets(&self) -> anyhow::Result<Secrets> {
+        self.secret.iter().try_fold(Secrets::none(), |secrets, place| {
+            let (tool, pointer) = place.split_once(':').context("`--secret`: give `TOOL:POINTER`")?;
+            Ok(secrets.with(tool, Pointer::parse(pointer).context("`--secret`: not a JSON pointer (RFC 6901)")?))
+        })
     }
 }
 
