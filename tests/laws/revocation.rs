@@ -7,7 +7,7 @@ use narrows_tests::tokens::{
     roots, sample, sign_block,
 };
 use narrows_verifier::{
-    BlockId, Holder, Reason, TaskId, UnverifiedToken, VerifiedToken,
+    BlockId, Holder, Reason, RootKey, RootState, Roots, TaskId, UnverifiedToken, VerifiedToken,
     biscuit::AuthorityClaims,
     public_key,
     revocation::{Matched, MaxStaleness, NotCurrent, RevocationList, Revocations, ToolClass},
@@ -152,6 +152,28 @@ fn a_stale_snapshot_denies_by_class_and_still_names_what_it_revokes() {
         assert_eq!(empty.check(&token, class, NOW + age + 1), Err(NotCurrent::from(Reason::RevocationsStale)), "{class:?}");
         assert_eq!(full.check(&token, class, NOW + age + 1).unwrap_err().reason, Reason::Revoked, "{class:?}");
     }
+}
+
+/// Whoever keeps verified tokens asks the set of the day, and gets the answer that verification would give.
+#[test]
+fn a_token_that_was_kept_is_judged_by_the_new_set_of_root_keys() {
+    let (bytes, token) = (sample(), verify(&sample()));
+    let root = token.root;
+    let sets = [
+        (roots(), None),
+        (Roots::default(), Some(Reason::UnknownRoot)),
+        (RootKey { state: RootState::Tainted, ..root }.into(), Some(Reason::RootTainted)),
+        (RootKey { not_before: ISSUED + 1, ..root }.into(), Some(Reason::RootNotValid)),
+        (RootKey { not_after: Some(ISSUED - 1), ..root }.into(), Some(Reason::RootNotValid)),
+        (RootKey { state: RootState::Retired, not_after: Some(ISSUED), ..root }.into(), None),
+    ];
+    for (set, expected) in sets {
+        assert_eq!(set.admit(&token).err(), expected);
+        let verified = UnverifiedToken::from_bytes(&bytes).unwrap().verify(&set);
+        assert_eq!(verified.err().map(|refusal| refusal.reason), expected);
+    }
+    // another key of the same number: verification says that the signature is not its own
+    assert_eq!(Roots::from(RootKey { key: THIEF.key(), ..root }).admit(&token), Err(Reason::UnknownRoot));
 }
 
 proptest! {
