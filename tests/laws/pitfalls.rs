@@ -58,12 +58,13 @@ fn refuses_join_bomb_before_evaluation() {
 
 #[test]
 fn the_cost_of_a_decision_is_bounded_before_it_starts() {
-    let caveat = r#"{"kind":"arg","tool":"crm.read","path":"/x","is":{"range":{"max":5}}}"#;
-    let sixteen = format!("[{}]", [caveat; 16].join(","));
-    let token = (0..4).fold(sample(), |token, _| plain(&token, &sixteen));
-    let many = format!(r#"{{"x":1,"a":[{}]}}"#, ["1"; 250].join(","));
-    assert_eq!(decide(&token, "crm.read", &many), Err(Reason::CostBound));
-    assert_eq!(decide(&token, "crm.read", r#"{"x":1}"#), Ok(()));
+    let numbers = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
+    let caveat = format!(r#"[{{"kind":"arg","tool":"crm.read","path":"/a","is":{{"contains":[{}]}}}}]"#, numbers(99));
+    let token = plain(&plain(&sample(), &caveat), &caveat);
+    let list = |count: usize| format!(r#"{{"a":[{}]}}"#, numbers(count));
+    assert_eq!(decide(&token, "crm.read", &list(499)), Ok(()));
+    assert_eq!(decide(&token, "crm.read", &list(500)), Err(Reason::CostBound));
+    assert_eq!(decide(&token, "crm.read", &list(1_000)), Err(Reason::CostBound));
 }
 
 #[test]

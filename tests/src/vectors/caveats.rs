@@ -7,6 +7,10 @@ pub(super) fn cases(cases: &mut Cases) {
         let expect = CaveatAnswer::Read { canonical: json.to_owned(), check: check.to_owned(), sentence: sentence.to_owned() };
         add(cases, name, about, json, expect);
     }
+    for (name, about, json, canonical, check, sentence) in NORMALISED {
+        let expect = CaveatAnswer::Read { canonical: canonical.to_owned(), check: check.to_owned(), sentence: sentence.to_owned() };
+        add(cases, name, about, json, expect);
+    }
     for (name, about, json, reason) in REFUSED {
         add(cases, name, about, json, CaveatAnswer::Refused { reason: reason.to_owned() });
     }
@@ -16,7 +20,7 @@ fn add(cases: &mut Cases, name: &str, about: &str, json: &str, expect: CaveatAns
     cases.add(name, Vector::Caveat(CaveatVector { about: about.to_owned(), json: json.to_owned(), expect }));
 }
 
-const READ: [(&str, &str, &str, &str, &str); 13] = [
+const READ: [(&str, &str, &str, &str, &str); 14] = [
     (
         "caveat_tools",
         "exact names are one query, each prefix is one more",
@@ -28,29 +32,36 @@ const READ: [(&str, &str, &str, &str, &str); 13] = [
         "caveat_arg_exact_text",
         "an exact text",
         r#"{"is":{"exact":"EUR"},"kind":"arg","path":"/currency","tool":"pay"}"#,
-        r#"check if tool($t), $t !== "pay" or tool("pay"), arg_text("/currency", "EUR")"#,
+        r#"check if tool($t), $t !== "pay" or tool("pay"), arg_text("/currency", $v), {"EUR"}.contains($v)"#,
         "`/currency` of `pay` must be `EUR`",
     ),
     (
         "caveat_arg_exact_integer",
         "an exact integer, at a place in an array",
         r#"{"is":{"exact":-5},"kind":"arg","path":"/items/0/delta","tool":"adjust"}"#,
-        r#"check if tool($t), $t !== "adjust" or tool("adjust"), arg_int("/items/0/delta", -5)"#,
+        r#"check if tool($t), $t !== "adjust" or tool("adjust"), arg_int("/items/0/delta", $v), {-5}.contains($v)"#,
         "`/items/0/delta` of `adjust` must be -5",
     ),
     (
         "caveat_arg_exact_flag",
         "an exact flag, at a member whose name holds a slash",
         r#"{"is":{"exact":true},"kind":"arg","path":"/dry~1run","tool":"deploy"}"#,
-        r#"check if tool($t), $t !== "deploy" or tool("deploy"), arg_flag("/dry~1run", true)"#,
+        r#"check if tool($t), $t !== "deploy" or tool("deploy"), arg_flag("/dry~1run", $v), {true}.contains($v)"#,
         "`/dry~1run` of `deploy` must be true",
     ),
     (
         "caveat_arg_one_of",
-        "one of some values: a query for each type, flags first, then integers, then texts",
-        r#"{"is":{"one_of":[false,1,2,"all"]},"kind":"arg","path":"/mode","tool":"sync"}"#,
-        r#"check if tool($t), $t !== "sync" or tool("sync"), arg_flag("/mode", $v), {false}.contains($v) or tool("sync"), arg_int("/mode", $v), {1, 2}.contains($v) or tool("sync"), arg_text("/mode", $v), {"all"}.contains($v)"#,
-        "`/mode` of `sync` must be one of false, 1, 2, `all`",
+        "one of some values of one type",
+        r#"{"is":{"one_of":["EUR","USD"]},"kind":"arg","path":"/currency","tool":"pay"}"#,
+        r#"check if tool($t), $t !== "pay" or tool("pay"), arg_text("/currency", $v), {"EUR", "USD"}.contains($v)"#,
+        "`/currency` of `pay` must be one of `EUR`, `USD`",
+    ),
+    (
+        "caveat_arg_exact_decimal",
+        "a number with a fraction, which is compared as its canonical text",
+        r#"{"is":{"exact":1.5},"kind":"arg","path":"/rate","tool":"convert"}"#,
+        r#"check if tool($t), $t !== "convert" or tool("convert"), arg_decimal("/rate", $v), {"1.5"}.contains($v)"#,
+        "`/rate` of `convert` must be 1.5",
     ),
     (
         "caveat_arg_range",
@@ -104,7 +115,17 @@ const READ: [(&str, &str, &str, &str, &str); 13] = [
     ("caveat_depth", "at most so many hops in the chain", r#"{"kind":"depth","max":3}"#, "check if depth($d), $d <= 3", "at most 3 hops"),
 ];
 
-const REFUSED: [(&str, &str, &str, &str); 15] = [
+/// Read from another spelling than the one that is written.
+const NORMALISED: [(&str, &str, &str, &str, &str, &str); 1] = [(
+    "caveat_arg_one_of_types",
+    "one of some values: an alternative for each type, flags first, then integers, numbers with a fraction and texts",
+    r#"{"kind":"arg","tool":"sync","path":"/mode","is":{"one_of":["all",2,false,1]}}"#,
+    r#"{"is":{"any":[{"exact":false},{"one_of":[1,2]},{"exact":"all"}]},"kind":"arg","path":"/mode","tool":"sync"}"#,
+    r#"check if tool($t), $t !== "sync" or tool("sync"), arg_flag("/mode", $v), {false}.contains($v) or tool("sync"), arg_int("/mode", $v), {1, 2}.contains($v) or tool("sync"), arg_text("/mode", $v), {"all"}.contains($v)"#,
+    "`/mode` of `sync` must be false, or one of 1, 2, or `all`",
+)];
+
+const REFUSED: [(&str, &str, &str, &str); 14] = [
     ("caveat_unknown_kind", "a kind that is not understood", r#"{"kind":"moon_phase","is":"full"}"#, "CAVEAT_MALFORMED"),
     ("caveat_further_member", "a member that is not understood", r#"{"kind":"depth","max":1,"unless":"admin"}"#, "CAVEAT_MALFORMED"),
     ("caveat_no_tool", "an argument of no tool", r#"{"kind":"arg","path":"/a","is":{"exact":1}}"#, "CAVEAT_NAMES_NO_TOOL"),
@@ -116,12 +137,6 @@ const REFUSED: [(&str, &str, &str, &str); 15] = [
         "caveat_one_of_null",
         "null is no value to compare with",
         r#"{"kind":"arg","tool":"t","path":"/a","is":{"one_of":[null]}}"#,
-        "CAVEAT_MALFORMED",
-    ),
-    (
-        "caveat_decimal",
-        "a decimal is no value to compare with",
-        r#"{"kind":"arg","tool":"t","path":"/a","is":{"exact":1.5}}"#,
         "CAVEAT_MALFORMED",
     ),
     (

@@ -1,9 +1,7 @@
 //! Calls against caveats: each kind met, met at its edge, missed, without its argument and with another type.
 
 use super::{CallText, Cases, call};
-use crate::tokens::{
-    AUDIENCE, AUTHORITY_CAVEATS, EXECUTOR, EXPIRES, PLANNER, authority, caveats, claims, hop, mint, mint_block, plain, sample,
-};
+use crate::tokens::{AUTHORITY_CAVEATS, EXECUTOR, EXPIRES, PLANNER, caveats, claims, hop, mint, plain, sample};
 
 pub(super) fn cases(cases: &mut Cases) {
     tools_audience_expiry(cases);
@@ -87,22 +85,32 @@ fn bounds(cases: &mut Cases) {
     deny("call_arguments_array", "arguments are an object", read("[1]"), "JSON_MALFORMED");
     deny("call_arguments_duplicate_key", "the arguments' text has two readings", read(r#"{"a":1,"a":2}"#), "JSON_DUPLICATE_KEY");
     let flood = |leaves: usize| format!(r#"{{"a":[{}]}}"#, vec!["1"; leaves].join(","));
-    deny("call_arguments_flood", "257 values, containers included", read(&flood(255)), "JSON_TOO_LARGE");
-    cases.permitted("call_arguments_most", "256 values, containers included", &token, &PLANNER, read(&flood(254)));
-    let closing = r#"check if tool($t), $t !== "crm.read" or tool("crm.read"), arg_int("/b", $v), $v <= 5;"#;
-    let costly = mint_block(authority(&format!("{}{}", crate::tokens::required_checks(), closing.repeat(12))));
-    let costly = plain(&plain(&plain(&costly, &same(16)), &same(16)), &same(2));
-    let about = "46 caveats, each looking at up to 255 integers, are above the bound of 10,000; nothing is evaluated";
-    let crowded = format!(r#"{{"b":5,"a":[{}]}}"#, vec!["1"; 253].join(","));
-    cases.denied("call_above_cost_bound", about, &costly, &PLANNER, read(&crowded), ("COST_BOUND", None));
-    let sound = CallText { audience: AUDIENCE.to_owned(), ..read(r#"{"b":5,"a":[1,1,1]}"#) };
-    cases.permitted("call_below_cost_bound", "the same caveats over few arguments", &costly, &PLANNER, sound);
+    deny("call_arguments_flood", "1,025 values, containers included", read(&flood(1023)), "JSON_TOO_LARGE");
+    cases.permitted("call_arguments_most", "1,024 values, containers included", &token, &PLANNER, read(&flood(1022)));
+    costs(cases);
 }
 
-/// So many times the same caveat.
-fn same(count: usize) -> String {
-    let caveat = r#"{"kind":"arg","tool":"crm.read","path":"/b","is":{"range":{"max":5}}}"#;
-    format!("[{}]", vec![caveat; count].join(","))
+/// 100,000 steps and no more: 4 for the authority's caveats, 11 to each argument, 1 for each clause, and in the list of 999
+/// elements 999 to see that they are plain and 99 × 999 to find 99 of them.
+fn costs(cases: &mut Cases) {
+    let caveat = |path: &str, rule: &str| format!(r#"{{"kind":"arg","tool":"crm.read","path":"{path}","is":{rule}}}"#);
+    let numbers = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
+    let long = caveat("/a", &format!(r#"{{"contains":[{}]}}"#, numbers(99)));
+    let short = vec![caveat("/b", r#"{"range":{"max":5}}"#); 7].join(",");
+    let at_bound = plain(&sample(), &format!("[{long},{short}]"));
+    let above = plain(&at_bound, r#"[{"kind":"depth","max":8}]"#);
+    let read = |b: u8, elements: usize| call("crm.read", &format!(r#"{{"a":[{}],"b":{b}}}"#, numbers(elements)));
+    let outright = ("COST_BOUND", None);
+    cases.permitted("call_at_cost_bound", "exactly as many steps as a decision may take", &at_bound, &PLANNER, read(5, 999));
+    cases.denied("call_above_cost_bound", "one caveat more is one step more", &above, &PLANNER, read(5, 999), outright);
+    let about = "one element more is a hundred steps more";
+    cases.denied("call_above_cost_bound_by_element", about, &at_bound, &PLANNER, read(5, 1000), outright);
+    cases.permitted("call_below_cost_bound", "the same caveats over few elements", &above, &PLANNER, read(5, 200));
+    let about = "steps are not taken for another tool's caveats";
+    cases.permitted("call_of_other_tool_costs_little", about, &above, &PLANNER, CallText { tool: "crm.write".to_owned(), ..read(5, 1000) });
+    let failing = plain(&plain(&sample(), r#"[{"kind":"tools","allow":["crm.write"]}]"#), &format!("[{long}]"));
+    let about = "a caveat that failed before is not told, since the decision is not finished";
+    cases.denied("call_above_cost_bound_after_failure", about, &failing, &PLANNER, read(5, 1000), outright);
 }
 
 const ARGUMENT_CAVEATS: &str = r#"[

@@ -307,7 +307,7 @@ const IN_PLAIN_BLOCK: [(&str, &str, &str, &str); 17] = [
     ),
     ("mixed_types_of_constant", "a text where an integer stands", "check if arg_int(\"/x\", \"5\");", "MIXED_TYPES"),
     ("mixed_types_of_variable", "one variable in positions of two types", "check if arg_int($p, $p);", "MIXED_TYPES"),
-    ("unknown_caveat", "a check of known facts that is no known caveat", "check if tool($t), $t.ends_with(\"read\");", "UNKNOWN_CAVEAT"),
+    ("unknown_caveat", "a check of known facts that is no known caveat", "check if tool($t), $t === \"crm.read\";", "UNKNOWN_CAVEAT"),
     (
         "caveat_with_other_variable",
         "a known caveat with another variable name is another check",
