@@ -2,7 +2,7 @@
 
 use narrows_tests::tokens;
 use narrows_verifier::{
-    Call, Effective, Reason, Secrets, State,
+    Call, Effective, Reason, State, Withheld,
     json::{Limits, Pointer, parse},
 };
 use proptest::{collection::vec, prelude::*};
@@ -38,7 +38,7 @@ proptest! {
         for node in tree.nodes() {
             let Ok(token) = verify(&node.bytes) else { continue };
             let failures = token.decide_with(&call.borrow(), &call.state).err().map(|denial| denial.failures).unwrap_or_default();
-            let told = token.explain(&call.borrow(), &call.state, &Secrets::none());
+            let told = token.explain(&call.borrow(), &call.state, &Withheld::none());
             let named = |block: usize, reason: Reason| (block, reason);
             prop_assert_eq!(
                 failures.iter().map(|failure| named(failure.block, failure.reason)).collect::<Vec<_>>(),
@@ -65,7 +65,7 @@ fn an_explanation_says_where_what_and_what_would_do() {
     let token = verify(&token).unwrap();
     let arguments = parse(br#"{"limit":51,"key":"gamma-secret"}"#, Limits::ARGUMENTS).unwrap();
     let call = Call { tool: "crm.read", arguments: &arguments, audience: tokens::AUDIENCE, time: tokens::NOW };
-    let told = token.explain(&call, &State::default(), &Secrets::none());
+    let told = token.explain(&call, &State::default(), &Withheld::none());
     let limit = &told[0];
     assert_eq!((limit.reason, limit.block, limit.hop, limit.added_by.as_str()), (Reason::ArgumentRefused, 1, 1, "planner"));
     assert_eq!(limit.expected, "`/limit` of `crm.read` must be an integer of at most 50");
@@ -82,7 +82,7 @@ fn an_explanation_keeps_what_the_policy_marks_secret() {
     let arguments = parse(br#"{"limit":51,"key":"gamma-secret"}"#, Limits::ARGUMENTS).unwrap();
     let call = Call { tool: "crm.read", arguments: &arguments, audience: tokens::AUDIENCE, time: tokens::NOW };
     for place in ["/key", "/key/deeper", ""] {
-        let secrets = Secrets::none().with("crm.read", Pointer::parse(place).unwrap());
+        let secrets = Withheld::none().with("crm.read", Pointer::parse(place).unwrap());
         let told = token.explain(&call, &State::default(), &secrets);
         assert_eq!(told.len(), 3);
         assert!(!format!("{told:?}").contains("-secret"), "{place}: {told:?}");

@@ -3,8 +3,19 @@
 use super::sources::{assert_none, files, required_text, shipped};
 
 const MOST_LINES_OF_A_FILE: usize = 600;
-const MOST_LINES_OF_THE_TRUSTED_PATH: usize = 4_000;
-const TRUSTED: [&str; 6] = ["biscuit", "caveat", "datalog", "json", "proof", "token"];
+/// Lines of code, without comments, blank lines and tests. The vocabulary alone has thirty kinds and rules.
+const MOST_LINES_OF_THE_TRUSTED_PATH: usize = 5_600;
+const TRUSTED: [&str; 9] = ["biscuit", "caveat", "datalog", "json", "proof", "token", "cache", "verifier", "roots"];
+/// What makes, compares or describes caveats and tokens, and whose mistakes let nothing through.
+const NOT_ON_THE_PATH: [&str; 7] = [
+    "biscuit/build.rs",
+    "biscuit/text.rs",
+    "caveat/describe.rs",
+    "caveat/matcher/meet.rs",
+    "caveat/matcher/sentence.rs",
+    "caveat/matcher/within.rs",
+    "datalog/print.rs",
+];
 
 #[test]
 fn rust_files_stay_short() {
@@ -16,9 +27,17 @@ fn rust_files_stay_short() {
 
 #[test]
 fn the_trusted_path_stays_small() {
+    let trusted = |file: &str| {
+        let inside = file.strip_prefix("verifier/src/").filter(|rest| !rest.ends_with("tests.rs") && !NOT_ON_THE_PATH.contains(rest));
+        inside.is_some_and(|rest| TRUSTED.iter().any(|name| rest.starts_with(name)))
+    };
+    let code = |file: &str| {
+        let text = required_text(file);
+        let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").map(str::trim);
+        lines.filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+    };
     let sources = shipped();
-    let trusted = |file: &str| file.strip_prefix("verifier/src/").is_some_and(|rest| TRUSTED.iter().any(|name| rest.starts_with(name)));
-    let counted: Vec<_> = sources.iter().filter(|source| trusted(&source.file)).map(|source| source.lines).collect();
+    let counted: Vec<_> = sources.iter().filter(|source| trusted(&source.file)).map(|source| code(&source.file)).collect();
     assert!(!counted.is_empty(), "no file of the trusted path was found");
     let lines: usize = counted.iter().sum();
     assert!(lines <= MOST_LINES_OF_THE_TRUSTED_PATH, "the trusted path has {lines} lines");

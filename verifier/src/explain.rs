@@ -35,9 +35,9 @@ pub struct Explanation {
 /// Places among the arguments whose values an explanation must not show: what lies at them, below them, and what a caveat
 /// expects there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Secrets(BTreeSet<(String, Pointer)>);
+pub struct Withheld(BTreeSet<(String, Pointer)>);
 
-impl Secrets {
+impl Withheld {
     /// No place is secret.
     pub fn none() -> Self {
         Self::default()
@@ -64,13 +64,13 @@ impl Secrets {
 impl VerifiedToken {
     /// Why the call is refused: every caveat that fails. Empty when it is not, or when it was refused before any caveat was
     /// looked at.
-    pub fn explain(&self, call: &Call<'_>, state: &State, secrets: &Secrets) -> Vec<Explanation> {
+    pub fn explain(&self, call: &Call<'_>, state: &State, secrets: &Withheld) -> Vec<Explanation> {
         let failures = self.decide_with(call, state).err().map(|denial| denial.failures).unwrap_or_default();
         let effective = self.effective();
         failures.into_iter().map(|failure| self.explain_failure(failure, call, state, secrets, &effective)).collect()
     }
 
-    fn explain_failure(&self, failure: Failure, call: &Call<'_>, state: &State, secrets: &Secrets, effective: &Effective) -> Explanation {
+    fn explain_failure(&self, failure: Failure, call: &Call<'_>, state: &State, secrets: &Withheld, effective: &Effective) -> Explanation {
         let withheld = match &failure.caveat {
             Caveat::Argument(argument) => secrets.cover(&argument.tool, argument.path.as_str()),
             // its text may hold any constant

@@ -30,7 +30,7 @@ pub use call::Call;
 pub use caveat::Caveat;
 pub use decide::{Denial, Failure};
 pub use effective::Effective;
-pub use explain::{Explanation, Secrets};
+pub use explain::{Explanation, Withheld};
 pub use id::{BlockId, EntryId, TaskId, TraceId};
 pub use key::{PublicKey, public_key};
 pub use reason::Reason;

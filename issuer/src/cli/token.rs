@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use narrows::{Held, HolderKey, NarrowRequest};
 use narrows_issuer::{clock::system_clock, jose::parse_holder_key};
 use narrows_verifier::{
-    Call, PublicKey, Roots, Secrets, State, UnverifiedToken, VerifiedToken, caveat,
+    Call, PublicKey, Roots, State, UnverifiedToken, VerifiedToken, Withheld, caveat,
     json::{Limits, Pointer, Value, parse},
     proof::{PossessionClaims, check_possession},
 };
@@ -186,8 +186,8 @@ impl Verify {
 }
 
 impl Verify {
-    fn secrets(&self) -> anyhow::Result<Secrets> {
-        self.secret.iter().try_fold(Secrets::none(), |secrets, place| {
+    fn secrets(&self) -> anyhow::Result<Withheld> {
+        self.secret.iter().try_fold(Withheld::none(), |secrets, place| {
             let (tool, pointer) = place.split_once(':').context("`--secret`: give `TOOL:POINTER`")?;
             Ok(secrets.with(tool, Pointer::parse(pointer).context("`--secret`: not a JSON pointer (RFC 6901)")?))
         })

@@ -96,7 +96,7 @@ fn malformed_packs_are_refused_by_rule_and_key() {
         ("audiences = [\"https://a.example\"]", "any_audience = true\naudiences = [\"a\"]", malformed, r, "any_audience"),
         ("tools = [\"pay\", { prefix = \"docs.\" }]", "", malformed, r, "tools"),
         ("tools = [\"pay\", { prefix = \"docs.\" }]", "tools = []", malformed, r, "tools"),
-        ("tools = [\"pay\", { prefix = \"docs.\" }]", "tools = [\"pay\", { suffix = \"x\" }]", malformed, r, "tools"),
+        ("tools = [\"pay\", { prefix = \"docs.\" }]", "tools = [\"pay\", { infix = \"x\" }]", malformed, r, "tools"),
         ("tools = [\"pay\", { prefix = \"docs.\" }]", "tools = [\"pay\", { prefix = \"\" }]", malformed, r, "tools"),
         ("tools = [\"pay\", { prefix = \"docs.\" }]", "tools = [\"pay\", 1.5]", malformed, r, "tools"),
         ("[\"pay\", { prefix = \"docs.\" }]", &prefixes, malformed, r, "tools"),
