@@ -17,39 +17,38 @@ pub fn normal_url(text: &str) -> Result<String, Reason> {
     if text.len() > MAX_URL || text.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'\\') {
         return Err(Reason::DpopMalformed);
     }
+    // and take `https:host` and `https:///host` for what they are not
+    let has_host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with('/'));
     let mut url = Url::parse(text).map_err(|_| Reason::DpopMalformed)?;
     let plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
-    if !plain {
+    if !has_host || !plain {
         return Err(Reason::DpopMalformed);
     }
     url.set_query(None);
     url.set_fragment(None);
-    Ok(unescape(url.as_str()))
+    unescape(url.as_str()).ok_or(Reason::DpopMalformed)
 }
 
-/// Undoes escapes of unreserved characters and writes the others in upper case (RFC 3986 §6.2.2.1, §6.2.2.2).
-fn unescape(url: &str) -> String {
-    let mut out = String::with_capacity(url.len());
-    let mut rest = url;
-    while let Some((before, after)) = rest.split_once('%') {
-        out.push_str(before);
-        let escaped = after.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok().zip(after.get(2..))) {
-            Some((byte, behind)) => {
-                match char::from(byte) {
-                    plain if plain.is_ascii_alphanumeric() || "-._~".contains(plain) => out.push(plain),
-                    _ => out.push_str(&format!("%{byte:02X}")),
-                }
-                rest = behind;
-            }
-            None => {
+/// Undoes escapes of unreserved characters and writes the others in upper case (RFC 3986 §6.2.2.1, §6.2.2.2). `None` for
+/// a percent sign that starts no escape: with what follows it, it could become one.
+fn unescape(url: &str) -> Option<String> {
+    let mut parts = url.split('%');
+    let mut out = parts.next()?.to_owned();
+    for part in parts {
+        let (digits, behind) = part.split_at_checked(2)?;
+        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        match char::from(u8::from_str_radix(digits, 16).ok()?) {
+            plain if plain.is_ascii_alphanumeric() || "-._~".contains(plain) => out.push(plain),
+            _ => {
                 out.push('%');
-                rest = after;
+                out.push_str(&digits.to_ascii_uppercase());
             }
         }
+        out.push_str(behind);
     }
-    out.push_str(rest);
-    out
+    Some(out)
 }
 
 const MAX_URL: usize = 2048;
@@ -92,7 +91,6 @@ mod tests {
             "https://crm.example//tools/crm.read",
             "https://crm.example/tools%2Fcrm.read",
             "https://crm.example/tools/crm%252Eread",
-            "https://crm.example/tools/crm.read%",
             "https://crm.example/",
         ];
         for text in others {
@@ -116,6 +114,12 @@ mod tests {
             " https://crm.example/",
             "https://crm.\u{e9}xample/",
             "https://",
+            "https:crm.example/",
+            "https:///crm.example/",
+            "https://crm.example/%",
+            "https://crm.example/%2",
+            "https://crm.example/%zz",
+            "https://crm.example/%%32e",
             &long,
         ];
         for text in table {
