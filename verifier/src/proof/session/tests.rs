@@ -68,7 +68,7 @@ fn both_ends_share_a_session_and_its_calls_are_the_tools_word() {
     for _ in 0..3 {
         let proof = holder.prove("crm.read", [2; 32], NOW).ok().unwrap();
         let sent = SessionProof::parse(&proof.to_string()).ok().unwrap();
-        assert!(sent == proof);
+        assert_eq!(sent.to_string(), proof.to_string());
         assert_eq!(tool.accepts(&sent, &call(), NOW), Ok(Evidence::ToolWord));
     }
 }
