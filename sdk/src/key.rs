@@ -51,20 +51,7 @@ impl HolderKey {
     /// # Errors
     /// `KEY_FILE_MISSING`, `KEY_FILE_MODE` when others than the owner have any access, `KEY_FILE_MALFORMED` or `KEY_ROLE`.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let error = |reason: Reason, what: &str| KeyError { reason, message: format!("`{}` {what}", path.display()) };
-        let unreadable = |cause: io::Error| error(Reason::KeyFileMissing, &format!("can't be read: {cause}"));
-        let file = File::open(path).map_err(unreadable)?;
-        // of the open file and not of the path, which could be swapped in between
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(error(Reason::KeyFileMissing, "is not a regular file"));
-        }
-        if metadata.mode() & 0o7777 & !0o600 != 0 {
-            return Err(error(Reason::KeyFileMode, "must not be open to others: its mode may be 0600 at most"));
-        }
-        let mut line = Zeroizing::new(String::with_capacity(MAX_FILE));
-        file.take(MAX_FILE as u64).read_to_string(&mut line).map_err(unreadable)?;
-        Self::parse(&line).map_err(|reason| error(reason, "is not one line `narrows-key ed25519 holder <base64url seed>`"))
+        read_seed(path, ROLE).map(|seed| Self { seed })
     }
 
     /// Writes the key to a new file with mode 0600. An existing file is never overwritten.
@@ -72,16 +59,7 @@ impl HolderKey {
     /// # Errors
     /// `KEY_FILE_EXISTS`, or `KEY_FILE_MISSING` when the directory can't be written.
     pub fn write_new(&self, path: &Path) -> Result<(), KeyError> {
-        let failed = |cause: io::Error| KeyError {
-            reason: if cause.kind() == io::ErrorKind::AlreadyExists { Reason::KeyFileExists } else { Reason::KeyFileMissing },
-            message: format!("can't create `{}`: {cause}", path.display()),
-        };
-        let mut line = Zeroizing::new(String::with_capacity(MAX_FILE));
-        line.push_str(PREFIX);
-        URL_SAFE_NO_PAD.encode_string(self.seed.as_ref(), &mut line);
-        line.push('\n');
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+        write_seed(path, ROLE, &self.seed)
     }
 
     /// The public half, which others name as holder.
@@ -108,25 +86,60 @@ impl HolderKey {
     pub(crate) fn seed(&self) -> &[u8; 32] {
         &self.seed
     }
-
-    fn parse(text: &str) -> Result<Self, Reason> {
-        let line = text.strip_suffix('\n').unwrap_or(text);
-        let Some(encoded) = line.strip_prefix(PREFIX) else {
-            let other_role = line.starts_with(PREFIX.trim_end_matches("holder "));
-            return Err(if other_role { Reason::KeyRole } else { Reason::KeyFileMalformed });
-        };
-        if encoded.len() != SEED_TEXT {
-            return Err(Reason::KeyFileMalformed);
-        }
-        // the decoder asks for room by an estimate that is one byte above the true size
-        let mut room = Zeroizing::new([0; 33]);
-        let length = URL_SAFE_NO_PAD.decode_slice(encoded, room.as_mut()).map_err(|_| Reason::KeyFileMalformed)?;
-        let seed = room.get(..length).and_then(|seed| seed.try_into().ok()).ok_or(Reason::KeyFileMalformed)?;
-        Ok(Self { seed: Zeroizing::new(seed) })
-    }
 }
 
-const PREFIX: &str = "narrows-key ed25519 holder ";
+/// Reads the seed in the key file of a role.
+pub(crate) fn read_seed(path: &Path, role: &str) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+    let error = |reason: Reason, what: &str| KeyError { reason, message: format!("`{}` {what}", path.display()) };
+    let unreadable = |cause: io::Error| error(Reason::KeyFileMissing, &format!("can't be read: {cause}"));
+    let file = File::open(path).map_err(unreadable)?;
+    // of the open file and not of the path, which could be swapped in between
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(error(Reason::KeyFileMissing, "is not a regular file"));
+    }
+    if metadata.mode() & 0o7777 & !0o600 != 0 {
+        return Err(error(Reason::KeyFileMode, "must not be open to others: its mode may be 0600 at most"));
+    }
+    let mut line = Zeroizing::new(String::with_capacity(MAX_FILE));
+    file.take(MAX_FILE as u64).read_to_string(&mut line).map_err(unreadable)?;
+    parse(&line, role).map_err(|reason| error(reason, &format!("is not one line `{PREFIX}{role} <base64url seed>`")))
+}
+
+/// Writes a seed into a new key file of a role.
+pub(crate) fn write_seed(path: &Path, role: &str, seed: &[u8; 32]) -> Result<(), KeyError> {
+    let failed = |cause: io::Error| KeyError {
+        reason: if cause.kind() == io::ErrorKind::AlreadyExists { Reason::KeyFileExists } else { Reason::KeyFileMissing },
+        message: format!("can't create `{}`: {cause}", path.display()),
+    };
+    let mut line = Zeroizing::new(String::with_capacity(MAX_FILE));
+    line.push_str(PREFIX);
+    line.push_str(role);
+    line.push(' ');
+    URL_SAFE_NO_PAD.encode_string(seed, &mut line);
+    line.push('\n');
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+fn parse(text: &str, role: &str) -> Result<Zeroizing<[u8; 32]>, Reason> {
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let (named, encoded) = line.strip_prefix(PREFIX).ok_or(Reason::KeyFileMalformed)?.split_once(' ').ok_or(Reason::KeyFileMalformed)?;
+    if named != role {
+        return Err(Reason::KeyRole);
+    }
+    if encoded.len() != SEED_TEXT {
+        return Err(Reason::KeyFileMalformed);
+    }
+    // the decoder asks for room by an estimate that is one byte above the true size
+    let mut room = Zeroizing::new([0; 33]);
+    let length = URL_SAFE_NO_PAD.decode_slice(encoded, room.as_mut()).map_err(|_| Reason::KeyFileMalformed)?;
+    let seed = room.get(..length).and_then(|seed| seed.try_into().ok()).ok_or(Reason::KeyFileMalformed)?;
+    Ok(Zeroizing::new(seed))
+}
+
+const ROLE: &str = "holder";
+const PREFIX: &str = "narrows-key ed25519 ";
 /// A key file is under 80 bytes; more than this is not read.
 const MAX_FILE: usize = 256;
 /// 32 bytes in unpadded base64url.
@@ -194,7 +207,7 @@ mod tests {
             (String::new(), Some(Reason::KeyFileMalformed)),
         ];
         for (text, expected) in table {
-            assert_eq!(HolderKey::parse(&text).err(), expected, "{text}");
+            assert_eq!(parse(&text, ROLE).err(), expected, "{text}");
         }
     }
 
