@@ -77,8 +77,8 @@ fn refuse(status: StatusCode, message: &str) -> Answer {
 #[cfg(test)]
 mod tests {
     use narrows::{
-        CallError, CallRefusal, EntryId, Held, HolderKey, NarrowRequest, RootKey, TaskId, ToolClient, arguments, caveats,
-        tool::{Guard, GuardOptions, Manifest, Revocation, system_clock},
+        CallError, CallRefusal, EntryId, Held, HolderKey, NarrowRequest, Reason, RootKey, TaskId, ToolClient, arguments, caveats,
+        tool::{Guard, GuardOptions, Manifest, Revocation, ToolKey, system_clock},
     };
     use narrows_verifier::{
         biscuit::{AuthorityClaims, authority_block},
@@ -120,17 +120,19 @@ mod tests {
     }
 
     async fn server() -> ToolClient {
+        start(ToolKey::generate()).await.0
+    }
+
+    /// A client of a new server that opens sessions under this key, and the server's address.
+    async fn start(key: ToolKey) -> (ToolClient, String) {
         let manifest = Manifest::parse(include_str!("../tool-server.toml")).unwrap().at_audience(AUDIENCE).unwrap();
-        let guard = Guard::new(
-            manifest,
-            root().into(),
-            GuardOptions { accept_dev: false, replay_capacity: 100, revocation: Revocation::NotChecked },
-        );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
+        let options = GuardOptions { accept_dev: false, replay_capacity: 100, revocation: Revocation::NotChecked };
+        let guard = Guard::new(manifest.at_url(&address).unwrap(), root().into(), options).with_sessions(key, 10);
         let router = router(Table::sample(), GuardLayer::new(guard, system_clock()));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        ToolClient::new(&address).unwrap()
+        (ToolClient::new(&address).unwrap(), address)
     }
 
     fn refusal(result: Result<serde_json::Value, CallError>) -> CallRefusal {
@@ -163,5 +165,39 @@ mod tests {
         assert_eq!(refusal(client.call(&read).await).reason, "PROOF_REPLAYED");
         assert_eq!(refusal(client.call(&prove("crm.drop", "{}")).await).reason, "UNKNOWN_TOOL");
         assert_eq!(refusal(client.call(&prove("crm.read", r#"{"id":9}"#)).await).status, 404);
+    }
+
+    #[tokio::test]
+    async fn a_call_is_proved_by_signature_session_or_dpop() {
+        let now = system_clock()();
+        let key = ToolKey::generate();
+        let pinned = key.public();
+        let (client, address) = start(key).await;
+        let planner = planner(now);
+        let read = |id: u8| arguments(&format!("{{\"id\":{id}}}")).unwrap();
+
+        let opening = planner.open_session(&["crm.read", "payments.send"], AUDIENCE, 60, now).unwrap();
+        let session = client.open_session(opening, &pinned, now).await.unwrap();
+        assert!(session.tools().iter().eq(["crm.read"]), "a payment can't be undone");
+        for id in 1..=3 {
+            let by_session = planner.session_proof(&session, "crm.read", &read(id), now).unwrap();
+            assert_eq!(client.call(&by_session).await.unwrap()["id"], id);
+            assert_eq!(refusal(client.call(&by_session).await).reason, "SESSION_COUNTER");
+        }
+        let other = planner.open_session(&["crm.read"], AUDIENCE, 60, now).unwrap();
+        let refused = client.open_session(other, &ToolKey::generate().public(), now).await.err();
+        assert_eq!(refused, Some(CallError::Session(Reason::SessionAcceptSignature)));
+
+        for tool in ["crm.read", "payments.send"] {
+            let text = if tool == "crm.read" { r#"{"id":2}"# } else { r#"{"to":2,"amount":1,"currency":"EUR"}"# };
+            let call = arguments(text).unwrap();
+            let by_signature = planner.prove(tool, &call, AUDIENCE, now);
+            let by_dpop = planner.dpop(tool, &call, AUDIENCE, &address, now);
+            for presentation in [&by_signature, &by_dpop] {
+                client.call(presentation).await.unwrap();
+                let again = refusal(client.call(presentation).await);
+                assert_eq!((again.status, again.reason.as_str()), (401, "PROOF_REPLAYED"));
+            }
+        }
     }
 }

@@ -4,10 +4,16 @@ use narrows_verifier::{
     BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, Roots, UnverifiedToken, VerifiedToken,
     biscuit::{HopClaims, append_hop, seal},
     json::Value,
-    proof::{PossessionClaims, ReportClaims, sign_possession, sign_report},
+    proof::{
+        PossessionClaims, ReportClaims,
+        dpop::{DpopRequest, sign_dpop},
+        mcp::{McpCall, McpProof, write_call},
+        session::{HolderSession, OpenClaims, OpenRandomness, Opening, sign_session_open},
+        sign_possession, sign_report,
+    },
     token_bytes, token_text,
 };
-use rand_core::{CryptoRngCore, OsRng};
+use rand_core::{CryptoRngCore, OsRng, RngCore as _};
 use zeroize::Zeroizing;
 
 use crate::HolderKey;
@@ -51,12 +57,31 @@ pub struct Narrowed {
 pub struct Presentation {
     /// The sealed token.
     pub token: String,
-    /// The proof of possession for this very call. It is accepted once, within a minute.
+    /// What kind of proof it carries.
+    pub kind: ProofKind,
+    /// The proof of possession for this very call. It is accepted once, within a minute or in its session.
     pub proof: String,
     /// The tool's exact name.
     pub tool: String,
     /// The arguments in canonical form.
     pub arguments: String,
+}
+
+/// How a presentation proves that the presenter holds the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofKind {
+    /// By a signature over the call.
+    Possession,
+    /// By the MAC of a session that a signature opened.
+    Session,
+    /// By a DPoP proof (RFC 9449) that also signs the call.
+    Dpop,
+}
+
+/// A session that was asked for: what to send to the tool, and the secret half to keep.
+pub struct SessionOpening {
+    token: String,
+    opening: Opening,
 }
 
 /// A hop as the issuer's log is to receive it.
@@ -133,7 +158,56 @@ impl Held {
     pub fn prove_with(&self, tool: &str, arguments: &Value, audience: &str, now: u64, random: &mut impl CryptoRngCore) -> Presentation {
         let claims = PossessionClaims { block: self.token.newest(), tool, args_digest: arguments.digest(), audience };
         let proof = sign_possession(&claims, now, &fresh(random), self.key.seed());
-        Presentation { token: self.sealed.clone(), proof, tool: tool.to_owned(), arguments: arguments.canonical() }
+        self.present(ProofKind::Possession, proof, tool, arguments)
+    }
+
+    /// Asks for a session of so many seconds, an hour at most, for tools whose effects can be undone.
+    ///
+    /// The tool signs its answer with a key that has to be known beforehand; see [`SessionOpening::accepted`].
+    ///
+    /// # Errors
+    /// `SESSION_MALFORMED` or `SESSION_LIFETIME` for what can't be asked for.
+    pub fn open_session(&self, tools: &[&str], audience: &str, seconds: u64, now: u64) -> Result<SessionOpening, Reason> {
+        let mut random = OpenRandomness { nonce: fresh(&mut OsRng), ephemeral: Zeroizing::new([0; 32]) };
+        OsRng.fill_bytes(random.ephemeral.as_mut());
+        let tools = tools.iter().map(|tool| (*tool).to_owned()).collect();
+        let claims = OpenClaims { block: self.token.newest(), audience, tools: &tools, expires: now.saturating_add(seconds) };
+        let opening = sign_session_open(&claims, now, &random, self.key.seed())?;
+        Ok(SessionOpening { token: self.sealed.clone(), opening })
+    }
+
+    /// Proves possession for one call within a session, by a MAC.
+    ///
+    /// Send the calls of a session one after the other: the tool refuses a counter below one that it has seen.
+    ///
+    /// # Errors
+    /// `PROOF_MISMATCH` for a session of another token, `SESSION_TOOL`, `SESSION_EXPIRED` or `SESSION_COUNTER`.
+    pub fn session_proof(&self, session: &HolderSession, tool: &str, arguments: &Value, now: u64) -> Result<Presentation, Reason> {
+        if session.block() != self.token.newest() {
+            return Err(Reason::ProofMismatch);
+        }
+        let proof = session.prove(tool, arguments.digest(), now)?;
+        Ok(self.present(ProofKind::Session, proof.to_string(), tool, arguments))
+    }
+
+    /// Proves possession for one call by a DPoP proof, for tools behind something that reads these. `origin` is where the
+    /// tool's manifest says that it is called, such as `https://crm.example`.
+    pub fn dpop(&self, tool: &str, arguments: &Value, audience: &str, origin: &str, now: u64) -> Presentation {
+        let request = DpopRequest {
+            method: "POST",
+            url: &format!("{origin}/tools/{tool}"),
+            token: &self.sealed,
+            nonce: None,
+            tool,
+            args_digest: arguments.digest(),
+            audience,
+        };
+        let proof = sign_dpop(&request, now, &fresh(&mut OsRng), self.key.seed());
+        self.present(ProofKind::Dpop, proof, tool, arguments)
+    }
+
+    fn present(&self, kind: ProofKind, proof: String, tool: &str, arguments: &Value) -> Presentation {
+        Presentation { token: self.sealed.clone(), kind, proof, tool: tool.to_owned(), arguments: arguments.canonical() }
     }
 
     /// A report of the hop by which this token came to us. `issuer` is the issuer's identifier.
@@ -170,6 +244,43 @@ impl Held {
         let depths = carried.chain(&request.caveats).filter_map(|caveat| if let Caveat::Depth(max) = caveat { Some(*max) } else { None });
         let used_up = depths.min().is_some_and(|max| usize::try_from(max).is_ok_and(|max| self.token.depth() >= max));
         if used_up { Err(Reason::HopDepth) } else { Ok(()) }
+    }
+}
+
+impl SessionOpening {
+    /// The sealed token that goes with the opening.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The signed opening.
+    pub fn text(&self) -> &str {
+        self.opening.text()
+    }
+
+    /// Checks the tool's answer under the key that is pinned for the tool, and makes the session of it.
+    ///
+    /// # Errors
+    /// `SESSION_ACCEPT_SIGNATURE`, `PROOF_MISMATCH` for the answer to another opening, and the reasons for an answer that is
+    /// malformed or grants more than was asked.
+    pub fn accepted(self, accept: &str, tool: &PublicKey, now: u64) -> Result<HolderSession, Reason> {
+        self.opening.accepted(accept, tool, now)
+    }
+}
+
+impl Presentation {
+    /// The call as the `params` of an MCP `tools/call` request. A DPoP proof signs an HTTP request and has no place there.
+    ///
+    /// # Errors
+    /// `MCP_MALFORMED` for a presentation by DPoP, or a reason of the JSON reader.
+    pub fn mcp_params(&self) -> Result<Value, Reason> {
+        let proof = match self.kind {
+            ProofKind::Possession => McpProof::Possession(self.proof.clone()),
+            ProofKind::Session => McpProof::Session(self.proof.clone()),
+            ProofKind::Dpop => return Err(Reason::McpMalformed),
+        };
+        let arguments = crate::arguments(&self.arguments)?;
+        write_call(Value::object([]), &McpCall { token: self.token.clone(), proof, tool: self.tool.clone(), arguments })
     }
 }
 

@@ -30,7 +30,7 @@ pub fn arguments(text: &str) -> Result<json::Value, Reason> {
 }
 
 // The public interface is:
-pub use self::agent::{Held, NarrowRequest, Narrowed, Presentation, Report};
+pub use self::agent::{Held, NarrowRequest, Narrowed, Presentation, ProofKind, Report, SessionOpening};
 pub use self::http::TransportError;
 pub use self::inspect::{explain, inspect};
 pub use self::issuer::{
@@ -41,5 +41,5 @@ pub use self::key::{HolderKey, KeyError};
 pub use self::tool_client::{CallError, CallRefusal, ToolClient};
 pub use narrows_verifier::{
     BlockId, Call, Caveat, Denial, EntryId, Failure, Holder, PublicKey, Reason, Refusal, RootKey, RootState, Roots, TaskId,
-    UnverifiedToken, VerifiedToken, caveat, json, revocation,
+    UnverifiedToken, VerifiedToken, caveat, json, proof::session::HolderSession, revocation,
 };

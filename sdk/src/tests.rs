@@ -24,8 +24,13 @@ pub(crate) fn root() -> RootKey {
 
 /// As [`mint`], signed by the root key of this number and seed.
 pub(crate) fn mint_under(id: u32, seed: u8, more: &str, dev: bool) -> Vec<u8> {
+    mint_claims(id, seed, &claims(more, dev))
+}
+
+/// A token of these claims, signed by the root key of this number and seed.
+pub(crate) fn mint_claims(id: u32, seed: u8, claims: &AuthorityClaims) -> Vec<u8> {
     let pair = |byte: u8| KeyPair::from(&PrivateKey::from_bytes(&[byte; 32], Algorithm::Ed25519).unwrap());
-    let block = authority_block(&claims(more, dev)).unwrap().root_key_id(id);
+    let block = authority_block(claims).unwrap().root_key_id(id);
     block.build_with_key_pair(&pair(seed), SymbolTable::new(), &pair(10)).unwrap().to_vec().unwrap()
 }
 
@@ -34,7 +39,8 @@ pub(crate) fn mint(more: &str, dev: bool) -> Vec<u8> {
     mint_under(root().id, 9, more, dev)
 }
 
-fn claims(more: &str, dev: bool) -> AuthorityClaims {
+/// What [`mint`] signs.
+pub(crate) fn claims(more: &str, dev: bool) -> AuthorityClaims {
     let mut all = caveats(&format!(
         r#"[{{"kind":"tools","allow":[{{"prefix":"crm."}},{{"prefix":"payments."}}]}},{{"kind":"audience","one_of":["{AUDIENCE}"]}},{{"kind":"depth","max":2}}]"#
     ));

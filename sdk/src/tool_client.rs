@@ -6,13 +6,13 @@ use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
-use narrows_verifier::Reason;
+use narrows_verifier::{PublicKey, Reason, proof::session::HolderSession};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    Presentation,
-    http::{Http, Origin, TransportError},
+    Presentation, ProofKind, SessionOpening,
+    http::{Answer, Http, Origin, TransportError},
 };
 
 /// A client of one tool server.
@@ -32,6 +32,9 @@ pub enum CallError {
     /// The call succeeded, and its result is not JSON.
     #[error("the tool's result is not JSON")]
     NotJson,
+    /// The tool's answer to the opening of a session was not accepted.
+    #[error("the tool's answer makes no session: {0}")]
+    Session(Reason),
 }
 
 /// A refusal in the tool's words. All of it comes from the peer.
@@ -67,22 +70,44 @@ impl ToolClient {
     /// # Errors
     /// The refusal with its reason, or what kept an answer from coming.
     pub async fn call(&self, call: &Presentation) -> Result<Value, CallError> {
-        let sensitive = |text: &str| {
-            let mut value = HeaderValue::try_from(text).ok()?;
-            value.set_sensitive(true);
-            Some(value)
-        };
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        headers.extend(sensitive(&format!("Narrows {}", call.token)).map(|value| (AUTHORIZATION, value)));
-        headers.extend(sensitive(&call.proof).map(|value| (PROOF, value)));
+        let (scheme, name) = match call.kind {
+            ProofKind::Possession => ("Narrows", PROOF),
+            ProofKind::Session => ("Narrows", SESSION),
+            ProofKind::Dpop => ("DPoP", DPOP),
+        };
+        headers.extend(sensitive(&format!("{scheme} {}", call.token)).map(|value| (AUTHORIZATION, value)));
+        headers.extend(sensitive(&call.proof).map(|value| (name, value)));
         let path = format!("/tools/{}", form_urlencoded::byte_serialize(call.tool.as_bytes()).collect::<String>());
-        let answer = self.http.post(&path, headers, call.arguments.clone()).await?;
-        if (200..300).contains(&answer.status) {
-            return serde_json::from_slice(&answer.body).map_err(|_| CallError::NotJson);
-        }
-        let refusal: CallRefusal = serde_json::from_slice(&answer.body).unwrap_or_default();
-        Err(CallError::Refused(Box::new(CallRefusal { status: answer.status, ..refusal })))
+        result(&self.http.post(&path, headers, call.arguments.clone()).await?)
     }
+
+    /// Opens a session. `tool` is the key that is pinned for this server; one that the server itself names proves nothing.
+    ///
+    /// # Errors
+    /// As [`ToolClient::call`], and [`CallError::Session`] when the answer is not the pinned key's, or grants more than was
+    /// asked.
+    pub async fn open_session(&self, opening: SessionOpening, tool: &PublicKey, now: u64) -> Result<HolderSession, CallError> {
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/plain"))]);
+        headers.extend(sensitive(&format!("Narrows {}", opening.token())).map(|value| (AUTHORIZATION, value)));
+        let answer = result(&self.http.post("/sessions", headers, opening.text().to_owned()).await?)?;
+        let accept = answer.get("accept").and_then(Value::as_str).ok_or(CallError::Session(Reason::PeerAnswer))?;
+        opening.accepted(accept, tool, now).map_err(CallError::Session)
+    }
+}
+
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn result(answer: &Answer) -> Result<Value, CallError> {
+    if (200..300).contains(&answer.status) {
+        return serde_json::from_slice(&answer.body).map_err(|_| CallError::NotJson);
+    }
+    let refusal: CallRefusal = serde_json::from_slice(&answer.body).unwrap_or_default();
+    Err(CallError::Refused(Box::new(CallRefusal { status: answer.status, ..refusal })))
 }
 
 impl CallRefusal {
@@ -103,3 +128,5 @@ impl fmt::Display for CallRefusal {
 }
 
 const PROOF: HeaderName = HeaderName::from_static("narrows-proof");
+const SESSION: HeaderName = HeaderName::from_static("narrows-session");
+const DPOP: HeaderName = HeaderName::from_static("dpop");

@@ -121,6 +121,7 @@ reasons! {
     DpopMalformed = "DPOP_MALFORMED": "the DPoP proof is not a compact JWS with exactly the header and claims that are read here";
     DpopNonce = "DPOP_NONCE": "the DPoP proof does not carry the nonce that the server gave";
     DpopUrlOnly = "DPOP_URL_ONLY": "the DPoP proof signs the address alone and the tool demands one that also signs tool, arguments and audience";
+    DpopOff = "DPOP_OFF": "this tool server has no address configured, so it reads no DPoP proofs";
     McpMalformed = "MCP_MALFORMED": "the parameters of an MCP tool call, or what they say of the authorization, are not in their form";
 
     // Revocation.

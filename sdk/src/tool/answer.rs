@@ -10,13 +10,21 @@ use narrows_verifier::{Reason, json::Value};
 
 use super::Refused;
 
+/// The authorization scheme of a request, in which the challenge of a refusal answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Narrows,
+    /// RFC 9449 §7.1.
+    Dpop,
+}
+
 /// 401 asks for another token or proof, 403 says that a good one does not permit this call.
-pub(super) fn refuse(refused: &Refused) -> Response<Full<Bytes>> {
+pub(super) fn refuse(refused: &Refused, scheme: Scheme) -> Response<Full<Bytes>> {
     let (status, error) = match refused {
         Refused::Tool(Reason::UnknownTool) => (StatusCode::NOT_FOUND, None),
         Refused::Tool(_) | Refused::Call(_) => (StatusCode::FORBIDDEN, Some("insufficient_scope")),
         Refused::Token(_) => (StatusCode::UNAUTHORIZED, Some("invalid_token")),
-        Refused::Proof(_) => (StatusCode::UNAUTHORIZED, Some("invalid_proof")),
+        Refused::Proof(_) => (StatusCode::UNAUTHORIZED, Some(if scheme == Scheme::Dpop { "invalid_dpop_proof" } else { "invalid_proof" })),
         Refused::Arguments(Reason::JsonTooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, None),
         Refused::Arguments(_) => (StatusCode::BAD_REQUEST, None),
         Refused::Guard(_) => (StatusCode::SERVICE_UNAVAILABLE, None),
@@ -24,7 +32,10 @@ pub(super) fn refuse(refused: &Refused) -> Response<Full<Bytes>> {
     let reason = refused.reason();
     let mut response = answer(status, body(refused));
     // reason codes are capital letters and underscores, so the header can't be broken out of
-    let challenge = error.and_then(|error| HeaderValue::try_from(format!("Narrows error=\"{error}\", reason=\"{reason}\"")).ok());
+    let challenge = error.and_then(|error| {
+        let algorithms = if scheme == Scheme::Dpop { ", algs=\"EdDSA Ed25519\"" } else { "" };
+        HeaderValue::try_from(format!("{} error=\"{error}\", reason=\"{reason}\"{algorithms}", scheme.name())).ok()
+    });
     if let Some(challenge) = challenge {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
@@ -34,6 +45,21 @@ pub(super) fn refuse(refused: &Refused) -> Response<Full<Bytes>> {
 /// A request that is not in the form of a call.
 pub(super) fn refuse_form(status: StatusCode, reason: Reason) -> Response<Full<Bytes>> {
     answer(status, fields(reason, reason.meaning().to_owned(), [Value::Null, Value::Null, Value::Null]))
+}
+
+/// The answer to the opening of a session.
+pub(super) fn accepted(accept: String) -> Response<Full<Bytes>> {
+    answer(StatusCode::OK, Value::object([("accept", Value::Text(accept))]))
+}
+
+impl Scheme {
+    /// The name in `Authorization` and `WWW-Authenticate`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Scheme::Narrows => "Narrows",
+            Scheme::Dpop => "DPoP",
+        }
+    }
 }
 
 fn body(refused: &Refused) -> Value {

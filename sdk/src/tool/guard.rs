@@ -5,11 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use narrows_verifier::{
     BlockId, Call, Denial, Maker, Reason, Refusal, Roots, TaskId, UnverifiedToken, VerifiedToken,
     json::{Limits, Value, parse},
-    proof::{PossessionClaims, ReplayCache, check_possession},
+    proof::{
+        Evidence, Once, ReplayCache,
+        mcp::{McpProof, read_call},
+    },
     revocation::Revocations,
 };
 
-use super::{Manifest, Requires};
+use super::{
+    Manifest, Proof, Requires, ToolKey,
+    possession::{Asked, OpenSessions},
+};
 
 /// Decides on calls to the tools of one manifest.
 ///
@@ -25,6 +31,7 @@ pub struct Guard {
     accept_dev: bool,
     /// Locked only to look up and insert, never across work.
     replay: Mutex<ReplayCache>,
+    sessions: Option<OpenSessions>,
 }
 
 /// How strict a guard is.
@@ -63,6 +70,8 @@ pub struct PermittedCall {
     pub principals: Vec<Principal>,
     /// The token's block ids, the authority block's first.
     pub blocks: Vec<BlockId>,
+    /// Whose word it is that the caller asked for this call with these arguments. What is recorded of the call says so.
+    pub evidence: Evidence,
 }
 
 /// One agent of the chain.
@@ -97,7 +106,14 @@ impl Guard {
     pub fn new(manifest: Manifest, roots: Roots, options: GuardOptions) -> Self {
         let GuardOptions { accept_dev, replay_capacity, revocation } = options;
         let (roots, revocations) = (RwLock::new(Arc::new(roots)), RwLock::new(None));
-        Self { manifest, roots, revocations, revocation, accept_dev, replay: Mutex::new(ReplayCache::new(replay_capacity)) }
+        let replay = Mutex::new(ReplayCache::new(replay_capacity));
+        Self { manifest, roots, revocations, revocation, accept_dev, replay, sessions: None }
+    }
+
+    /// The same guard, which also opens sessions for tools that its manifest calls reversible: at most `capacity` at once,
+    /// accepted under `key`. All holders share the capacity; when it is used up, calls are proved by signature as ever.
+    pub fn with_sessions(self, key: ToolKey, capacity: usize) -> Self {
+        Self { sessions: Some(OpenSessions::new(key, capacity)), ..self }
     }
 
     /// Trusts other root keys from now on. Every call that has not been decided yet is decided under them.
@@ -127,12 +143,46 @@ impl Guard {
 
     /// Decides on one call. `body` holds the arguments as JSON, `now` is in seconds since the Unix epoch.
     ///
-    /// A proof is spent only by a call that is permitted, and then for good.
+    /// A signed proof is spent only by a call that is permitted, and then for good; a session's counter by any call whose
+    /// MAC is right.
     ///
     /// # Errors
     /// The first refusal in this order: tool, token, development issuer, revocation, arguments, proof, caveats, second use.
-    pub fn check(&self, token: &str, proof: &str, tool: &str, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
+    pub fn check(&self, token: &str, proof: Proof<'_>, tool: &str, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
         self.admit(token, tool)?.check(self, proof, body, now)
+    }
+
+    /// Decides on one MCP tool call. `params` is the JSON text of the request's `params`, as it was received.
+    ///
+    /// Answer with what the tool makes of [`PermittedCall::arguments`]; nothing else in `params` was signed.
+    ///
+    /// # Errors
+    /// A reading error first, as a refusal of arguments, token or proof; then as [`Guard::check`].
+    pub fn check_mcp(&self, params: &[u8], now: u64) -> Result<PermittedCall, Refused> {
+        let call = read_call(params).map_err(|reason| match reason {
+            Reason::TokenMissing => Refused::Token(reason.into()),
+            Reason::ProofMissing => Refused::Proof(reason),
+            reason => Refused::Arguments(reason),
+        })?;
+        let proof = match &call.proof {
+            McpProof::Possession(proof) => Proof::Possession(proof),
+            McpProof::Session(proof) => Proof::Session(proof),
+        };
+        self.check(&call.token, proof, &call.tool, call.arguments.canonical().as_bytes(), now)
+    }
+
+    /// Opens a session for a token: checks the holder's signed `opening` and gives the signed acceptance.
+    ///
+    /// # Errors
+    /// The first refusal in this order: token, development issuer, opening, revocation, second use, room. `SESSION_TOOL` when no tool of
+    /// the opening is one that sessions are opened for, or when this guard opens none.
+    pub fn open_session(&self, token: &str, opening: &str, now: u64) -> Result<String, Refused> {
+        self.verify(token)?.open_session(self, opening, now)
+    }
+
+    /// Whether this guard opens sessions at all.
+    pub(super) fn opens_sessions(&self) -> bool {
+        self.sessions.is_some()
     }
 
     /// The part of the decision that needs no body, so that nobody without a token makes a server read one.
@@ -142,14 +192,19 @@ impl Guard {
             Some(Requires::Permit) => return Err(Refused::Tool(Reason::PermitRequired)),
             Some(Requires::Token) => {}
         }
-        if token.is_empty() {
+        Ok(Admitted { token: self.verify(token)?, tool: tool.to_owned() })
+    }
+
+    /// Verifies a token for a call or a session; its caveats have not been looked at.
+    pub(super) fn verify(&self, text: &str) -> Result<Presented, Refused> {
+        if text.is_empty() {
             return Err(Refused::Token(Reason::TokenMissing.into()));
         }
-        let token = UnverifiedToken::from_text(token).and_then(|token| token.verify(&self.roots())).map_err(Refused::Token)?;
+        let token = UnverifiedToken::from_text(text).and_then(|token| token.verify(&self.roots())).map_err(Refused::Token)?;
         if token.authority.dev && !self.accept_dev {
             return Err(Refused::Token(Reason::DevToken.into()));
         }
-        Ok(Admitted { token, tool: tool.to_owned() })
+        Ok(Presented { token, text: text.to_owned() })
     }
 
     /// Whether a verified token is still good: a body can take its time, and a key be tainted or a block revoked meanwhile.
@@ -167,38 +222,67 @@ impl Guard {
             reason => refused(reason),
         })
     }
-}
 
-/// A verified token at a tool that accepts tokens. Its caveats have not been looked at.
-pub(super) struct Admitted {
-    token: VerifiedToken,
-    tool: String,
-}
-
-impl Admitted {
-    pub(super) fn check(self, guard: &Guard, proof: &str, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
-        let Self { token, tool } = self;
-        guard.stands(&token, &tool, now)?;
-        let audience = guard.manifest.audience();
-        let arguments = parse(body, Limits::ARGUMENTS).map_err(Refused::Arguments)?;
-        if proof.is_empty() {
-            return Err(Refused::Proof(Reason::ProofMissing));
-        }
-        let claims = PossessionClaims { block: token.newest(), tool: &tool, args_digest: arguments.digest(), audience };
-        let holder = token.holder.key().map_err(Refused::Proof)?;
-        let once = check_possession(proof, &claims, holder, now).map_err(Refused::Proof)?;
-        token.decide(&Call { tool: &tool, arguments: &arguments, audience, time: now }).map_err(Refused::Call)?;
-        let mut replay = guard.replay.lock().map_err(|_| Refused::Guard(Reason::Internal))?;
+    /// Takes note of a proof that was signed for one use.
+    fn spend(&self, once: Once, now: u64) -> Result<(), Refused> {
+        let mut replay = self.replay.lock().map_err(|_| Refused::Guard(Reason::Internal))?;
         replay.accept(once, now).map_err(|reason| match reason {
             Reason::ReplayCacheFull => Refused::Guard(reason),
             reason => Refused::Proof(reason),
+        })
+    }
+}
+
+/// A verified token, and the text that it came in.
+pub(super) struct Presented {
+    token: VerifiedToken,
+    text: String,
+}
+
+/// A verified token at a tool that accepts tokens.
+pub(super) struct Admitted {
+    token: Presented,
+    tool: String,
+}
+
+impl Presented {
+    pub(super) fn open_session(&self, guard: &Guard, opening: &str, now: u64) -> Result<String, Refused> {
+        let sessions = guard.sessions.as_ref().ok_or(Refused::Tool(Reason::SessionTool))?;
+        if now >= self.token.expires {
+            return Err(Refused::Token(Reason::Expired.into()));
+        }
+        let requested = OpenSessions::requested(&self.token, opening, &guard.manifest, now);
+        let (request, once, grant) = requested.map_err(|reason| match reason {
+            Reason::SessionTool => Refused::Tool(reason),
+            reason => Refused::Proof(reason),
         })?;
-        drop(replay);
+        grant.tools.iter().try_for_each(|tool| guard.stands(&self.token, tool, now))?;
+        guard.spend(once, now)?;
+        sessions.accept(&request, grant, now).map_err(|reason| match reason {
+            Reason::SessionsFull | Reason::Internal => Refused::Guard(reason),
+            reason => Refused::Proof(reason),
+        })
+    }
+}
+
+impl Admitted {
+    pub(super) fn check(self, guard: &Guard, proof: Proof<'_>, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
+        let Self { token: Presented { token, text }, tool } = self;
+        guard.stands(&token, &tool, now)?;
+        let audience = guard.manifest.audience();
+        let arguments = parse(body, Limits::ARGUMENTS).map_err(Refused::Arguments)?;
+        let asked = Asked { token: &token, text: &text, tool: &tool, args_digest: arguments.digest(), now };
+        let proven = proof.check(&asked, &guard.manifest, guard.sessions.as_ref()).map_err(Refused::Proof)?;
+        token.decide(&Call { tool: &tool, arguments: &arguments, audience, time: now }).map_err(Refused::Call)?;
+        if let Some(once) = proven.once {
+            guard.spend(once, now)?;
+        }
         Ok(PermittedCall {
             task: token.authority.task,
             principals: principals(&token),
             blocks: token.block_ids(),
             subject: token.authority.subject.clone(),
+            evidence: proven.evidence,
             tool,
             arguments,
         })
@@ -227,7 +311,11 @@ fn principals(token: &VerifiedToken) -> Vec<Principal> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use narrows_verifier::{Caveat, proof::sign_possession, token_text};
+    use narrows_verifier::{
+        Caveat,
+        proof::{PossessionClaims, sign_possession},
+        token_text,
+    };
 
     use super::*;
     use crate::{
@@ -241,13 +329,13 @@ pub(super) mod tests {
 
     fn guard_with(options: GuardOptions) -> Guard {
         let manifest = Manifest::parse(&format!(
-            "audience = \"{AUDIENCE}\"\n[[tool]]\nname = \"crm.read\"\nrequires = \"token\"\n[[tool]]\nname = \"payments.send\""
+            "audience = \"{AUDIENCE}\"\nurl = \"https://crm.example\"\n[[tool]]\nname = \"crm.read\"\nrequires = \"token\"\nclass = \"read\"\n[[tool]]\nname = \"payments.send\""
         ));
         Guard::new(manifest.unwrap(), root().into(), options)
     }
 
     fn check(guard: &Guard, call: &Presentation) -> Result<PermittedCall, Refused> {
-        guard.check(&call.token, &call.proof, &call.tool, call.arguments.as_bytes(), NOW)
+        guard.check(&call.token, call.into(), &call.tool, call.arguments.as_bytes(), NOW)
     }
 
     fn reason(result: Result<PermittedCall, Refused>) -> Option<Reason> {
@@ -270,7 +358,7 @@ pub(super) mod tests {
         let holder = executor();
         let call = holder.prove("crm.read", &arguments(r#"{"id":10}"#), AUDIENCE, NOW);
         // the bytes differ from the canonical ones, the value does not
-        let permitted = guard().check(&call.token, &call.proof, &call.tool, b" { \"id\" : 10 } ", NOW).unwrap();
+        let permitted = guard().check(&call.token, (&call).into(), &call.tool, b" { \"id\" : 10 } ", NOW).unwrap();
         assert_eq!(permitted.arguments, arguments(r#"{"id":10}"#));
         assert_eq!((permitted.task, permitted.subject.as_str(), permitted.tool.as_str()), (TASK, "p-1", "crm.read"));
         let principals = [("planner", true), ("executor", false)];
@@ -299,7 +387,7 @@ pub(super) mod tests {
             (good.sealed(), &fit.proof, "crm.read", "{\"id\":1}", None),
         ];
         for (token, proof, tool, body, expected) in table {
-            assert_eq!(reason(guard.check(token, proof, tool, body.as_bytes(), NOW)), expected);
+            assert_eq!(reason(guard.check(token, Proof::Possession(proof), tool, body.as_bytes(), NOW)), expected);
         }
     }
 
@@ -330,7 +418,7 @@ pub(super) mod tests {
         // a stranger, and the delegator, who may not act under the name of the one it delegated to
         for thief in [99, 11] {
             let proof = sign_possession(&claims, NOW, &[1; 16], HolderKey::of(thief).seed());
-            let refused = guard().check(victim.sealed(), &proof, "crm.read", b"{}", NOW);
+            let refused = guard().check(victim.sealed(), Proof::Possession(&proof), "crm.read", b"{}", NOW);
             assert_eq!(reason(refused), Some(Reason::ProofSignature));
         }
     }
@@ -385,7 +473,7 @@ pub(super) mod tests {
     #[test]
     fn an_expired_token_is_refused() {
         let call = executor().prove("crm.read", &arguments(r#"{"id":1}"#), AUDIENCE, EXPIRES);
-        let refused = guard().check(&call.token, &call.proof, &call.tool, call.arguments.as_bytes(), EXPIRES);
+        let refused = guard().check(&call.token, (&call).into(), &call.tool, call.arguments.as_bytes(), EXPIRES);
         assert_eq!(reason(refused), Some(Reason::Expired));
     }
 

@@ -1,4 +1,5 @@
-//! The guard as a tower layer over HTTP: `POST /tools/<name>` with a JSON object as body.
+//! The guard as a tower layer over HTTP: `POST /tools/<name>` with a JSON object as body, and `POST /sessions` with the
+//! opening of a session.
 
 use std::{
     future::Future,
@@ -14,18 +15,19 @@ use http::{
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING},
 };
 use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
-use narrows_verifier::{Reason, json::Limits};
+use narrows_verifier::{Reason, json::Limits, proof::session::MAX_STATEMENT};
 use tower::{BoxError, Layer, Service};
 
 use super::{
-    Clock, Guard, PermittedCall, Refused,
-    answer::{refuse, refuse_form},
+    Clock, Guard, PermittedCall, Proof, Refused,
+    answer::{Scheme, accepted, refuse, refuse_form},
 };
 
 /// Puts a [`Guard`] before a service of tools.
 ///
 /// The service behind it gets only permitted calls: [`PermittedCall`] in the request's extensions, the canonical
-/// arguments as body, and neither token nor proof. Time-outs for slow bodies are the server's.
+/// arguments as body, and neither token nor proof. `/sessions` is answered here when the guard opens sessions. Time-outs
+/// for slow bodies are the server's.
 #[derive(Clone)]
 pub struct GuardLayer {
     guard: Arc<Guard>,
@@ -105,17 +107,27 @@ where
     if parts.uri.query().is_some() {
         return Err(malformed());
     }
+    let (scheme, token) = token(&parts.headers).map_err(|reason| refuse(&Refused::Token(reason.into()), Scheme::Narrows))?;
+    let refused = |refused: Refused| refuse(&refused, scheme);
+    let too_large = |error: &BoxError| error.is::<LengthLimitError>();
+    if parts.uri.path() == SESSIONS && guard.opens_sessions() {
+        let presented = guard.verify(token).map_err(refused)?;
+        let opening = Limited::new(body, MAX_STATEMENT).collect().await;
+        let opening =
+            opening.map_err(|error| if too_large(&error) { refused(Refused::Proof(Reason::ProofMalformed)) } else { malformed() })?;
+        let opening = opening.to_bytes();
+        let opening = core::str::from_utf8(&opening).map_err(|_| refused(Refused::Proof(Reason::ProofMalformed)))?;
+        let accept = presented.open_session(guard, opening, clock()).map_err(refused)?;
+        return Err(accepted(accept));
+    }
     let tool = parts.uri.path().strip_prefix(TOOLS).unwrap_or_default();
-    let token = token(&parts.headers).map_err(|reason| refuse(&Refused::Token(reason.into())))?;
-    let admitted = guard.admit(token, tool).map_err(|refused| refuse(&refused))?;
-    let proof = single(&parts.headers, &PROOF).ok_or_else(|| refuse(&Refused::Proof(Reason::ProofMalformed)))?;
-    let body = Limited::new(body, Limits::ARGUMENTS.bytes)
-        .collect()
-        .await
-        .map_err(|error| if error.is::<LengthLimitError>() { refuse(&Refused::Arguments(Reason::JsonTooLarge)) } else { malformed() })?;
-    let call = admitted.check(guard, proof, &body.to_bytes(), clock()).map_err(|refused| refuse(&refused))?;
+    let admitted = guard.admit(token, tool).map_err(refused)?;
+    let proof = proof(&parts.headers, scheme).ok_or_else(|| refused(Refused::Proof(Reason::ProofMalformed)))?;
+    let body = Limited::new(body, Limits::ARGUMENTS.bytes).collect().await;
+    let body = body.map_err(|error| if too_large(&error) { refused(Refused::Arguments(Reason::JsonTooLarge)) } else { malformed() })?;
+    let call = admitted.check(guard, proof, &body.to_bytes(), clock()).map_err(refused)?;
     let canonical = call.arguments.canonical();
-    for header in [AUTHORIZATION, PROOF, TRANSFER_ENCODING] {
+    for header in [AUTHORIZATION, PROOF, SESSION, DPOP, TRANSFER_ENCODING] {
         parts.headers.remove(header);
     }
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(canonical.len()));
@@ -124,16 +136,22 @@ where
     Ok(Request::from_parts(parts, Full::new(Bytes::from(canonical))))
 }
 
-/// The token of `Authorization: Narrows <token>`; empty when the header is missing.
-fn token(headers: &HeaderMap) -> Result<&str, Reason> {
+/// The scheme and token of `Authorization: Narrows <token>` or `DPoP <token>`; empty when the header is missing.
+fn token(headers: &HeaderMap) -> Result<(Scheme, &str), Reason> {
     let value = single(headers, &AUTHORIZATION).ok_or(Reason::TokenEncoding)?;
-    if value.is_empty() {
-        return Ok("");
-    }
-    match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME) => Ok(token),
-        // a credential of another scheme is no token of ours
-        _ => Ok(""),
+    let (named, token) = value.split_once(' ').unwrap_or_default();
+    let scheme = [Scheme::Narrows, Scheme::Dpop].into_iter().find(|scheme| named.eq_ignore_ascii_case(scheme.name()));
+    // a credential of another scheme is no token of ours
+    Ok(scheme.map_or((Scheme::Narrows, ""), |scheme| (scheme, token)))
+}
+
+/// The one proof of a request, empty when there is none; `None` when there are two, or one of the other scheme.
+fn proof(headers: &HeaderMap, scheme: Scheme) -> Option<Proof<'_>> {
+    match (scheme, single(headers, &PROOF)?, single(headers, &SESSION)?, single(headers, &DPOP)?) {
+        (Scheme::Narrows, proof, "", "") => Some(Proof::Possession(proof)),
+        (Scheme::Narrows, "", session, "") => Some(Proof::Session(session)),
+        (Scheme::Dpop, "", "", dpop) => Some(Proof::Dpop(dpop)),
+        _ => None,
     }
 }
 
@@ -148,8 +166,10 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 const TOOLS: &str = "/tools/";
-const SCHEME: &str = "Narrows";
+const SESSIONS: &str = "/sessions";
 const PROOF: HeaderName = HeaderName::from_static("narrows-proof");
+const SESSION: HeaderName = HeaderName::from_static("narrows-session");
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 #[cfg(test)]
 mod tests {
@@ -161,12 +181,13 @@ mod tests {
     use crate::{
         Presentation,
         tests::{AUDIENCE, NOW, arguments, held},
+        tool::ToolKey,
     };
 
     /// What the tool saw: its body and the call, and whether a credential came through.
     async fn tool(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
         let call = request.extensions().get::<PermittedCall>().cloned().unwrap();
-        assert!(!request.headers().contains_key(AUTHORIZATION) && !request.headers().contains_key(PROOF));
+        assert!([AUTHORIZATION, PROOF, SESSION, DPOP].iter().all(|name| !request.headers().contains_key(name)));
         let body = request.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, call.arguments.canonical().as_bytes());
         Ok(Response::new(Full::new(body)))
@@ -233,6 +254,8 @@ mod tests {
             (with(AUTHORIZATION, "Narrows AAAA"), "TOKEN_ENCODING"),
             (without(PROOF), "PROOF_MISSING"),
             (with(PROOF, "a.b"), "PROOF_MALFORMED"),
+            (with(SESSION, "a"), "PROOF_MALFORMED"),
+            (with(DPOP, "a.b.c"), "PROOF_MALFORMED"),
         ];
         for (request, reason) in table {
             let (status, challenge, body) = send(request).await;
@@ -263,5 +286,75 @@ mod tests {
             let (got, _, body) = send(request).await;
             assert_eq!((got.as_u16(), &body["reason"]), (status, &reason.into()));
         }
+    }
+
+    #[tokio::test]
+    async fn a_session_is_opened_and_used_over_http() {
+        let key = ToolKey::generate();
+        let (holder, pinned) = (held("[]"), key.public());
+        let service = GuardLayer::new(guard().with_sessions(key, 4), Arc::new(|| NOW)).layer(service_fn(tool));
+        let ask = async |request: Request<Full<Bytes>>| {
+            let response = service.clone().oneshot(request).await.unwrap();
+            let status = response.status().as_u16();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            (status, serde_json::from_slice::<serde_json::Value>(&body).unwrap())
+        };
+        let post = |token: &str, body: Vec<u8>| {
+            let request = Request::post("/sessions").header(AUTHORIZATION, format!("Narrows {token}"));
+            request.body(Full::new(Bytes::from(body))).unwrap()
+        };
+        let opening = holder.open_session(&["crm.read"], AUDIENCE, 60, NOW).ok().unwrap();
+        let table = [
+            (post("", opening.text().into()), 401, "TOKEN_MISSING"),
+            (post(opening.token(), vec![0xff]), 401, "PROOF_MALFORMED"),
+            (post(opening.token(), vec![b'a'; MAX_STATEMENT + 1]), 401, "PROOF_MALFORMED"),
+        ];
+        for (request, status, reason) in table {
+            let (got, body) = ask(request).await;
+            assert_eq!((got, &body["reason"]), (status, &reason.into()));
+        }
+        let (status, body) = ask(post(opening.token(), opening.text().into())).await;
+        assert_eq!(status, 200, "{body}");
+        let (again, refused) = ask(post(opening.token(), opening.text().into())).await;
+        assert_eq!((again, &refused["reason"]), (401, &"PROOF_REPLAYED".into()));
+        let session = opening.accepted(body["accept"].as_str().unwrap(), &pinned, NOW).ok().unwrap();
+        for id in 1..=2 {
+            let call = holder.session_proof(&session, "crm.read", &arguments(&format!("{{\"id\":{id}}}")), NOW).ok().unwrap();
+            let request = |call: &Presentation| {
+                let mut request = request(call);
+                let proof = request.headers_mut().remove(PROOF).unwrap();
+                request.headers_mut().insert(SESSION, proof);
+                request
+            };
+            assert_eq!(ask(request(&call)).await, (200, serde_json::json!({ "id": id })));
+            assert_eq!(ask(request(&call)).await.1["reason"], "SESSION_COUNTER");
+        }
+        // a guard that opens no sessions has no such path
+        let opening = holder.open_session(&["crm.read"], AUDIENCE, 60, NOW).ok().unwrap();
+        let (status, _, body) = send(post(opening.token(), opening.text().into())).await;
+        assert_eq!((status.as_u16(), &body["reason"]), (404, &"UNKNOWN_TOOL".into()));
+    }
+
+    #[tokio::test]
+    async fn a_dpop_proof_goes_with_its_scheme_and_is_answered_in_it() {
+        let call = held("[]").dpop("crm.read", &arguments("{}"), AUDIENCE, "https://crm.example", NOW);
+        let request = |scheme: &str, call: &Presentation| {
+            let request = Request::post("/tools/crm.read").header(AUTHORIZATION, format!("{scheme} {}", call.token));
+            request.header(DPOP, &call.proof).body(Full::new(Bytes::from(call.arguments.clone()))).unwrap()
+        };
+        assert_eq!(send(request("DPoP", &call)).await.0, StatusCode::OK);
+        let (status, challenge, _) = send(request("DPoP", &Presentation { proof: "a.b.c".into(), ..call.clone() })).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert_eq!(challenge, r#"DPoP error="invalid_dpop_proof", reason="DPOP_MALFORMED", algs="EdDSA Ed25519""#);
+        assert_eq!(send(request("Narrows", &call)).await.2["reason"], "PROOF_MALFORMED");
+        let mut two = request("DPoP", &call);
+        two.headers_mut().append(DPOP, HeaderValue::from_static("x"));
+        assert_eq!(send(two).await.2["reason"], "PROOF_MALFORMED");
+        let mut both = request("DPoP", &call);
+        both.headers_mut().append(PROOF, HeaderValue::from_static("x"));
+        assert_eq!(send(both).await.2["reason"], "PROOF_MALFORMED");
+        let mut none = request("DPoP", &call);
+        none.headers_mut().remove(DPOP);
+        assert_eq!(send(none).await.2["reason"], "PROOF_MISSING");
     }
 }

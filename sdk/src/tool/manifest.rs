@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use narrows_verifier::{Reason, revocation::ToolClass};
+use narrows_verifier::{Reason, proof::dpop::normal_url, revocation::ToolClass};
 use serde::Deserialize;
 
 /// The tools of one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     audience: String,
+    /// Where callers reach the server, for DPoP proofs.
+    url: Option<String>,
     tools: BTreeMap<String, Rules>,
 }
 
@@ -17,6 +19,20 @@ pub struct Manifest {
 struct Rules {
     requires: Requires,
     class: ToolClass,
+    reversible: bool,
+    dpop: DpopProofs,
+}
+
+/// Which DPoP proofs are enough for a tool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DpopProofs {
+    /// Such as also sign tool, arguments and audience.
+    #[default]
+    Call,
+    /// Such as sign method and address alone, too: whoever gets hold of one within its minute, before the tool does, can
+    /// put other arguments under it. Only for tools that read.
+    Url,
 }
 
 /// What a call to a tool requires.
@@ -41,10 +57,13 @@ pub struct ManifestError {
 }
 
 impl Manifest {
-    /// Reads a manifest: TOML with `audience` and at least one `[[tool]]` of `name`, `requires` and `class`.
+    /// Reads a manifest: TOML with `audience`, optionally `url`, and at least one `[[tool]]` of `name`, `requires`, `class`,
+    /// `reversible` and `dpop`.
     ///
     /// # Errors
-    /// `MANIFEST_INVALID` for unknown keys and classes, a tool named twice and names outside letters, digits and `._-`.
+    /// `MANIFEST_INVALID` for unknown keys and classes, a tool named twice, names outside letters, digits and `._-`, a `url`
+    /// that is no origin, `reversible = true` for a tool of the class `irreversible`, and `dpop = "url"` for a tool of any
+    /// class but `read`.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         if text.len() > MAX_TEXT {
             return Err(invalid("the manifest is larger than 64 KiB"));
@@ -60,14 +79,38 @@ impl Manifest {
             }
             let class = ToolClass::from_name(&tool.class);
             let class = class.ok_or_else(|| invalid(&format!("`{}` is not a tool's class", tool.class.escape_debug())))?;
-            if tools.insert(tool.name.clone(), Rules { requires: tool.requires, class }).is_some() {
+            if tool.reversible && class == ToolClass::Irreversible {
+                return Err(invalid(&format!("`{}` is of the class `irreversible`, so it can't be `reversible`", tool.name)));
+            }
+            if tool.dpop == DpopProofs::Url && class != ToolClass::Read {
+                return Err(invalid(&format!("`{}` is not of the class `read`, so `dpop` can't be `url`", tool.name)));
+            }
+            // what only reads leaves nothing to undo
+            let reversible = tool.reversible || class == ToolClass::Read;
+            let rules = Rules { requires: tool.requires, class, reversible, dpop: tool.dpop };
+            if tools.insert(tool.name.clone(), rules).is_some() {
                 return Err(invalid(&format!("the tool `{}` is listed twice", tool.name)));
             }
         }
         if tools.is_empty() {
             return Err(invalid("the manifest lists no tool"));
         }
-        Self { audience: String::new(), tools }.at_audience(&file.audience)
+        let manifest = Self { audience: String::new(), url: None, tools }.at_audience(&file.audience)?;
+        file.url.map_or(Ok(manifest.clone()), |url| manifest.at_url(&url))
+    }
+
+    /// The same tools reached at another address: an origin such as `https://crm.example`. DPoP proofs are made for it.
+    ///
+    /// # Errors
+    /// `MANIFEST_INVALID` for anything but an http or https origin without a trailing slash.
+    pub fn at_url(self, url: &str) -> Result<Self, ManifestError> {
+        // with a slash behind it, its own normal form
+        match normal_url(url) {
+            Ok(normal) if normal.strip_suffix('/') == Some(url) && url.split('/').count() == 3 => {
+                Ok(Self { url: Some(url.to_owned()), ..self })
+            }
+            _ => Err(invalid("`url` is not an origin, such as `https://crm.example`")),
+        }
     }
 
     /// The same tools at another audience, for a server that learns its address at start.
@@ -95,6 +138,21 @@ impl Manifest {
     pub fn class(&self, tool: &str) -> Option<ToolClass> {
         self.tools.get(tool).map(|rules| rules.class)
     }
+
+    /// Whether a tool's effects can be undone, so that sessions may be opened for it.
+    pub fn is_reversible(&self, tool: &str) -> bool {
+        self.tools.get(tool).is_some_and(|rules| rules.reversible)
+    }
+
+    /// Which DPoP proofs are enough for a tool.
+    pub(super) fn dpop(&self, tool: &str) -> DpopProofs {
+        self.tools.get(tool).map_or(DpopProofs::Call, |rules| rules.dpop)
+    }
+
+    /// The address at which a tool is called; `None` when the manifest names none, and DPoP proofs are not read.
+    pub(super) fn url_of(&self, tool: &str) -> Option<String> {
+        self.url.as_ref().map(|origin| format!("{origin}/tools/{tool}"))
+    }
 }
 
 /// No percent sign and no slash: the name in a path is then the name that a router sees.
@@ -110,6 +168,7 @@ fn invalid(message: &str) -> ManifestError {
 #[serde(deny_unknown_fields)]
 struct File {
     audience: String,
+    url: Option<String>,
     #[serde(default)]
     tool: Vec<Tool>,
 }
@@ -122,6 +181,10 @@ struct Tool {
     requires: Requires,
     #[serde(default = "strictest")]
     class: String,
+    #[serde(default)]
+    reversible: bool,
+    #[serde(default)]
+    dpop: DpopProofs,
 }
 
 /// A tool that says nothing of itself is taken for one that can't be undone.
@@ -157,6 +220,23 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_that_says_nothing_can_not_be_undone_and_takes_no_weak_proof() {
+        let tool = |more: &str| Manifest::parse(&format!("audience = \"a\"\nurl = \"https://a.example\"\n[[tool]]\nname = \"x\"\n{more}"));
+        let silent = tool("").unwrap();
+        assert!(!silent.is_reversible("x") && !silent.is_reversible("y"));
+        assert_eq!((silent.dpop("x"), silent.dpop("y")), (DpopProofs::Call, DpopProofs::Call));
+        assert_eq!(silent.url_of("x").as_deref(), Some("https://a.example/tools/x"));
+        assert!(tool("class = \"write\"\nreversible = true").unwrap().is_reversible("x"));
+        assert!(!tool("class = \"write\"").unwrap().is_reversible("x"));
+        let reading = tool("class = \"read\"\ndpop = \"url\"").unwrap();
+        assert!(reading.is_reversible("x") && reading.dpop("x") == DpopProofs::Url);
+        for contradiction in ["reversible = true", "dpop = \"url\"", "class = \"write\"\nreversible = true\ndpop = \"url\""] {
+            assert_eq!(tool(contradiction).err().map(|error| error.reason), Some(Reason::ManifestInvalid), "{contradiction}");
+        }
+        assert_eq!(Manifest::parse("audience = \"a\"\n[[tool]]\nname = \"x\"").unwrap().url_of("x"), None);
+    }
+
+    #[test]
     fn a_manifest_that_could_be_misread_is_refused() {
         let long = format!("audience = \"a\"\n[[tool]]\nname = \"{}\"", "x".repeat(129));
         let table = [
@@ -171,6 +251,13 @@ mod tests {
             "audience = \"a\"\n[[tool]]\nname = \"x\"\nrequire = \"token\"",
             "audience = \"a\"\n[[tool]]\nname = \"x\"\nclass = \"harmless\"",
             "audience = \"a\"\n[[tool]]\nname = \"x\"\n[[tool]]\nname = \"x\"",
+            "audience = \"a\"\nurl = \"https://a.example/\"\n[[tool]]\nname = \"x\"",
+            "audience = \"a\"\nurl = \"https://a.example/path\"\n[[tool]]\nname = \"x\"",
+            "audience = \"a\"\nurl = \"https://a.example?\"\n[[tool]]\nname = \"x\"",
+            "audience = \"a\"\nurl = \"https://A.example\"\n[[tool]]\nname = \"x\"",
+            "audience = \"a\"\nurl = \"a.example\"\n[[tool]]\nname = \"x\"",
+            "audience = \"a\"\n[[tool]]\nname = \"x\"\ndpop = \"none\"",
+            "audience = \"a\"\n[[tool]]\nname = \"x\"\nreversible = 1",
             "audience = \"a\"\nextra = 1\n[[tool]]\nname = \"x\"",
             &long,
         ];

@@ -2,8 +2,10 @@
 
 mod answer;
 mod guard;
+mod key;
 mod layer;
 mod manifest;
+mod possession;
 #[cfg(test)]
 mod trust_tests;
 
@@ -13,8 +15,11 @@ use std::{
 };
 
 pub use guard::{Guard, GuardOptions, PermittedCall, Principal, Refused, Revocation};
+pub use key::ToolKey;
 pub use layer::{GuardLayer, Guarded};
-pub use manifest::{Manifest, ManifestError, Requires};
+pub use manifest::{DpopProofs, Manifest, ManifestError, Requires};
+pub use narrows_verifier::proof::Evidence;
+pub use possession::Proof;
 
 /// Tells the time in seconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;

@@ -14,7 +14,7 @@ use narrows_verifier::{
     token_text,
 };
 
-use super::{Guard, GuardOptions, Manifest, Refused, Revocation};
+use super::{Guard, GuardOptions, Manifest, Proof, Refused, Revocation};
 use crate::{
     Held, HolderKey,
     tests::{AUDIENCE, ISSUER, NOW, arguments, held, mint_under, root},
@@ -64,7 +64,7 @@ fn a_key_tainted_while_the_body_arrives_refuses_the_call() {
     let call = holder.prove("crm.read", &arguments("{}"), AUDIENCE, NOW);
     let admitted = guard.admit(&call.token, "crm.read").unwrap();
     guard.replace_roots(RootKey { state: RootState::Tainted, ..root() }.into());
-    let refused = admitted.check(&guard, &call.proof, b"{}", NOW).err();
+    let refused = admitted.check(&guard, Proof::Possession(&call.proof), b"{}", NOW).err();
     assert_eq!(refused, Some(Refused::Token(Reason::RootTainted.into())));
 }
 
@@ -74,7 +74,7 @@ fn a_guard_that_must_look_up_revocations_denies_without_a_fresh_snapshot() {
     let guard = guard(root().into(), Revocation::Required);
     let at = |tool: &str, now| {
         let call = holder.prove(tool, &arguments("{}"), AUDIENCE, now);
-        guard.check(&call.token, &call.proof, &call.tool, b"{}", now).map(drop)
+        guard.check(&call.token, Proof::Possession(&call.proof), &call.tool, b"{}", now).map(drop)
     };
     assert_eq!(at("crm.read", NOW), Err(Refused::Guard(Reason::RevocationsMissing)));
     guard.replace_revocations(snapshot(1, NOW, &[])).unwrap();
@@ -115,7 +115,8 @@ fn a_token_from_the_future_is_refused_with_and_without_a_snapshot() {
         guard.replace_revocations(snapshot(1, issued - 11, &[])).unwrap();
         for (now, expected) in [(issued - 11, Some(Reason::IssuedAhead)), (issued - 10, None)] {
             let call = holder.prove("crm.read", &arguments("{}"), AUDIENCE, now);
-            let refused = guard.check(&call.token, &call.proof, &call.tool, b"{}", now).err().map(|refused| refused.reason());
+            let refused =
+                guard.check(&call.token, Proof::Possession(&call.proof), &call.tool, b"{}", now).err().map(|refused| refused.reason());
             assert_eq!(refused, expected, "{revocation:?} {now}");
         }
     }
@@ -146,7 +147,7 @@ fn guard(roots: Roots, revocation: Revocation) -> Guard {
 
 fn call(guard: &Guard, holder: &Held) -> Result<(), Reason> {
     let call = holder.prove("crm.read", &arguments("{}"), AUDIENCE, NOW);
-    guard.check(&call.token, &call.proof, &call.tool, b"{}", NOW).map(drop).map_err(|refused| refused.reason())
+    guard.check(&call.token, Proof::Possession(&call.proof), &call.tool, b"{}", NOW).map(drop).map_err(|refused| refused.reason())
 }
 
 fn snapshot(sequence: u64, issued: u64, blocks: &[BlockId]) -> Revocations {
