@@ -14,6 +14,8 @@ use narrows_verifier::{
     token_bytes,
 };
 
+use super::presenting;
+
 /// The expected answer and the given one, as texts that can be compared and shown.
 pub(super) fn of(vector: &Vector) -> (String, String) {
     match vector {
@@ -51,6 +53,8 @@ pub(super) fn of(vector: &Vector) -> (String, String) {
         Vector::Feed(vector) => {
             show(&vector.expect, &feed(vector).map_or_else(|reason| FeedAnswer::refused(reason.code()), |()| FeedAnswer::ACCEPTED))
         }
+        Vector::Session(vector) => show(&vector.expect, &presenting::session(vector)),
+        Vector::Dpop(vector) => show(&vector.expect, &presenting::dpop(vector)),
     }
 }
 
@@ -161,15 +165,15 @@ fn show<T: std::fmt::Debug>(expected: &T, answered: &T) -> (String, String) {
     (format!("{expected:?}"), format!("{answered:?}"))
 }
 
-fn key(text: &str) -> PublicKey {
+pub(super) fn key(text: &str) -> PublicKey {
     PublicKey::from_bytes(&bytes(text)).unwrap()
 }
 
-fn block_id(text: &str) -> BlockId {
+pub(super) fn block_id(text: &str) -> BlockId {
     BlockId::from_hex(text).unwrap()
 }
 
-fn bytes(text: &str) -> [u8; 32] {
+pub(super) fn bytes(text: &str) -> [u8; 32] {
     // 32 bytes of hex are read the way block ids are
     block_id(text).0
 }

@@ -30,6 +30,12 @@ fn the_documented_token_and_proof_are_those_of_a_vector() {
 }
 
 #[test]
+fn the_documented_session_proof_is_that_of_a_vector() {
+    let Vector::Session(vector) = &all()["session_call"] else { panic!("a session") };
+    assert!(page().contains(&vector.call.as_ref().unwrap().proofs[0]));
+}
+
+#[test]
 fn the_documented_caveats_are_those_of_vectors() {
     let (page, cases) = (page(), all());
     for name in [

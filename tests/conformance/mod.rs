@@ -3,6 +3,7 @@
 mod answers;
 mod document;
 mod oracles;
+mod presenting;
 
 use std::{collections::BTreeMap, fs};
 

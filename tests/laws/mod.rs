@@ -10,6 +10,7 @@ mod effective;
 mod generate;
 mod parsers;
 mod pitfalls;
+mod proofs;
 mod revocation;
 
 use proptest::test_runner::Config;

@@ -8,15 +8,20 @@ mod arguments;
 mod attacks;
 mod caveats;
 mod decisions;
+mod dpop;
 mod feed;
 mod guard;
 mod proofs;
+mod sessions;
 mod trust;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+
+pub use dpop::{DpopAnswer, DpopHolder, DpopRequest, DpopVector};
+pub use sessions::{SessionAnswer, SessionCall, SessionSeeds, SessionVector};
 
 use crate::tokens;
 
@@ -32,6 +37,10 @@ pub enum Vector {
     Caveat(CaveatVector),
     /// A holder's statement of one of three kinds.
     Proof(ProofVector),
+    /// The opening of a session, its acceptance, and proofs of calls.
+    Session(SessionVector),
+    /// A DPoP proof.
+    Dpop(DpopVector),
     /// A snapshot of the revocation feed, and with a token whether it stands.
     Feed(FeedVector),
 }
@@ -325,6 +334,8 @@ pub fn all() -> BTreeMap<String, Vector> {
     arguments::cases(&mut cases);
     caveats::cases(&mut cases);
     proofs::cases(&mut cases);
+    sessions::cases(&mut cases);
+    dpop::cases(&mut cases);
     trust::cases(&mut cases);
     feed::cases(&mut cases);
     cases.0
