@@ -1,6 +1,7 @@
 //! What a verifier's memory buys: a child of a known parent, and a decision on a token that was seen before, on one thread and
 //! on two. Depth counts blocks, the authority block included.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark of threads has to read the clock itself")]
 #![expect(missing_docs, reason = "criterion's macro writes a public function without one")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that can't build its tokens has nothing to measure")]
 

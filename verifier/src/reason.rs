@@ -97,7 +97,7 @@ reasons! {
     JsonString = "JSON_STRING": "a JSON string holds a lone surrogate or a bad escape";
     JsonNotCanonical = "JSON_NOT_CANONICAL": "the bytes are not in the canonical form of RFC 8785";
     CaveatMalformed = "CAVEAT_MALFORMED": "a caveat's JSON has an unknown kind or member, or a value outside its bounds";
-    CaveatTooComplex = "CAVEAT_TOO_COMPLEX": "a matcher has more than 7 alternatives or one of them more than 8 conditions";
+    CaveatTooComplex = "CAVEAT_TOO_COMPLEX": "a matcher has more than 7 alternatives, one of them more than 8 conditions, or conditions on one value as two kinds";
     CaveatNamesNoTool = "CAVEAT_NAMES_NO_TOOL": "a caveat names no tool";
 
     // Holder proofs.

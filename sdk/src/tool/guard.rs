@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use rand_core::RngCore;
+
 use narrows_verifier::{
-    BlockId, Call, Denial, Maker, Reason, Refusal, Roots, TaskId, UnverifiedToken, VerifiedToken,
+    BlockId, Call, Denial, Maker, Reason, Refusal, Roots, TaskId, VerifiedToken, Verifier,
     json::{Limits, Value, parse},
     proof::{
         Evidence, Once, ReplayCache,
@@ -32,6 +34,8 @@ pub struct Guard {
     /// Locked only to look up and insert, never across work.
     replay: Mutex<ReplayCache>,
     sessions: Option<OpenSessions>,
+    /// Remembers what it verified; expiry, revocation and proof are looked at for each call.
+    verifier: Verifier,
 }
 
 /// How strict a guard is.
@@ -107,13 +111,28 @@ impl Guard {
         let GuardOptions { accept_dev, replay_capacity, revocation } = options;
         let (roots, revocations) = (RwLock::new(Arc::new(roots)), RwLock::new(None));
         let replay = Mutex::new(ReplayCache::new(replay_capacity));
-        Self { manifest, roots, revocations, revocation, accept_dev, replay, sessions: None }
+        Self {
+            manifest,
+            roots,
+            revocations,
+            revocation,
+            accept_dev,
+            replay,
+            sessions: None,
+            verifier: Verifier::new(REMEMBERED_TOKENS, seed()),
+        }
     }
 
     /// The same guard, which also opens sessions for tools that its manifest calls reversible: at most `capacity` at once,
     /// accepted under `key`. All holders share the capacity; when it is used up, calls are proved by signature as ever.
     pub fn with_sessions(self, key: ToolKey, capacity: usize) -> Self {
         Self { sessions: Some(OpenSessions::new(key, capacity)), ..self }
+    }
+
+    /// The same guard, which remembers about so many verified tokens instead of 4,096, so that a token that comes again costs
+    /// no signatures. Each takes some kilobytes; with 0 every token is verified each time.
+    pub fn remembering(self, tokens: usize) -> Self {
+        Self { verifier: Verifier::new(tokens, seed()), ..self }
     }
 
     /// Trusts other root keys from now on. Every call that has not been decided yet is decided under them.
@@ -200,7 +219,7 @@ impl Guard {
         if text.is_empty() {
             return Err(Refused::Token(Reason::TokenMissing.into()));
         }
-        let token = UnverifiedToken::from_text(text).and_then(|token| token.verify(&self.roots())).map_err(Refused::Token)?;
+        let token = self.verifier.verify(text, &self.roots()).map_err(Refused::Token)?;
         if token.authority.dev && !self.accept_dev {
             return Err(Refused::Token(Reason::DevToken.into()));
         }
@@ -235,7 +254,7 @@ impl Guard {
 
 /// A verified token, and the text that it came in.
 pub(super) struct Presented {
-    token: VerifiedToken,
+    token: Arc<VerifiedToken>,
     text: String,
 }
 
@@ -299,6 +318,14 @@ impl Refused {
         }
     }
 }
+
+/// Fresh randomness for the verifier's tables.
+fn seed() -> [u64; 2] {
+    let mut rng = rand_core::OsRng;
+    [rng.next_u64(), rng.next_u64()]
+}
+
+const REMEMBERED_TOKENS: usize = 4096;
 
 fn principals(token: &VerifiedToken) -> Vec<Principal> {
     let named = token.blocks.iter().filter_map(|block| match &block.maker {

@@ -269,7 +269,21 @@ fn answer(matcher: &Value, value: &Value) -> Option<bool> {
     }
 }
 
+/// Found by the law below: the integer passed by way of the fractions.
+#[test]
+fn a_denied_integer_beside_a_denied_fraction_stays_denied() {
+    for is in [r#"{"not_one_of":[1.5,-4]}"#, r#"{"not":{"one_of":[1.5,-4]}}"#, r#"{"not":{"any":[{"exact":-4}]}}"#] {
+        let caveat = caveat(&format!(r#"{{"kind":"arg","tool":"t","path":"/a","is":{is}}}"#)).unwrap();
+        assert!(!passes(&caveat, "t", r#"{"a":-4}"#), "{is}");
+        assert!(passes(&caveat, "t", r#"{"a":-3}"#), "{is}");
+    }
+    let both = caveat(r#"{"kind":"arg","tool":"t","path":"/a","is":{"not_one_of":[1.5,-4]}}"#).unwrap();
+    assert!(!passes(&both, "t", r#"{"a":1.5}"#) && passes(&both, "t", r#"{"a":2.5}"#));
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(5_000), failure_persistence: None, ..ProptestConfig::default() })]
+
     /// `within` may say no to a narrowing, never yes to a widening.
     #[test]
     fn a_matcher_within_another_accepts_nothing_more(inner in any_matcher(), outer in any_matcher(), value in any_value()) {

@@ -39,7 +39,7 @@ impl Matcher {
         if self.any.len() > MAX_CLAUSES || most > MAX_LITERALS {
             return Err(Reason::CaveatTooComplex);
         }
-        let sound = self.any.iter().all(|clause| clause.all.iter().all(|literal| literal.test.within_bounds()) && clause.can_hold());
+        let sound = self.any.iter().all(|clause| clause.all.iter().all(|literal| literal.within_bounds(clause.of)) && clause.can_hold());
         if sound { Ok(()) } else { Err(Reason::CaveatMalformed) }
     }
 }
@@ -96,6 +96,18 @@ impl Literal {
     }
 }
 
+impl Literal {
+    fn within_bounds(&self, of: ValueKind) -> bool {
+        match &self.test {
+            // without a fraction it would be written as a set of integers, which is another caveat
+            Test::OneOf(values) if of == ValueKind::Number => {
+                self.test.within_bounds() && values.iter().any(|value| matches!(value, Scalar::Decimal(_)))
+            }
+            test => test.within_bounds(),
+        }
+    }
+}
+
 impl Test {
     fn within_bounds(&self) -> bool {
         let bounded = |scalar: &Scalar| match scalar {
@@ -117,6 +129,14 @@ impl Test {
 impl ValueKind {
     fn named(name: &str) -> Option<Self> {
         Self::TYPES.into_iter().find(|kind| kind.type_name() == Some(name))
+    }
+
+    /// Whether some value is of both kinds, which are not the same.
+    fn overlaps(self, other: Self) -> bool {
+        let pair = |one, two| {
+            matches!((one, two), (ValueKind::Integer, ValueKind::Number) | (ValueKind::List | ValueKind::Object, ValueKind::Count))
+        };
+        pair(self, other) || pair(other, self)
     }
 
     pub(super) fn type_name(self) -> Option<&'static str> {
@@ -209,8 +229,12 @@ fn either(mut one: Vec<Clause>, other: Vec<Clause>) -> Result<Vec<Clause>, Reaso
     if one.len() > MAX_CLAUSES { Err(Reason::CaveatTooComplex) } else { Ok(one) }
 }
 
-/// A value is of one kind, so clauses of two kinds have nothing in common.
+/// Clauses of two kinds have nothing in common, but for an integer, which is a number, and what has a count. Those would take
+/// two facts, and to drop them would be to mean less than was written.
 fn both(one: &[Clause], other: &[Clause]) -> Result<Vec<Clause>, Reason> {
+    if one.iter().any(|left| other.iter().any(|right| left.of.overlaps(right.of))) {
+        return Err(Reason::CaveatTooComplex);
+    }
     let pairs = one.iter().flat_map(|left| other.iter().filter(|right| right.of == left.of).map(move |right| (left, right)));
     let clauses: Vec<_> = pairs.map(|(left, right)| Clause { of: left.of, all: [left.all.as_slice(), &right.all].concat() }).collect();
     match clauses.len() {

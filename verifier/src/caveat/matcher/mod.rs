@@ -147,12 +147,18 @@ impl Scalar {
         }
     }
 
+    /// One set for each kind. An integer is a number too, so beside a fraction it goes into the set of numbers: in two sets,
+    /// each of which is denied on its own, the denial of the fractions would let the integer through.
     fn by_kind(values: impl IntoIterator<Item = Scalar>) -> impl Iterator<Item = (ValueKind, BTreeSet<Scalar>)> {
         let mut kinds = [ValueKind::Flag, ValueKind::Integer, ValueKind::Number, ValueKind::Text].map(|kind| (kind, BTreeSet::new()));
         for value in values {
             if let Some((_, values)) = kinds.iter_mut().find(|(kind, _)| *kind == value.kind()) {
                 values.insert(value);
             }
+        }
+        let [_, (_, integers), (_, numbers), _] = &mut kinds;
+        if !numbers.is_empty() {
+            numbers.append(integers);
         }
         kinds.into_iter().filter(|(_, values)| !values.is_empty())
     }

@@ -114,6 +114,7 @@ fn set(values: &BTreeSet<Scalar>, of: ValueKind) -> Term {
     let term = |scalar: &Scalar| match (scalar, of) {
         (scalar, ValueKind::List) => Term::text(&scalar.to_json().canonical()),
         (Scalar::Flag(flag), _) => Term::Flag(*flag),
+        (Scalar::Integer(number), ValueKind::Number) => Term::text(&number.to_string()),
         (Scalar::Integer(number), _) => Term::Integer(*number),
         (Scalar::Decimal(number), _) => Term::text(number.as_str()),
         (Scalar::Text(text), _) => Term::text(text),

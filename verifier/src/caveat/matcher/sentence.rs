@@ -23,7 +23,7 @@ impl Clause {
             ValueKind::List => "a list of plain values",
             ValueKind::Object => "an object",
         };
-        let (least, most) = (self.side(|test| at_least(test)), self.side(|test| at_most(test)));
+        let (least, most) = (self.side(at_least), self.side(at_most));
         let mut parts: Vec<String> = match (self.of, least, most) {
             (ValueKind::Integer, None, None) if self.all.is_empty() => vec![kind.to_owned()],
             (ValueKind::Integer, Some(min), None) => vec![format!("an integer of at least {min}")],
