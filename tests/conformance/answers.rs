@@ -3,11 +3,13 @@
 use narrows_tests::{
     tokens::hex,
     vectors::{
-        ArgsAnswer, CaveatAnswer, Claims, FeedAnswer, FeedVector, ProofAnswer, ProofVector, TokenAnswer, TokenVector, Vector, Verdict,
+        ArgsAnswer, CallText, CaveatAnswer, Claims, FeedAnswer, FeedVector, ProofAnswer, ProofVector, TokenAnswer, TokenVector, Vector,
+        Verdict,
     },
 };
 use narrows_verifier::{
-    BlockId, Call, Caveat, Denial, Holder, PublicKey, Reason, RootKey, RootState, Roots, UnverifiedToken, VerifiedToken,
+    BlockId, Call, Caveat, Denial, Holder, PublicKey, Reason, RootKey, RootState, Roots, State, UnverifiedToken, VerifiedToken,
+    caveat::Plane,
     json::{self, Limits},
     proof::{HolderClaims, Once, PossessionClaims, ReportClaims, check_holder, check_possession, check_report},
     revocation::{Revocations, ToolClass},
@@ -73,6 +75,20 @@ fn trusted(roots: &[narrows_tests::vectors::Root]) -> Roots {
     Roots::new(roots.iter().map(read).collect()).unwrap()
 }
 
+/// What the vector's verifier knows beside the call.
+pub(super) fn state(call: &CallText) -> State {
+    let known = call.state.clone().unwrap_or_default();
+    let plane = |name: &str| [Plane::Network, Plane::Sandbox, Plane::Redact].into_iter().find(|plane| plane.kind() == name);
+    State {
+        calls: known.calls,
+        spend: known.spend,
+        history: known.history,
+        labels: known.labels,
+        approvals: known.approvals,
+        enforced: known.enforced.into_iter().map(|directive| (plane(&directive.plane).expect("a plane"), directive.values)).collect(),
+    }
+}
+
 /// The checks that fail, each as block and place in the block.
 pub(crate) fn failed_checks(token: &VerifiedToken, decision: &Result<(), Denial>) -> Vec<(usize, usize)> {
     let Err(denial) = decision else { return Vec::new() };
@@ -126,7 +142,8 @@ fn token(vector: &TokenVector) -> TokenAnswer {
 fn decide(vector: &TokenVector, token: &VerifiedToken) -> Result<(), Denial> {
     let Some(call) = &vector.call else { return Ok(()) };
     let arguments = json::parse(call.arguments_text.as_bytes(), Limits::ARGUMENTS).map_err(Denial::outright)?;
-    token.decide(&Call { tool: &call.tool, arguments: &arguments, audience: &call.audience, time: call.time })?;
+    let asked = Call { tool: &call.tool, arguments: &arguments, audience: &call.audience, time: call.time };
+    token.decide_with(&asked, &state(call))?;
     let Some(proof) = &vector.proof else { return Ok(()) };
     let claims = PossessionClaims { block: token.newest(), tool: &call.tool, args_digest: arguments.digest(), audience: &call.audience };
     let proved = token.holder.key().and_then(|holder| check_possession(&proof.text, &claims, holder, proof.now));

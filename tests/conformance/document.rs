@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use narrows_tests::vectors::{CaveatAnswer, Vector, all};
+use narrows_tests::vectors::{CaveatAnswer, Vector, all, documented};
 use narrows_verifier::{
     Reason,
-    datalog::{CALL_FACTS, PROFILE_FACTS},
+    datalog::{CHECK_FACTS, Function, PROFILE_FACTS},
 };
 
 fn page() -> String {
@@ -36,32 +36,26 @@ fn the_documented_session_proof_is_that_of_a_vector() {
 }
 
 #[test]
-fn the_documented_caveats_are_those_of_vectors() {
+fn every_kind_and_rule_is_documented_as_the_vectors_have_it() {
     let (page, cases) = (page(), all());
-    for name in [
-        "caveat_tools",
-        "caveat_arg_exact_text",
-        "caveat_arg_one_of",
-        "caveat_arg_range",
-        "caveat_arg_prefix",
-        "caveat_closed_args",
-        "caveat_audience",
-        "caveat_expires",
-        "caveat_depth",
-    ] {
+    for name in documented() {
         let Vector::Caveat(vector) = &cases[name] else { panic!("a caveat") };
         let CaveatAnswer::Read { canonical, check, sentence } = &vector.expect else { panic!("it is read") };
-        for text in [canonical, check, sentence] {
-            assert!(page.contains(text.as_str()), "{name}: {text}");
-        }
+        let shown = format!("```json\n{canonical}\n```\n```\n{check}\n```\n> {sentence}\n");
+        assert!(page.contains(&shown), "{name}: {shown}");
     }
+    let section = page.split("\n## ").find(|section| section.starts_with("7. Caveats")).unwrap();
+    assert_eq!(section.matches("```json\n").count(), documented().count(), "a caveat of the page is none of the vectors");
 }
 
 #[test]
 fn the_page_names_every_fact_and_no_reason_that_does_not_exist() {
     let page = page();
-    for signature in CALL_FACTS.iter().chain(PROFILE_FACTS) {
+    for signature in CHECK_FACTS.iter().chain(PROFILE_FACTS) {
         assert!(page.contains(&format!("`{}`", signature.name)) || page.contains(&format!("{}(", signature.name)), "{}", signature.name);
+    }
+    for function in Function::all() {
+        assert!(page.contains(&format!("`{}`", function.name())), "{}", function.name());
     }
     let spans = page.split('`').skip(1).step_by(2);
     let codes: Vec<_> =

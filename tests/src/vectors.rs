@@ -11,17 +11,26 @@ mod decisions;
 mod dpop;
 mod feed;
 mod guard;
+mod kinds;
+mod malformed;
+mod matchers;
 mod proofs;
 mod sessions;
+mod spellings;
+mod stateful;
+mod text_rules;
 mod trust;
+mod url_rule;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
+pub use caveats::documented;
 pub use dpop::{DpopAnswer, DpopHolder, DpopRequest, DpopVector};
 pub use sessions::{SessionAnswer, SessionCall, SessionSeeds, SessionVector};
+pub use stateful::{DirectiveText, StateText};
 
 use crate::tokens;
 
@@ -96,6 +105,9 @@ pub struct CallText {
     pub audience: String,
     /// Seconds since the Unix epoch.
     pub time: u64,
+    /// What the verifier knows beside the call; nothing when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateText>,
 }
 
 /// A proof and when it is looked at.
@@ -329,10 +341,17 @@ pub fn all() -> BTreeMap<String, Vector> {
     let mut cases = Cases::default();
     accept::cases(&mut cases);
     decisions::cases(&mut cases);
+    kinds::cases(&mut cases);
+    matchers::cases(&mut cases);
+    text_rules::cases(&mut cases);
+    url_rule::cases(&mut cases);
+    stateful::cases(&mut cases);
     attacks::cases(&mut cases);
     guard::cases(&mut cases);
     arguments::cases(&mut cases);
     caveats::cases(&mut cases);
+    spellings::cases(&mut cases);
+    malformed::cases(&mut cases);
     proofs::cases(&mut cases);
     sessions::cases(&mut cases);
     dpop::cases(&mut cases);
@@ -428,5 +447,6 @@ fn token_vector(about: &str, token: &[u8], expect: TokenAnswer) -> TokenVector {
 
 /// A call at the sample audience, an hour before the sample tokens expire.
 fn call(tool: &str, arguments: &str) -> CallText {
-    CallText { tool: tool.to_owned(), arguments_text: arguments.to_owned(), audience: tokens::AUDIENCE.to_owned(), time: tokens::NOW }
+    let (tool, arguments_text, audience) = (tool.to_owned(), arguments.to_owned(), tokens::AUDIENCE.to_owned());
+    CallText { tool, arguments_text, audience, time: tokens::NOW, state: None }
 }
