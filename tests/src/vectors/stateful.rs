@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{CallText, Cases, call};
-use crate::tokens::{EXECUTOR, PLANNER, hop, plain, sample};
+use crate::tokens::{AUTHORITY_CAVEATS, EXECUTOR, PLANNER, caveats, claims, hop, mint, plain, sample};
 
 /// What the verifier knows beside a call. What is left out it does not know.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -63,6 +63,24 @@ pub(super) fn cases(cases: &mut Cases) {
     }
     of_one_tool(cases);
     over_blocks(cases);
+    names(cases);
+}
+
+/// One count must not answer for two caveats, so no name stands twice.
+fn names(cases: &mut Cases) {
+    let (calls, uses) = (r#"{"kind":"calls","name":"n","max":1}"#, r#"{"kind":"single_use","tool":"crm.read","name":"n"}"#);
+    let first = plain(&sample(), &format!("[{calls}]"));
+    let mut refuse = |name: &str, about: &str, token: Vec<u8>, block| {
+        cases.refused(&format!("state_name_{name}"), about, &token, "STATE_NAME_REPEATED", Some(block));
+    };
+    refuse("twice_in_block", "two counters of one name in a block", plain(&sample(), &format!("[{calls},{uses}]")), 1);
+    refuse("twice_in_token", "a counter of a name that the block before has", plain(&first, &format!("[{calls}]")), 2);
+    refuse("of_two_kinds", "a counter and a use of one name", plain(&first, &format!("[{uses}]")), 2);
+    refuse("twice_in_hop", "a hop with a name that the block before has", hop(&first, &PLANNER, &EXECUTOR, &format!("[{uses}]")), 2);
+    let authority = format!("{},{calls},{uses}]", AUTHORITY_CAVEATS.trim_end_matches(']'));
+    refuse("twice_in_authority", "two counters of one name in block 0", mint(&claims(caveats(&authority))), 0);
+    let other = plain(&first, r#"[{"kind":"calls","name":"N","max":1}]"#);
+    cases.verified("state_name_other_case", "names are compared byte by byte", &other, &PLANNER);
 }
 
 /// A caveat of one tool asks nothing of another tool's calls.
