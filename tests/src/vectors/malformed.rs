@@ -335,5 +335,7 @@ const TOO_COMPLEX: &[(&str, &str, &str)] = &[
         "nine denials that must all hold",
         r#"{"not":{"any":[{"exact":"a"},{"exact":"b"},{"exact":"c"},{"exact":"d"},{"exact":"e"},{"exact":"f"},{"exact":"g"},{"exact":"h"},{"exact":"i"}]}}"#,
     ),
-    ("types", "two lists of four types each", r#"{"any":[{"one_of":[true,1,0.5,"a"]},{"one_of":[false,2,1.5,"b"]}]}"#),
+    ("types", "three lists of three types each", r#"{"any":[{"one_of":[true,1,"a"]},{"one_of":[false,2,"b"]},{"one_of":[true,3,"c"]}]}"#),
+    ("number_and_integer", "one value as a number and as an integer", r#"{"all":[{"range":{"max":5}},{"decimal":{"min":"0.5"}}]}"#),
+    ("list_and_count", "one value as a list and by its count", r#"{"all":[{"subset":["a"]},{"count":{"max":2}}]}"#),
 ];

@@ -218,6 +218,21 @@ const PLAIN: &[Rule] = &[
         ],
     },
     Rule {
+        name: "not_one_of_numbers",
+        is: r#"{"not_one_of":[1.5,-4]}"#,
+        denial: false,
+        accepted: "2.5",
+        other_type: r#""1.5""#,
+        rows: &[
+            ("fraction", "another number with a fraction", "2.5", Accepts),
+            ("integer", "another integer", "-3", Accepts),
+            ("denied_fraction", "the number with a fraction", "1.5", Rejects),
+            ("denied_integer", "the integer, which the denial of the fraction must not let through", "-4", Rejects),
+            ("denied_integer_point_zero", "the integer in another spelling", "-4.0", Rejects),
+            ("as_text", "the integer as a text", r#""-4""#, Unread),
+        ],
+    },
+    Rule {
         name: "range",
         is: r#"{"range":{"min":-5,"max":500}}"#,
         denial: true,

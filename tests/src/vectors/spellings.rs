@@ -127,11 +127,11 @@ const OTHERS: &[Row] = &[
 const NORMALISED: &[(&str, &str, &str, &str, &str, &str)] = &[
     (
         "caveat_arg_one_of_types",
-        "one of some values: an alternative for each type, flags first, then integers, numbers with a fraction and texts",
+        "one of some values: an alternative for each type, flags first, then numbers and texts; beside a fraction an integer is among the numbers",
         r#"{"kind":"arg","tool":"sync","path":"/mode","is":{"one_of":["all",2,false,0.5,1]}}"#,
-        r#"{"is":{"any":[{"exact":false},{"one_of":[1,2]},{"exact":0.5},{"exact":"all"}]},"kind":"arg","path":"/mode","tool":"sync"}"#,
-        r#"check if tool($t), $t !== "sync" or tool("sync"), arg_flag("/mode", $v), {false}.contains($v) or tool("sync"), arg_int("/mode", $v), {1, 2}.contains($v) or tool("sync"), arg_decimal("/mode", $v), {"0.5"}.contains($v) or tool("sync"), arg_text("/mode", $v), {"all"}.contains($v)"#,
-        "`/mode` of `sync` must be false, or one of 1, 2, or 0.5, or `all`",
+        r#"{"is":{"any":[{"exact":false},{"one_of":[1,2,0.5]},{"exact":"all"}]},"kind":"arg","path":"/mode","tool":"sync"}"#,
+        r#"check if tool($t), $t !== "sync" or tool("sync"), arg_flag("/mode", $v), {false}.contains($v) or tool("sync"), arg_decimal("/mode", $v), {"0.5", "1", "2"}.contains($v) or tool("sync"), arg_text("/mode", $v), {"all"}.contains($v)"#,
+        "`/mode` of `sync` must be false, or one of 1, 2, 0.5, or `all`",
     ),
     (
         "caveat_arg_exact_null",
