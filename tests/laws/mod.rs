@@ -5,6 +5,7 @@
 mod attenuation;
 mod caches;
 mod determinism;
+mod dialects;
 mod differential;
 mod effective;
 mod generate;

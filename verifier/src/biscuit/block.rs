@@ -33,7 +33,11 @@ pub enum Dialect {
 
 /// Strings that a block refers to by number.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Symbols(Vec<SmolStr>);
+pub(crate) struct Symbols {
+    table: Vec<SmolStr>,
+    /// The same, once there are so many that walking them for each new one would cost more than signatures do.
+    index: BTreeSet<SmolStr>,
+}
 
 impl Body {
     /// Reads a block's bytes. A signed hop has a symbol table of its own; the authority and plain blocks share `running`.
@@ -45,7 +49,7 @@ impl Body {
         };
         read.map_or_else(
             || {
-                running.0.truncate(before);
+                running.truncate(before);
                 Self::read_slowly(bytes, signed_hop, running, dialect)
             },
             Ok,
@@ -103,21 +107,35 @@ impl Body {
 impl Symbols {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.table.len()
     }
 
     /// The table as it was when it had so many.
     pub(crate) fn first(&self, count: usize) -> Self {
-        Self(self.0.iter().take(count).cloned().collect())
+        let mut first = self.clone();
+        first.truncate(count);
+        first
+    }
+
+    fn truncate(&mut self, count: usize) {
+        for symbol in self.table.drain(count.min(self.table.len())..) {
+            self.index.remove(&symbol);
+        }
     }
 
     /// Biscuit refuses a table that repeats a default symbol; any repetition is refused here.
     pub(super) fn push(&mut self, symbol: &str) -> Result<(), Reason> {
-        let repeated = DEFAULT_SYMBOLS.contains(&symbol) || self.0.iter().any(|known| known == symbol);
-        if repeated || symbol.len() > MAX_SYMBOL || self.0.len() >= MAX_SYMBOLS {
+        let known = if self.index.is_empty() { self.table.iter().any(|known| known == symbol) } else { self.index.contains(symbol) };
+        if known || DEFAULT_SYMBOLS.contains(&symbol) || symbol.len() > MAX_SYMBOL || self.table.len() >= MAX_SYMBOLS {
             return Err(Reason::OutsideProfile);
         }
-        self.0.push(symbol.into());
+        let symbol = SmolStr::from(symbol);
+        if !self.index.is_empty() {
+            self.index.insert(symbol.clone());
+        } else if self.table.len() >= WALKED_SYMBOLS {
+            self.index = self.table.iter().chain([&symbol]).cloned().collect();
+        }
+        self.table.push(symbol);
         Ok(())
     }
 
@@ -125,7 +143,7 @@ impl Symbols {
     pub(super) fn symbol(&self, id: u64) -> Option<SmolStr> {
         let index = usize::try_from(id).ok()?;
         match index.checked_sub(FIRST_OWN_SYMBOL) {
-            Some(own) => self.0.get(own).cloned(),
+            Some(own) => self.table.get(own).cloned(),
             None => DEFAULT_SYMBOLS.get(index).map(|symbol| SmolStr::new_static(symbol)),
         }
     }
@@ -275,6 +293,7 @@ pub(super) const MAX_TERMS: usize = 8;
 pub(super) const MAX_SET: usize = 256;
 pub(super) const MAX_SYMBOL: usize = 1024;
 const MAX_SYMBOLS: usize = 1024;
+const WALKED_SYMBOLS: usize = 32;
 
 /// Ids below this name the default symbols of the Biscuit specification.
 const FIRST_OWN_SYMBOL: usize = 1024;
