@@ -76,7 +76,7 @@ proptest! {
 
 /// The library's 1 ms limit made 138 of 100,000 answers errors under load; no wall clock decides here.
 #[test]
-fn load_changes_no_answer() {
+pub(super) fn load_changes_no_answer() {
     let token = verify(&tokens::hop(&tokens::sample(), &tokens::PLANNER, &tokens::EXECUTOR, "[]")).unwrap();
     let arguments = narrows_verifier::json::Value::object([]);
     let decide = || {

@@ -2,8 +2,10 @@
 //!
 //! `PROPTEST_CASES` scales the number of cases: 256 is once, 2560 ten times as many.
 
+mod attacks;
 mod attenuation;
 mod caches;
+mod catalogue;
 mod determinism;
 mod dialects;
 mod differential;

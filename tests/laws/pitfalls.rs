@@ -47,7 +47,7 @@ fn with_checks(code: &str) -> Vec<u8> {
 }
 
 #[test]
-fn refuses_join_bomb_before_evaluation() {
+pub(super) fn refuses_join_bomb_before_evaluation() {
     let bomb =
         "check if arg_int($p, $a), arg_int($q, $b), arg_int($r, $c), arg_int($s, $d), arg_int($t, $e), $a + $b + $c + $d + $e === -1";
     assert_eq!(guard(&with_checks(bomb)), Reason::CostBound);
@@ -57,7 +57,7 @@ fn refuses_join_bomb_before_evaluation() {
 }
 
 #[test]
-fn the_cost_of_a_decision_is_bounded_before_it_starts() {
+pub(super) fn the_cost_of_a_decision_is_bounded_before_it_starts() {
     let numbers = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
     let caveat = format!(r#"[{{"kind":"arg","tool":"crm.read","path":"/a","is":{{"contains":[{}]}}}}]"#, numbers(99));
     let token = plain(&plain(&sample(), &caveat), &caveat);
@@ -68,14 +68,14 @@ fn the_cost_of_a_decision_is_bounded_before_it_starts() {
 }
 
 #[test]
-fn refuses_fact_bomb_by_counting_bytes_not_rounds() {
+pub(super) fn refuses_fact_bomb_by_counting_bytes_not_rounds() {
     assert_eq!(guard(&with_checks("agent($a) <- arg_text($p, $a), arg_text($q, $b), arg_text($r, $c)")), Reason::OutsideProfile);
     let facts: String = (0..60).map(|number| format!("agent(\"a{number}\");")).collect();
     assert_eq!(guard(&mint_block(authority(&(required_checks() + &facts)))), Reason::TooManyFacts);
 }
 
 #[test]
-fn mixed_types_are_refused_and_never_decide_by_chance() {
+pub(super) fn mixed_types_are_refused_and_never_decide_by_chance() {
     assert_eq!(guard(&with_checks("check if arg_int(\"/a\", $v), $v.starts_with(\"5\")")), Reason::MixedTypes);
     // the token that flips in the library: amounts and currencies in one position
     let token = plain(&sample(), r#"[{"kind":"arg","tool":"crm.read","path":"/amount","is":{"range":{"max":500}}}]"#);
@@ -86,7 +86,7 @@ fn mixed_types_are_refused_and_never_decide_by_chance() {
 }
 
 #[test]
-fn only_ed25519_signs_so_no_signature_can_be_varied() {
+pub(super) fn only_ed25519_signs_so_no_signature_can_be_varied() {
     let p256 = KeyPair::from(&PrivateKey::from_bytes(&[3; 32], Algorithm::Secp256r1).unwrap());
     let next = tokens::mint_with(authority(&required_checks()).root_key_id(tokens::ISSUER_KEY_ID), &p256);
     assert_eq!(guard(&next), Reason::KeyAlgorithm);
@@ -96,7 +96,7 @@ fn only_ed25519_signs_so_no_signature_can_be_varied() {
 }
 
 #[test]
-fn a_token_has_one_byte_form() {
+pub(super) fn a_token_has_one_byte_form() {
     let token = sample();
     for appended in [[0xfa, 0x01, 0x01, 0x00].as_slice(), &[0x80, 0x01, 0x00]] {
         let longer = [token.as_slice(), appended].concat();
@@ -109,14 +109,14 @@ fn a_token_has_one_byte_form() {
 }
 
 #[test]
-fn regular_expressions_are_refused_in_tokens_and_conditions() {
+pub(super) fn regular_expressions_are_refused_in_tokens_and_conditions() {
     assert_eq!(guard(&with_checks("reject if tool($t), $t.matches(\"(unclosed\")")), Reason::OutsideProfile);
     assert_eq!(guard(&with_checks("check if tool($t), $t.matches(\"\\\\w{1000}\")")), Reason::OutsideProfile);
     assert_eq!(parse_check("tool($t), $t.matches(\"a\")"), Err(Reason::OutsideProfile));
 }
 
 #[test]
-fn a_missing_fact_denies() {
+pub(super) fn a_missing_fact_denies() {
     assert_eq!(guard(&with_checks("reject if session_label(\"untrusted\")")), Reason::OutsideProfile);
     assert_eq!(guard(&with_checks("check all arg_int(\"/a\", $v), $v < 5")), Reason::OutsideProfile);
     let token = plain(&sample(), r#"[{"kind":"arg","tool":"crm.read","path":"/a","is":{"range":{}}}]"#);
@@ -124,7 +124,7 @@ fn a_missing_fact_denies() {
 }
 
 #[test]
-fn no_block_meets_its_own_check() {
+pub(super) fn no_block_meets_its_own_check() {
     let own = "tool(\"db.drop\"); check if tool(\"db.drop\")";
     assert_eq!(guard(&with_checks(own)), Reason::OutsideProfile);
     assert_eq!(guard(&mint_block(authority(&(required_checks() + own)))), Reason::OutsideProfile);
@@ -133,7 +133,7 @@ fn no_block_meets_its_own_check() {
 }
 
 #[test]
-fn scopes_are_refused() {
+pub(super) fn scopes_are_refused() {
     assert_eq!(guard(&with_checks("check if tool(\"crm.read\") trusting previous")), Reason::OutsideProfile);
     let key = format!("check if tool(\"crm.read\") trusting ed25519/{}", THIEF.hex());
     assert_eq!(guard(&with_checks(&key)), Reason::OutsideProfile);
@@ -143,7 +143,7 @@ fn scopes_are_refused() {
 
 /// The library's own appending panics on these.
 #[test]
-fn foreign_hop_bytes_never_panic() {
+pub(super) fn foreign_hop_bytes_never_panic() {
     for version in [None, Some(0), Some(3), Some(99)] {
         let foreign = edit(&hop(&sample(), &PLANNER, &EXECUTOR, "[]"), |token| {
             edit_block(&mut token.blocks[0], |content| content.version = version);
@@ -157,7 +157,7 @@ fn foreign_hop_bytes_never_panic() {
 }
 
 #[test]
-fn null_forces_signature_v1() {
+pub(super) fn null_forces_signature_v1() {
     let versions = |token: &[u8]| -> Vec<Option<u32>> {
         let token = decode(token);
         std::iter::once(&token.authority).chain(&token.blocks).map(|block| block.version).collect()
@@ -173,7 +173,7 @@ fn null_forces_signature_v1() {
 
 /// A hop over an old authority block, which the library accepts.
 #[test]
-fn every_block_is_signed_in_the_new_form() {
+pub(super) fn every_block_is_signed_in_the_new_form() {
     let without = authority(&required_checks()).dump_code().replace(", null)", ", 1)");
     let old = mint_block(BiscuitBuilder::new().code(without).unwrap());
     let mixed = hop_block(&old, &PLANNER.seed, block(&hop_fact(1, &EXECUTOR)));
@@ -182,7 +182,7 @@ fn every_block_is_signed_in_the_new_form() {
 }
 
 #[test]
-fn deep_nesting_ends_before_the_stack_does() {
+pub(super) fn deep_nesting_ends_before_the_stack_does() {
     let text = |open: &str, close: &str| format!("tool($t), {}true{}", open.repeat(2_000), close.repeat(2_000));
     assert_eq!(parse_check(&text("(", ")")), Err(Reason::OutsideProfile));
     assert_eq!(parse_check(&format!("tool($t), {}true", "!".repeat(3_000))), Err(Reason::OutsideProfile));
@@ -201,14 +201,14 @@ fn deep_nesting_ends_before_the_stack_does() {
 }
 
 #[test]
-fn blocks_are_counted_before_signatures_are_checked() {
+pub(super) fn blocks_are_counted_before_signatures_are_checked() {
     let flood = (0..60).fold(sample(), |token, _| plain_block(&token, BlockBuilder::new()));
     assert!(flood.len() < 16 * 1024);
     assert_eq!(guard(&flood), Reason::TooManyBlocks);
 }
 
 #[test]
-fn numbers_that_could_overflow_are_refused() {
+pub(super) fn numbers_that_could_overflow_are_refused() {
     assert_eq!(guard(&with_checks("check if arg_int(\"/a\", $a), $a + 1 > 0")), Reason::OutsideProfile);
     let caveat = |number: &str| {
         let text = format!(r#"{{"kind":"arg","tool":"t","path":"/a","is":{{"range":{{"max":{number}}}}}}}"#);
@@ -221,7 +221,7 @@ fn numbers_that_could_overflow_are_refused() {
 }
 
 #[test]
-fn own_types_never_print_secrets() {
+pub(super) fn own_types_never_print_secrets() {
     let token = hop(&sample(), &PLANNER, &EXECUTOR, r#"[{"kind":"tools","allow":["crm.read"]}]"#);
     let unverified = UnverifiedToken::from_bytes(&token).unwrap();
     let verified = unverified.verify(&roots()).unwrap();
@@ -260,7 +260,7 @@ fn forms(seed: &tokens::Seed) -> [String; 4] {
 
 /// A hop's strings are numbered from its own table, which starts again; a plain block goes on with the authority's.
 #[test]
-fn each_block_is_read_with_its_own_strings() {
+pub(super) fn each_block_is_read_with_its_own_strings() {
     let caveat = |tool: &str| format!(r#"[{{"kind":"tools","allow":["{tool}"]}}]"#);
     let token = hop(&plain(&sample(), &caveat("crm.read")), &PLANNER, &EXECUTOR, &caveat("crm.write"));
     let token = plain(&token, &caveat("mail.send"));
@@ -269,7 +269,7 @@ fn each_block_is_read_with_its_own_strings() {
 }
 
 #[test]
-fn a_block_can_not_be_cut_off_and_a_sealed_token_grows_no_more() {
+pub(super) fn a_block_can_not_be_cut_off_and_a_sealed_token_grows_no_more() {
     let token = hop(&sample(), &PLANNER, &EXECUTOR, "[]");
     let sealed = seal(&token).unwrap();
     for cut in [&token, &sealed].map(|token| edit(token, |token| drop(token.blocks.pop()))) {
@@ -284,7 +284,7 @@ fn a_block_can_not_be_cut_off_and_a_sealed_token_grows_no_more() {
 
 /// A holder's key signs hops and statements; a hop's payload starts with a zero byte, a statement's with its tag.
 #[test]
-fn a_statement_is_never_a_hop_signature() {
+pub(super) fn a_statement_is_never_a_hop_signature() {
     let token = sample();
     let previous = decode(&token).authority.signature;
     let content = decode(&hop(&token, &PLANNER, &EXECUTOR, "[]")).blocks[0].block.clone();
