@@ -6,6 +6,7 @@ mod attacks;
 mod attenuation;
 mod caches;
 mod catalogue;
+mod corpus;
 mod determinism;
 mod dialects;
 mod differential;

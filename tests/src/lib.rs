@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod forged;
+pub mod fuzz;
 pub mod holder;
 pub mod http;
 pub mod issuer;
