@@ -7,6 +7,7 @@ mod accept;
 mod arguments;
 mod attacks;
 mod caveats;
+mod costs;
 mod decisions;
 mod dpop;
 mod feed;
@@ -341,6 +342,7 @@ pub fn all() -> BTreeMap<String, Vector> {
     let mut cases = Cases::default();
     accept::cases(&mut cases);
     decisions::cases(&mut cases);
+    costs::cases(&mut cases);
     kinds::cases(&mut cases);
     matchers::cases(&mut cases);
     text_rules::cases(&mut cases);

@@ -1,4 +1,4 @@
-//! Calls against the caveats of several blocks, and the bounds of one decision.
+//! Calls against the caveats of several blocks, and the bounds of arguments.
 
 use super::{CallText, Cases, call};
 use crate::tokens::{EXECUTOR, EXPIRES, PLANNER, hop, plain, sample};
@@ -92,28 +92,4 @@ fn bounds(cases: &mut Cases) {
     let flood = |leaves: usize| format!(r#"{{"a":[{}]}}"#, vec!["1"; leaves].join(","));
     deny("call_arguments_flood", "1,025 values, containers included", read(&flood(1023)), "JSON_TOO_LARGE");
     cases.permitted("call_arguments_most", "1,024 values, containers included", &token, &PLANNER, read(&flood(1022)));
-    costs(cases);
-}
-
-/// 100,000 steps and no more: 4 for the authority's caveats, 11 to each argument, 1 for each clause, and in the list of 999
-/// elements 999 to see that they are plain and 99 × 999 to find 99 of them.
-fn costs(cases: &mut Cases) {
-    let caveat = |path: &str, rule: &str| format!(r#"{{"kind":"arg","tool":"crm.read","path":"{path}","is":{rule}}}"#);
-    let numbers = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
-    let long = caveat("/a", &format!(r#"{{"contains":[{}]}}"#, numbers(99)));
-    let short = vec![caveat("/b", r#"{"range":{"max":5}}"#); 7].join(",");
-    let at_bound = plain(&sample(), &format!("[{long},{short}]"));
-    let above = plain(&at_bound, r#"[{"kind":"depth","max":8}]"#);
-    let read = |b: u8, elements: usize| call("crm.read", &format!(r#"{{"a":[{}],"b":{b}}}"#, numbers(elements)));
-    let outright = ("COST_BOUND", None);
-    cases.permitted("call_at_cost_bound", "exactly as many steps as a decision may take", &at_bound, &PLANNER, read(5, 999));
-    cases.denied("call_above_cost_bound", "one caveat more is one step more", &above, &PLANNER, read(5, 999), outright);
-    let about = "one element more is a hundred steps more";
-    cases.denied("call_above_cost_bound_by_element", about, &at_bound, &PLANNER, read(5, 1000), outright);
-    cases.permitted("call_below_cost_bound", "the same caveats over few elements", &above, &PLANNER, read(5, 200));
-    let about = "steps are not taken for another tool's caveats";
-    cases.permitted("call_of_other_tool_costs_little", about, &above, &PLANNER, CallText { tool: "crm.write".to_owned(), ..read(5, 1000) });
-    let failing = plain(&plain(&sample(), r#"[{"kind":"tools","allow":["crm.write"]}]"#), &format!("[{long}]"));
-    let about = "a caveat that failed before is not told, since the decision is not finished";
-    cases.denied("call_above_cost_bound_after_failure", about, &failing, &PLANNER, read(5, 1000), outright);
 }

@@ -8,6 +8,7 @@ use crate::tokens::{
 
 pub(super) fn cases(cases: &mut Cases) {
     tools(cases);
+    audiences(cases);
     not_before(cases);
     time_windows(cases);
     closed_arguments(cases);
@@ -25,6 +26,26 @@ fn tools(cases: &mut Cases) {
             }
         }
     }
+}
+
+fn audiences(cases: &mut Cases) {
+    let two = AUTHORITY_CAVEATS.replace(r#"["https://crm.example"]"#, r#"["https://crm.example","https://mail.example"]"#);
+    let token = mint(&claims(caveats(&two)));
+    let at = |audience: &str| CallText { audience: audience.to_owned(), ..call("crm.read", "{}") };
+    cases.permitted("audience_first", "one of two audiences", &token, &PLANNER, at("https://crm.example"));
+    cases.permitted("audience_second", "the other of two audiences", &token, &PLANNER, at("https://mail.example"));
+    for (name, about, audience) in [
+        ("audience_third", "neither of two audiences", "https://db.example"),
+        ("audience_longer", "an audience that begins so", "https://crm.example.evil.example"),
+        ("audience_other_case", "audiences are compared byte by byte", "https://CRM.example"),
+        ("audience_empty", "no audience", ""),
+    ] {
+        cases.denied(name, about, &token, &PLANNER, at(audience), ("WRONG_AUDIENCE", Some(0)));
+    }
+    let narrowed = plain(&token, r#"[{"kind":"audience","one_of":["https://mail.example"]}]"#);
+    cases.permitted("audience_narrowed", "the audience that is left", &narrowed, &PLANNER, at("https://mail.example"));
+    let gone = at("https://crm.example");
+    cases.denied("audience_narrowed_away", "the audience that a block took away", &narrowed, &PLANNER, gone, ("WRONG_AUDIENCE", Some(1)));
 }
 
 fn not_before(cases: &mut Cases) {

@@ -98,24 +98,7 @@ fn of_one_tool(cases: &mut Cases) {
 fn over_blocks(cases: &mut Cases) {
     let wide = hop(&sample(), &PLANNER, &EXECUTOR, r#"[{"kind":"calls","name":"planner","max":9}]"#);
     let token = plain(&wide, r#"[{"kind":"calls","name":"executor","max":2},{"kind":"labels","none_of":["secret"]}]"#);
-    let rows: [(&str, &str, &str, Option<(&str, usize)>); 5] = [
-        ("both", "each block's counter is looked at", r#"{"calls":{"planner":8,"executor":1},"labels":[]}"#, None),
-        (
-            "first",
-            "the counter of the block before is used up",
-            r#"{"calls":{"planner":9,"executor":0},"labels":[]}"#,
-            Some(("CALLS_EXCEEDED", 1)),
-        ),
-        ("second", "the own counter is used up", r#"{"calls":{"planner":2,"executor":2},"labels":[]}"#, Some(("CALLS_EXCEEDED", 2))),
-        ("half_known", "one of the counters is not known", r#"{"calls":{"executor":0},"labels":[]}"#, Some(("NEEDS_COUNTER", 1))),
-        (
-            "other_unknown",
-            "the counters are known and the labels are not",
-            r#"{"calls":{"planner":0,"executor":0}}"#,
-            Some(("NEEDS_LABELS", 2)),
-        ),
-    ];
-    for (case, about, state, denial) in rows {
+    for (case, about, state, denial) in OVER_BLOCKS {
         let name = format!("state_over_blocks_{case}");
         match denial {
             None => cases.permitted(&name, about, &token, &EXECUTOR, known(state)),
@@ -128,6 +111,26 @@ fn known(state: &str) -> CallText {
     let state: StateText = serde_json::from_str(state).expect("a state");
     CallText { state: (state != StateText::default()).then_some(state), ..call("crm.read", r#"{"amount":12.5}"#) }
 }
+
+/// Name, what it shows, the state, and the reason and block of the denial.
+type OverBlocks = (&'static str, &'static str, &'static str, Option<(&'static str, usize)>);
+const OVER_BLOCKS: [OverBlocks; 5] = [
+    ("both", "each block's counter is looked at", r#"{"calls":{"planner":8,"executor":1},"labels":[]}"#, None),
+    (
+        "first",
+        "the counter of the block before is used up",
+        r#"{"calls":{"planner":9,"executor":0},"labels":[]}"#,
+        Some(("CALLS_EXCEEDED", 1)),
+    ),
+    ("second", "the own counter is used up", r#"{"calls":{"planner":2,"executor":2},"labels":[]}"#, Some(("CALLS_EXCEEDED", 2))),
+    ("half_known", "one of the counters is not known", r#"{"calls":{"executor":0},"labels":[]}"#, Some(("NEEDS_COUNTER", 1))),
+    (
+        "other_unknown",
+        "the counters are known and the labels are not",
+        r#"{"calls":{"planner":0,"executor":0}}"#,
+        Some(("NEEDS_LABELS", 2)),
+    ),
+];
 
 const OF_ONE_TOOL: [(&str, &str, &str); 11] = [
     ("calls", r#"{"kind":"calls","tool":"crm.read","name":"n","max":1}"#, "NEEDS_COUNTER"),
