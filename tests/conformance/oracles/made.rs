@@ -45,14 +45,19 @@ pub(super) fn globs(count: u32) -> Vec<Case> {
     let letters = ["a", "b", "ab", "/", "é", "*", "?", "\\", "\u{1f600}", "\n"].map(str::to_owned);
     let pair = (joined(pieces.to_vec(), 9), joined(letters.to_vec(), 12));
     // a text made from its pattern matches more often than two made apart
-    let kin = (joined(pieces[..7].to_vec(), 9), joined(letters.to_vec(), 2), any::<Index>()).prop_map(|(pattern, run, cut)| {
-        let mut text = pattern.replace('*', &run).replace('?', "b");
-        if cut.index(4) == 0 {
-            text.pop();
-        }
-        (pattern, text)
-    });
-    make(count, prop_oneof![pair, kin].prop_map(|(pattern, text)| (json_text(&pattern), text)))
+    let kin = (joined(pieces[..7].to_vec(), 9), joined(letters.to_vec(), 2), any::<Index>()).prop_map(like);
+    let sections = prop::collection::vec(joined(pieces[1..7].to_vec(), 40), 1..=4).prop_map(|sections| sections.join("*"));
+    let long = (sections, joined(letters.to_vec(), 20), any::<Index>()).prop_map(like);
+    make(count, prop_oneof![5 => pair, 5 => kin, 1 => long].prop_map(|(pattern, text)| (json_text(&pattern), text)))
+}
+
+/// A pattern, and a text with `run` for its stars; of every fourth the last character is missing.
+fn like((pattern, run, cut): (String, String, Index)) -> Case {
+    let mut text = pattern.replace('*', &run).replace('?', "é");
+    if cut.index(4) == 0 {
+        text.pop();
+    }
+    (pattern, text)
 }
 
 /// Windows, and times of which most lie within two seconds of where one opens or closes.

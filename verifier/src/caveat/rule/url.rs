@@ -118,7 +118,8 @@ impl Url {
 /// names, default ports, dot segments, backslashes or tabs; only the slash after a bare authority may be missing. A
 /// fragment stays on the client, so what a server gets never depends on it, and parsers once disagreed on `#` before `@`.
 fn read(text: &str) -> Option<Parsed> {
-    if text.len() > MAX_TEXT {
+    // what isn't ASCII is never the parser's own form, and reading it as a name costs the parser most
+    if text.len() > MAX_TEXT || !text.is_ascii() {
         return None;
     }
     let url = Parsed::parse(text).ok()?;
