@@ -24,8 +24,10 @@ impl PublicKey {
     /// `KEY_ALGORITHM` when there are not 32 bytes, `WEAK_KEY` when they are no sound key.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Reason> {
         let bytes: &[u8; 32] = bytes.try_into().map_err(|_| Reason::KeyAlgorithm)?;
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| Reason::WeakKey)?;
-        if key.is_weak() || !is_canonical(bytes) { Err(Reason::WeakKey) } else { Ok(Self(key)) }
+        if has_small_order(bytes) || !is_canonical(bytes) {
+            return Err(Reason::WeakKey);
+        }
+        VerifyingKey::from_bytes(bytes).map(Self).map_err(|_| Reason::WeakKey)
     }
 
     /// The 32 bytes of RFC 8032.

@@ -179,6 +179,13 @@ proptest! {
     }
 
     #[test]
+    fn a_key_is_taken_when_the_library_decodes_it_and_finds_it_strong(bytes in any::<[u8; 32]>(), listed in 0_usize..14, small in any::<bool>()) {
+        let bytes = if small { *small_order_encodings().iter().nth(listed).unwrap() } else { bytes };
+        let strong = VerifyingKey::from_bytes(&bytes).is_ok_and(|key| !key.is_weak()) && is_canonical(&bytes);
+        prop_assert_eq!(PublicKey::from_bytes(&bytes).is_ok(), strong);
+    }
+
+    #[test]
     fn random_bytes_are_judged_as_the_library_judges(r in any::<[u8; 32]>(), s in any::<[u8; 32]>(), listed in 0_usize..14, small in any::<bool>()) {
         let r = if small { *small_order_encodings().iter().nth(listed).unwrap() } else { r };
         agree(public_key(&[7; 32]).as_bytes(), b"message", &join(&r, &s));
