@@ -103,7 +103,7 @@ impl Verifier {
         let mut made = Vec::with_capacity(wholes.len());
         for block in &envelope.blocks {
             let mut next = match trail.take() {
-                None => Trail::begin(block, root)?,
+                None => Trail::begin(block, &envelope.blocks, root)?,
                 Some(mut trail) => {
                     trail.extend(block, &envelope.blocks)?;
                     trail

@@ -38,7 +38,12 @@ impl Authority {
 }
 
 /// Reads exactly the facts that an authority block must hold: what it says, and who is its maker and first holder.
-pub(super) fn read(facts: &[Predicate]) -> Result<(Authority, Maker, Holder), Reason> {
+///
+/// `decode` makes a key of the holder's bytes.
+pub(super) fn read(
+    facts: &[Predicate],
+    decode: impl FnOnce(&[u8]) -> Result<PublicKey, Reason>,
+) -> Result<(Authority, Maker, Holder), Reason> {
     let profile = single(facts, "profile")?;
     let dev = facts.iter().any(|fact| fact.name == "dev");
     let lineage = lineage(facts)?;
@@ -61,18 +66,18 @@ pub(super) fn read(facts: &[Predicate]) -> Result<(Authority, Maker, Holder), Re
         lineage,
         dev,
     };
-    let holder = holder(facts)?;
+    let holder = holder(facts, decode)?;
     let entry = EntryId::from_slice(bytes(facts, "entry")?).ok_or(Reason::ProfileFacts)?;
     Ok((authority, Maker::Issuer { agent: text("agent")?, holder, entry }, holder))
 }
 
 /// One key or one thumbprint, never both: two holders would be two answers to who may present the token.
-fn holder(facts: &[Predicate]) -> Result<Holder, Reason> {
+fn holder(facts: &[Predicate], decode: impl FnOnce(&[u8]) -> Result<PublicKey, Reason>) -> Result<Holder, Reason> {
     if facts.iter().any(|fact| fact.name == "holder_jkt") {
         let thumbprint = bytes(facts, "holder_jkt")?.try_into().map_err(|_| Reason::ProfileFacts)?;
         return Ok(Holder::Thumbprint(thumbprint));
     }
-    PublicKey::from_bytes(bytes(facts, "holder")?).map(Holder::Key)
+    decode(bytes(facts, "holder")?).map(Holder::Key)
 }
 
 fn lineage(facts: &[Predicate]) -> Result<Vec<BlockId>, Reason> {

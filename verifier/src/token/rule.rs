@@ -33,10 +33,10 @@ struct Bounds {
 }
 
 impl Trail {
-    /// Begins with an authority block whose signature holds.
-    pub(crate) fn begin(first: &SignedBlock, root: &RootKey) -> Result<Self, Refusal> {
+    /// Begins with an authority block whose signature holds. `later` are the blocks among which its holder may have signed.
+    pub(crate) fn begin(first: &SignedBlock, later: &[SignedBlock], root: &RootKey) -> Result<Self, Refusal> {
         let refuse = |reason| Refusal::at(reason, 0);
-        let (authority, maker, holder) = authority::read(&first.body.facts).map_err(refuse)?;
+        let (authority, maker, holder) = authority::read(&first.body.facts, |holder| decoded(holder, later)).map_err(refuse)?;
         let bounds = Bounds::of_authority(&first.body.caveats).map_err(refuse)?;
         let mut trail = Self {
             root: *root,
@@ -155,6 +155,13 @@ impl Bounds {
     }
 }
 
+/// A holder that delegated has signed a later block, so its key has been decoded already: the newest holder's alone is decoded
+/// here, which spares a point decompression a hop.
+fn decoded(holder: &[u8], later: &[SignedBlock]) -> Result<PublicKey, Reason> {
+    let mut signers = later.iter().filter_map(|block| block.external.as_ref()).map(|external| external.key);
+    signers.find(|key| key.as_bytes()[..] == *holder).map_or_else(|| PublicKey::from_bytes(holder), Ok)
+}
+
 struct HopFact {
     index: u32,
     holder: PublicKey,
@@ -162,18 +169,12 @@ struct HopFact {
     entry: EntryId,
 }
 
-/// A holder that delegated has signed a later block, so its key has been decoded already: the newest holder's alone is
-/// decoded here, which spares a point decompression a hop.
 fn read_hop(body: &Body, all: &[SignedBlock]) -> Result<HopFact, Reason> {
     let [fact] = body.facts.as_slice() else { return Err(Reason::ProfileFacts) };
     match (fact.name.as_str(), fact.terms.as_slice()) {
         ("hop", [Term::Integer(index), Term::Bytes(holder), Term::Text(agent), Term::Bytes(entry)]) if !agent.is_empty() => Ok(HopFact {
             index: u32::try_from(*index).map_err(|_| Reason::HopIndex)?,
-            holder: match all.iter().filter_map(|block| block.external.as_ref()).find(|external| external.key.as_bytes()[..] == holder[..])
-            {
-                Some(external) => external.key,
-                None => PublicKey::from_bytes(holder)?,
-            },
+            holder: decoded(holder, all)?,
             agent: agent.to_string(),
             entry: EntryId::from_slice(entry).ok_or(Reason::ProfileFacts)?,
         }),
