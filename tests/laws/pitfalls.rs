@@ -216,7 +216,7 @@ pub(super) fn numbers_that_could_overflow_are_refused() {
     };
     assert_eq!(caveat("9007199254740991"), Ok(()));
     assert_eq!(caveat("9007199254740992"), Err(Reason::JsonNumber));
-    let beyond = "check if tool($t), $t !== \"t\" or tool(\"t\"), arg_int(\"/a\", $v), $v <= 9223372036854775807";
+    let beyond = "check if tool($t), $t !== \"t\" or arg_int(\"/a\", $v), $v <= 9223372036854775807";
     assert_eq!(guard(&with_checks(beyond)), Reason::UnknownCaveat);
 }
 

@@ -66,7 +66,7 @@ fn rows() -> Vec<Row> {
         "decision alone: token verified before, no proof, depth 3",
         [narrows::decision(), tenuo_warrant::decision(), hessra::decision(), biscuit::decision(), macaroons::decision()],
     ));
-    for depth in [1, 3, 8] {
+    for depth in [1, 3, 8, 9] {
         rows.push(Row::new(
             &format!("bytes of a token, depth {depth}"),
             [narrows::size(depth), tenuo_warrant::size(depth), hessra::size(depth), biscuit::size(depth), macaroons::size(depth)],

@@ -289,7 +289,7 @@ const IN_PLAIN_BLOCK: [(&str, &str, &str, &str); 17] = [
     (
         "lenient_unequal",
         "the lenient form of a comparison",
-        "check if tool($t), $t != \"crm.read\" or tool(\"crm.read\"), arg_int(\"/a\", 1);",
+        "check if tool($t), $t != \"crm.read\" or arg_int(\"/a\", 1);",
         "OUTSIDE_PROFILE",
     ),
     (
@@ -302,7 +302,7 @@ const IN_PLAIN_BLOCK: [(&str, &str, &str, &str); 17] = [
     (
         "mixed_types",
         "an integer read as a text",
-        "check if tool($t), $t !== \"a\" or tool(\"a\"), arg_int(\"/x\", $v), $v.starts_with(\"b\");",
+        "check if tool($t), $t !== \"a\" or arg_int(\"/x\", $v), $v.starts_with(\"b\");",
         "MIXED_TYPES",
     ),
     ("mixed_types_of_constant", "a text where an integer stands", "check if arg_int(\"/x\", \"5\");", "MIXED_TYPES"),
@@ -317,7 +317,7 @@ const IN_PLAIN_BLOCK: [(&str, &str, &str, &str); 17] = [
     (
         "caveat_reversed_range",
         "a range that the JSON form refuses",
-        "check if tool($t), $t !== \"a\" or tool(\"a\"), arg_int(\"/x\", $v), $v >= 2, $v <= 1;",
+        "check if tool($t), $t !== \"a\" or arg_int(\"/x\", $v), $v >= 2, $v <= 1;",
         "UNKNOWN_CAVEAT",
     ),
 ];

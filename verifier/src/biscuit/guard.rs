@@ -109,10 +109,10 @@ impl<'a> Framed<'a> {
 
     /// The rest of the guard, for the blocks after the first `known`, whose plain blocks left `symbols`.
     pub(crate) fn open(self, known: usize, mut symbols: Symbols, dialect: Dialect) -> Result<Envelope, Refusal> {
-        let blocks = self.outer.blocks.iter().enumerate().skip(known);
-        let blocks = blocks
-            .map(|(index, frame)| read_block(frame, &mut symbols, dialect).map_err(|reason| Refusal::at(reason, index)))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut blocks = Vec::with_capacity(self.outer.blocks.len().saturating_sub(known));
+        for (index, frame) in self.outer.blocks.iter().enumerate().skip(known) {
+            blocks.push(read_block(frame, &mut symbols, dialect).map_err(|reason| Refusal::at(reason, index))?);
+        }
         Ok(Envelope { root_key_id: self.root_key_id, blocks, symbols, proof: self.proof })
     }
 }

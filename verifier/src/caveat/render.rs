@@ -7,6 +7,8 @@ use crate::datalog::{Check, Expression, Function, Operator, Predicate, Query, TI
 
 impl Caveat {
     /// The check that a block carries for this caveat.
+    ///
+    /// Where it speaks of one tool, its first alternative lets every other pass, so the others need not name the tool again.
     pub fn check(&self) -> Check {
         if let Caveat::Datalog(check) = self {
             return check.clone();
@@ -22,7 +24,7 @@ impl Caveat {
             Caveat::NotTools(tools) => {
                 vec![over("tool", "t", tools.alternatives().map(|expression| Expression::Not(Box::new(expression))))]
             }
-            Caveat::Argument(argument) => argument.is.queries(&[tool_is(&argument.tool)], argument.path.as_str()),
+            Caveat::Argument(argument) => argument.is.queries(argument.path.as_str()),
             Caveat::ClosedArguments(closed) => vec![closed.query()],
             Caveat::Audience(audiences) => vec![over("audience", "a", [among(audiences, variable("a"))])],
             Caveat::Expires(at) => vec![one("time", "t", Operator::LessThan, Term::Date(*at))],
@@ -79,14 +81,10 @@ impl Tools {
 impl ClosedArguments {
     fn query(&self) -> Query {
         Query {
-            body: vec![tool_is(&self.tool), Predicate::new("arg_names", [Term::text(self.at.as_str()), Term::variable("n")])],
+            body: vec![Predicate::new("arg_names", [Term::text(self.at.as_str()), Term::variable("n")])],
             expressions: vec![among(&self.names, Term::variable("n"))],
         }
     }
-}
-
-fn tool_is(tool: &str) -> Predicate {
-    Predicate::new("tool", [Term::text(tool)])
 }
 
 fn lacking<'a>(values: &'a BTreeSet<String>, variable: &'static str) -> impl Iterator<Item = Expression> + 'a {

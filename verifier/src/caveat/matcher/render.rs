@@ -10,15 +10,14 @@ use crate::{
 };
 
 impl Matcher {
-    /// One query a clause, over `prefix` and the fact of the value at `path`.
-    pub(in crate::caveat) fn queries(&self, prefix: &[Predicate], path: &str) -> Vec<Query> {
+    /// One query a clause, over the fact of the value at `path`.
+    pub(in crate::caveat) fn queries(&self, path: &str) -> Vec<Query> {
         let query = |clause: &Clause| {
             let mut terms = vec![Term::text(path)];
             if clause.of != ValueKind::Null {
                 terms.push(variable());
             }
-            let mut body = prefix.to_vec();
-            body.push(Predicate::new(clause.of.predicate(), terms));
+            let body = vec![Predicate::new(clause.of.predicate(), terms)];
             Query { body, expressions: clause.all.iter().map(|literal| literal.expression(clause.of)).collect() }
         };
         self.any.iter().map(query).collect()
