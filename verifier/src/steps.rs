@@ -3,7 +3,8 @@
 use crate::Reason;
 
 /// Most steps of one decision. A step is about one comparison, so the worst admissible token and call stay around a
-/// millisecond; a clock would answer differently under load (law L6).
+/// millisecond, and a few where every step goes into shell words, which cost six times what they are charged. A clock would
+/// answer differently under load (law L6).
 pub const MAX_STEPS: u32 = 100_000;
 
 /// Steps that are left. They are taken before the work that they stand for is done.
