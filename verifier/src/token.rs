@@ -129,8 +129,8 @@ impl UnverifiedToken {
         let Some((first, later)) = self.envelope.blocks.split_first() else { return Err(Reason::TokenMalformed.into()) };
         let last = later.last().unwrap_or(first);
         verify_chain(&self.envelope, &root.key, None, &last.bytes)?;
-        let mut trail = Trail::begin(first, later, root)?;
-        later.iter().try_for_each(|block| trail.extend(block, later))?;
+        let mut trail = Trail::begin(first, later, root, &|_| None)?;
+        later.iter().try_for_each(|block| trail.extend(block, later, &|_| None))?;
         let token = trail.token(self.envelope.sealed());
         root.accepts(token.authority.issued)?;
         Ok(token)

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use crate::{
-    Reason, Refusal, RootKey, Roots, VerifiedToken,
+    PublicKey, Reason, Refusal, RootKey, Roots, VerifiedToken,
     biscuit::{Dialect, Envelope, frame, verify_chain},
     cache::Cache,
     token::{Trail, token_bytes},
@@ -13,7 +13,7 @@ use crate::{
 /// Verifies tokens and remembers what it verified. It is a value that its owner shares between threads.
 ///
 /// Three tiers: a token whose exact text was verified under the same root keys is not verified again; of a token whose first
-/// blocks are known only the others are; all else is verified whole. Each tier gives the same answer, and only what was
+/// blocks are known only the others are; all else is verified whole, where only keys of known holders need no decoding. Each tier gives the same answer, and only what was
 /// verified is remembered. Nothing that can change is: whoever asks looks at expiry, revocation and the proof of possession
 /// each time.
 pub struct Verifier {
@@ -23,6 +23,8 @@ pub struct Verifier {
     /// Chains of blocks by the entry of the block before (the epoch, for the first) and the bytes of the newest.
     trails: Cache<Known>,
     next_entry: AtomicU64,
+    /// Keys of holders by their bytes: agents come again with other tokens.
+    holders: Cache<PublicKey>,
 }
 
 /// A verified chain of blocks.
@@ -43,6 +45,7 @@ impl Verifier {
             tokens: Cache::new(tokens, bytes, seed),
             trails: Cache::new(tokens.saturating_mul(TRAILS_A_TOKEN), bytes, [second, first]),
             next_entry: AtomicU64::new(0),
+            holders: Cache::new(tokens, bytes, seed),
         }
     }
 
@@ -84,7 +87,7 @@ impl Verifier {
         let last_block = framed.last_block();
         let root_key_id = framed.root_key_id();
         let symbols = parent.known.as_ref().map(|known| known.trail.symbols.clone()).unwrap_or_default();
-        let envelope = framed.open(length, (*symbols).clone(), self.dialect)?;
+        let envelope = framed.open(length, (*symbols).clone(), self.dialect, &|bytes| self.holder(bytes))?;
         let root = roots.find(root_key_id)?;
         let link = parent.known.as_ref().map(|known| (&known.trail.link, length));
         verify_chain(&envelope, &root.key, link, last_block)?;
@@ -96,16 +99,21 @@ impl Verifier {
         self.tokens.len()
     }
 
+    fn holder(&self, bytes: &[u8]) -> Option<PublicKey> {
+        self.holders.find(0, bytes).map(|key| *key)
+    }
+
     /// The hop rule over the blocks that were not known, each of which is remembered once the whole token stands.
     fn follow(&self, envelope: &Envelope, root: &RootKey, parent: Parent, wholes: &[&[u8]]) -> Result<VerifiedToken, Refusal> {
         let table = Arc::new(envelope.symbols.clone());
+        let keys = |bytes: &[u8]| self.holder(bytes);
         let mut trail = parent.known.as_ref().map(|known| known.trail.clone());
         let mut made = Vec::with_capacity(wholes.len());
         for block in &envelope.blocks {
             let mut next = match trail.take() {
-                None => Trail::begin(block, &envelope.blocks, root)?,
+                None => Trail::begin(block, &envelope.blocks, root, &keys)?,
                 Some(mut trail) => {
-                    trail.extend(block, &envelope.blocks)?;
+                    trail.extend(block, &envelope.blocks, &keys)?;
                     trail
                 }
             };
@@ -116,6 +124,11 @@ impl Verifier {
         let Some(trail) = trail else { return Err(Reason::TokenMalformed.into()) };
         let token = trail.token(envelope.sealed());
         root.accepts(token.authority.issued)?;
+        for key in token.principals().filter_map(|(_, holder, _)| holder.key().ok().copied()) {
+            if self.holder(key.as_bytes()).is_none() {
+                self.holders.keep(0, key.as_bytes(), Arc::new(key));
+            }
+        }
         let mut key = parent.key;
         for (whole, trail) in wholes.iter().zip(made) {
             let entry = self.next_entry.fetch_add(1, Ordering::Relaxed);

@@ -50,6 +50,13 @@ fn rows() -> Vec<Row> {
             [narrows::cold(depth), tenuo_warrant::cold(depth), hessra::cold(depth), biscuit::cold(depth), macaroons::cold(depth)],
         ));
     }
+    for depth in [3, 8] {
+        let none = || Cell::Absent("no memory of keys: as cold");
+        rows.push(Row::new(
+            &format!("cold, by agents that were met before, depth {depth}"),
+            [narrows::cold_of_known_agents(depth), none(), none(), none(), none()],
+        ));
+    }
     for depth in [3, 8, 16] {
         let none = || Cell::Absent("no cache of prefixes: as cold");
         rows.push(Row::new(

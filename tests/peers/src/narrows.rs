@@ -50,6 +50,28 @@ pub fn cold(depth: usize) -> Cell {
     })
 }
 
+/// The same at a verifier that has met these agents with another token, and so knows their keys as points.
+pub fn cold_of_known_agents(depth: usize) -> Cell {
+    let (token, roots) = (chain(depth), roots());
+    let proof = proof(&token, depth);
+    let other = chain_of(&AuthorityClaims { task: TaskId([2; 16]), ..claims() }, depth);
+    let knowing = {
+        let roots = self::roots();
+        move || {
+            let verifier = Verifier::new(64, HASH_SEED);
+            verifier.verify_bytes(&other, &roots).unwrap();
+            verifier
+        }
+    };
+    Cell::timed_on(knowing, move |verifier| {
+        let verified = verifier.verify_bytes(black_box(&token), &roots).unwrap();
+        let arguments = arguments();
+        verified.decide(&call(&arguments)).unwrap();
+        let claims = PossessionClaims { block: verified.newest(), tool: READ, args_digest: arguments.digest(), audience: AUDIENCE };
+        check_possession(&proof, &claims, verified.holder.key().unwrap(), NOW).unwrap()
+    })
+}
+
 /// From the bytes of a token whose parent, one block shorter, has been verified before, to a decision with proof.
 pub fn child_of_known(depth: usize) -> Cell {
     let (parent, token, roots) = (chain(depth - 1), chain(depth), roots());
@@ -118,7 +140,11 @@ pub fn narrowing_holds(parent: &str, child: &str, values: &[&str]) -> bool {
 
 /// A token of `depth` blocks, the authority block counted.
 fn chain(depth: usize) -> Vec<u8> {
-    let token = mint_with(&claims(), &key_pair(&ROOT), &key_pair(&NEXT));
+    chain_of(&claims(), depth)
+}
+
+fn chain_of(claims: &AuthorityClaims, depth: usize) -> Vec<u8> {
+    let token = mint_with(claims, &key_pair(&ROOT), &key_pair(&NEXT));
     (1..depth).fold(token, |token, index| append_hop(&token, &holder(index - 1), &hop_claims(index), &NEXT).unwrap())
 }
 

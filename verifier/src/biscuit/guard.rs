@@ -46,6 +46,9 @@ pub(crate) enum Proof {
     Sealed([u8; 64]),
 }
 
+/// The key with these bytes, if it was decoded and found sound before: decoding is a field exponentiation.
+pub(crate) type KnownKeys<'a> = &'a dyn Fn(&[u8]) -> Option<PublicKey>;
+
 /// A token whose outer message is canonical and within its bounds.
 pub(crate) struct Framed<'a> {
     root_key_id: u32,
@@ -71,7 +74,7 @@ impl Envelope {
 /// # Errors
 /// The reasons under "guard" in the registry, with the block where one is to blame.
 pub(crate) fn guard(bytes: &[u8], dialect: Dialect) -> Result<Envelope, Refusal> {
-    frame(bytes)?.open(0, Symbols::default(), dialect)
+    frame(bytes)?.open(0, Symbols::default(), dialect, &|_| None)
 }
 
 /// The part of the guard that looks at the outer message.
@@ -108,10 +111,10 @@ impl<'a> Framed<'a> {
     }
 
     /// The rest of the guard, for the blocks after the first `known`, whose plain blocks left `symbols`.
-    pub(crate) fn open(self, known: usize, mut symbols: Symbols, dialect: Dialect) -> Result<Envelope, Refusal> {
+    pub(crate) fn open(self, known: usize, mut symbols: Symbols, dialect: Dialect, keys: KnownKeys<'_>) -> Result<Envelope, Refusal> {
         let mut blocks = Vec::with_capacity(self.outer.blocks.len().saturating_sub(known));
         for (index, frame) in self.outer.blocks.iter().enumerate().skip(known) {
-            blocks.push(read_block(frame, &mut symbols, dialect).map_err(|reason| Refusal::at(reason, index))?);
+            blocks.push(read_block(frame, &mut symbols, dialect, keys).map_err(|reason| Refusal::at(reason, index))?);
         }
         Ok(Envelope { root_key_id: self.root_key_id, blocks, symbols, proof: self.proof })
     }
@@ -127,14 +130,15 @@ fn not_read(bytes: &[u8]) -> Reason {
     }
 }
 
-fn read_block(frame: &Frame<'_>, running: &mut Symbols, dialect: Dialect) -> Result<SignedBlock, Reason> {
+fn read_block(frame: &Frame<'_>, running: &mut Symbols, dialect: Dialect, keys: KnownKeys<'_>) -> Result<SignedBlock, Reason> {
     let external = frame
         .external
         .as_ref()
-        .map(|external| Ok(External { key: read_key(&external.key)?, signature: read_signature(external.signature)? }))
+        .map(|external| Ok(External { key: read_key(&external.key, keys)?, signature: read_signature(external.signature)? }))
         .transpose()?;
     Ok(SignedBlock {
-        next_key: read_key(&frame.next_key)?,
+        // always fresh, so never known
+        next_key: read_key(&frame.next_key, &|_| None)?,
         signature: read_signature(frame.signature)?,
         body: Body::read(frame.block, external.is_some(), running, dialect)?,
         external,
@@ -143,8 +147,11 @@ fn read_block(frame: &Frame<'_>, running: &mut Symbols, dialect: Dialect) -> Res
     })
 }
 
-fn read_key(key: &KeyFrame<'_>) -> Result<PublicKey, Reason> {
-    if key.algorithm == ED25519 { PublicKey::from_bytes(key.key) } else { Err(Reason::KeyAlgorithm) }
+fn read_key(key: &KeyFrame<'_>, keys: KnownKeys<'_>) -> Result<PublicKey, Reason> {
+    if key.algorithm != ED25519 {
+        return Err(Reason::KeyAlgorithm);
+    }
+    keys(key.key).map_or_else(|| PublicKey::from_bytes(key.key), Ok)
 }
 
 fn read_signature(bytes: &[u8]) -> Result<[u8; 64], Reason> {

@@ -15,5 +15,5 @@ pub use block::Dialect;
 pub(crate) use block::{Body, Symbols};
 pub use build::{AuthorityClaims, HopClaims, append_hop, append_plain, authority_block, seal};
 pub(crate) use chain::{Link, verify_chain};
-pub(crate) use guard::{Envelope, SignedBlock, frame, guard};
+pub(crate) use guard::{Envelope, KnownKeys, SignedBlock, frame, guard};
 pub use text::parse_check;

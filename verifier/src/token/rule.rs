@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Authority, Block, Holder, Maker, RootKey, VerifiedToken, authority};
 use crate::{
     BlockId, Caveat, EntryId, PublicKey, Reason, Refusal,
-    biscuit::{Body, Link, SignedBlock, Symbols},
+    biscuit::{Body, KnownKeys, Link, SignedBlock, Symbols},
     datalog::Term,
 };
 
@@ -34,9 +34,9 @@ struct Bounds {
 
 impl Trail {
     /// Begins with an authority block whose signature holds. `later` are the blocks among which its holder may have signed.
-    pub(crate) fn begin(first: &SignedBlock, later: &[SignedBlock], root: &RootKey) -> Result<Self, Refusal> {
+    pub(crate) fn begin(first: &SignedBlock, later: &[SignedBlock], root: &RootKey, keys: KnownKeys<'_>) -> Result<Self, Refusal> {
         let refuse = |reason| Refusal::at(reason, 0);
-        let (authority, maker, holder) = authority::read(&first.body.facts, |holder| decoded(holder, later)).map_err(refuse)?;
+        let (authority, maker, holder) = authority::read(&first.body.facts, |holder| decoded(holder, later, keys)).map_err(refuse)?;
         let bounds = Bounds::of_authority(&first.body.caveats).map_err(refuse)?;
         let mut trail = Self {
             root: *root,
@@ -54,8 +54,8 @@ impl Trail {
     }
 
     /// Goes on with a block whose signatures hold. `later` are the blocks among which its new holder may have signed.
-    pub(crate) fn extend(&mut self, block: &SignedBlock, later: &[SignedBlock]) -> Result<(), Refusal> {
-        let maker = self.admit(block, later).map_err(|reason| Refusal::at(reason, self.blocks.len()))?;
+    pub(crate) fn extend(&mut self, block: &SignedBlock, later: &[SignedBlock], keys: KnownKeys<'_>) -> Result<(), Refusal> {
+        let maker = self.admit(block, later, keys).map_err(|reason| Refusal::at(reason, self.blocks.len()))?;
         let parent = self.blocks.last().map(|parent| parent.id);
         let id = BlockId::of(parent, &block.bytes, block.external.as_ref().map(|external| external.key.as_bytes()));
         self.blocks.push(Arc::new(Block { id, maker, caveats: block.body.caveats.clone() }));
@@ -81,7 +81,7 @@ impl Trail {
         self.blocks.len()
     }
 
-    fn admit(&mut self, block: &SignedBlock, later: &[SignedBlock]) -> Result<Maker, Reason> {
+    fn admit(&mut self, block: &SignedBlock, later: &[SignedBlock], keys: KnownKeys<'_>) -> Result<Maker, Reason> {
         let caveats = &block.body.caveats;
         let issuer = block.external.as_ref().is_some_and(|external| external.key == self.root.key);
         if !issuer && caveats.iter().any(|caveat| matches!(caveat, Caveat::Datalog(_))) {
@@ -99,7 +99,7 @@ impl Trail {
         if Holder::Key(external.key) != self.holder && !issuer {
             return Err(Reason::HopSigner);
         }
-        let hop = read_hop(&block.body, later)?;
+        let hop = read_hop(&block.body, later, keys)?;
         if self.hops.checked_add(1) != Some(hop.index) {
             return Err(Reason::HopIndex);
         }
@@ -157,9 +157,9 @@ impl Bounds {
 
 /// A holder that delegated has signed a later block, so its key has been decoded already: the newest holder's alone is decoded
 /// here, which spares a point decompression a hop.
-fn decoded(holder: &[u8], later: &[SignedBlock]) -> Result<PublicKey, Reason> {
+fn decoded(holder: &[u8], later: &[SignedBlock], keys: KnownKeys<'_>) -> Result<PublicKey, Reason> {
     let mut signers = later.iter().filter_map(|block| block.external.as_ref()).map(|external| external.key);
-    signers.find(|key| key.as_bytes()[..] == *holder).map_or_else(|| PublicKey::from_bytes(holder), Ok)
+    signers.find(|key| key.as_bytes()[..] == *holder).or_else(|| keys(holder)).map_or_else(|| PublicKey::from_bytes(holder), Ok)
 }
 
 struct HopFact {
@@ -169,12 +169,12 @@ struct HopFact {
     entry: EntryId,
 }
 
-fn read_hop(body: &Body, all: &[SignedBlock]) -> Result<HopFact, Reason> {
+fn read_hop(body: &Body, all: &[SignedBlock], keys: KnownKeys<'_>) -> Result<HopFact, Reason> {
     let [fact] = body.facts.as_slice() else { return Err(Reason::ProfileFacts) };
     match (fact.name.as_str(), fact.terms.as_slice()) {
         ("hop", [Term::Integer(index), Term::Bytes(holder), Term::Text(agent), Term::Bytes(entry)]) if !agent.is_empty() => Ok(HopFact {
             index: u32::try_from(*index).map_err(|_| Reason::HopIndex)?,
-            holder: decoded(holder, all)?,
+            holder: decoded(holder, all, keys)?,
             agent: agent.to_string(),
             entry: EntryId::from_slice(entry).ok_or(Reason::ProfileFacts)?,
         }),
