@@ -57,6 +57,11 @@ fn rows() -> Vec<Row> {
             [narrows::cold_of_known_agents(depth), none(), none(), none(), none()],
         ));
     }
+    let same = || Cell::Absent("its constraints are not on one tool: as above");
+    rows.push(Row::new(
+        "cold, depth 8, the constraints on both tools",
+        [narrows::cold_wide(8), tenuo_warrant::cold_wide(8), same(), same(), same()],
+    ));
     for depth in [3, 8, 16] {
         let none = || Cell::Absent("no cache of prefixes: as cold");
         rows.push(Row::new(

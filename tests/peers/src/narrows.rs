@@ -39,7 +39,17 @@ pub fn hop() -> Cell {
 }
 
 pub fn cold(depth: usize) -> Cell {
-    let (token, roots) = (chain(depth), roots());
+    cold_for(chain(depth), depth)
+}
+
+/// The same with the constraints on both tools.
+pub fn cold_wide(depth: usize) -> Cell {
+    let claims = AuthorityClaims { caveats: [required(), constraints(READ), constraints(WRITE)].concat(), ..claims() };
+    cold_for(chain_of(depth, &claims), depth)
+}
+
+fn cold_for(token: Vec<u8>, depth: usize) -> Cell {
+    let roots = roots();
     let proof = proof(&token, depth);
     Cell::timed(move || {
         let verified = UnverifiedToken::from_bytes(black_box(&token)).unwrap().verify(&roots).unwrap();
@@ -54,7 +64,7 @@ pub fn cold(depth: usize) -> Cell {
 pub fn cold_of_known_agents(depth: usize) -> Cell {
     let (token, roots) = (chain(depth), roots());
     let proof = proof(&token, depth);
-    let other = chain_of(&AuthorityClaims { task: TaskId([2; 16]), ..claims() }, depth);
+    let other = chain_of(depth, &AuthorityClaims { task: TaskId([2; 16]), ..claims() });
     let knowing = {
         let roots = self::roots();
         move || {
@@ -140,10 +150,10 @@ pub fn narrowing_holds(parent: &str, child: &str, values: &[&str]) -> bool {
 
 /// A token of `depth` blocks, the authority block counted.
 fn chain(depth: usize) -> Vec<u8> {
-    chain_of(&claims(), depth)
+    chain_of(depth, &claims())
 }
 
-fn chain_of(claims: &AuthorityClaims, depth: usize) -> Vec<u8> {
+fn chain_of(depth: usize, claims: &AuthorityClaims) -> Vec<u8> {
     let token = mint_with(claims, &key_pair(&ROOT), &key_pair(&NEXT));
     (1..depth).fold(token, |token, index| append_hop(&token, &holder(index - 1), &hop_claims(index), &NEXT).unwrap())
 }
@@ -156,8 +166,6 @@ fn proof(token: &[u8], depth: usize) -> String {
 }
 
 fn claims() -> AuthorityClaims {
-    let account = format!(r#"{{"kind":"arg","tool":"{READ}","path":"/account","is":{{"one_of":["{}","{}"]}}}}"#, ACCOUNTS[0], ACCOUNTS[1]);
-    let region = format!(r#"{{"kind":"arg","tool":"{READ}","path":"/region","is":{{"prefix":"{REGION}"}}}}"#);
     AuthorityClaims {
         task: TaskId([1; 16]),
         issued: NOW - 60,
@@ -168,8 +176,15 @@ fn claims() -> AuthorityClaims {
         agent: "planner".to_owned(),
         holder: public_key(&holder(0)).into(),
         dev: false,
-        caveats: [required(), caveats(&format!("[{account},{},{region}]", limit(LIMIT)))].concat(),
+        caveats: [required(), constraints(READ)].concat(),
     }
+}
+
+/// The three constraints, on one tool.
+fn constraints(tool: &str) -> Vec<Caveat> {
+    let account = format!(r#"{{"kind":"arg","tool":"{tool}","path":"/account","is":{{"one_of":["{}","{}"]}}}}"#, ACCOUNTS[0], ACCOUNTS[1]);
+    let region = format!(r#"{{"kind":"arg","tool":"{tool}","path":"/region","is":{{"prefix":"{REGION}"}}}}"#);
+    caveats(&format!("[{account},{},{region}]", limit(tool, LIMIT)))
 }
 
 /// What every authority block of the profile must hold.
@@ -184,12 +199,12 @@ fn hop_claims(index: usize) -> HopClaims {
         holder: public_key(&holder(index)),
         agent: format!("helper-{index}"),
         entry: EntryId([index as u8; 16]),
-        caveats: caveats(&format!("[{}]", limit(hop_limit(index)))),
+        caveats: caveats(&format!("[{}]", limit(READ, hop_limit(index)))),
     }
 }
 
-fn limit(max: i64) -> String {
-    format!(r#"{{"kind":"arg","tool":"{READ}","path":"/limit","is":{{"range":{{"max":{max}}}}}}}"#)
+fn limit(tool: &str, max: i64) -> String {
+    format!(r#"{{"kind":"arg","tool":"{tool}","path":"/limit","is":{{"range":{{"max":{max}}}}}}}"#)
 }
 
 fn mint_with(claims: &AuthorityClaims, root: &KeyPair, next: &KeyPair) -> Vec<u8> {

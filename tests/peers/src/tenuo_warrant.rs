@@ -18,7 +18,7 @@ use crate::{
 const LIFE: Duration = Duration::from_secs(86_400);
 
 pub fn mint() -> Cell {
-    Cell::timed(|| encode_stack(&WarrantStack(vec![root()])).unwrap())
+    Cell::timed(|| encode_stack(&WarrantStack(vec![root(ConstraintSet::new())])).unwrap())
 }
 
 /// From the parent's bytes to the child's: a receiver has bytes, and a child is sent with all its ancestors.
@@ -33,7 +33,16 @@ pub fn hop() -> Cell {
 }
 
 pub fn cold(depth: usize) -> Cell {
-    let chain = chain(depth);
+    cold_for(chain(depth))
+}
+
+/// The same with the constraints on both tools, each of which every child restates.
+pub fn cold_wide(depth: usize) -> Cell {
+    cold_for(chain_of(depth, constraints(LIMIT)))
+}
+
+fn cold_for(chain: Vec<Warrant>) -> Cell {
+    let depth = chain.len();
     let bytes = encode_stack(&WarrantStack(chain.clone())).unwrap();
     let (authorizer, now, proof) = (authorizer(), now(&chain), proof(&chain, depth));
     Cell::timed(move || {
@@ -62,8 +71,8 @@ pub fn narrowing_accepted(parent: &Constraint, child: &Constraint) -> bool {
     authorizer().verify_chain(&[parent, child]).is_ok()
 }
 
-fn root() -> Warrant {
-    let builder = warrant().capability(READ, constraints(LIMIT)).capability(WRITE, ConstraintSet::new());
+fn root(write: ConstraintSet) -> Warrant {
+    let builder = warrant().capability(READ, constraints(LIMIT)).capability(WRITE, write);
     builder.build(&SigningKey::from_bytes(&ROOT)).unwrap()
 }
 
@@ -78,7 +87,12 @@ fn child(parent: &Warrant, index: usize) -> Warrant {
 }
 
 fn chain(depth: usize) -> Vec<Warrant> {
-    let mut chain = vec![root()];
+    chain_of(depth, ConstraintSet::new())
+}
+
+/// With these constraints on the writing tool.
+fn chain_of(depth: usize, write: ConstraintSet) -> Vec<Warrant> {
+    let mut chain = vec![root(write)];
     for index in 1..depth {
         let next = child(&chain[index - 1], index);
         chain.push(next);
