@@ -76,6 +76,20 @@ fn an_explanation_says_where_what_and_what_would_do() {
     assert!(told[2].needs.is_some_and(|needs| needs.supplied_by().contains("reasoning plane")));
 }
 
+/// Names below a secret place belong to it, and a sum tells what was added.
+#[test]
+fn an_explanation_keeps_names_and_sums_of_secret_places() {
+    let caveats = r#"[{"kind":"closed_args","tool":"crm.read","at":"/to","names":["iban"]},{"kind":"budget","name":"b","tool":"crm.read","unit":"EUR","max":"5","cost":{"path":"/to/sum"}}]"#;
+    let token = verify(&tokens::hop(&tokens::sample(), &tokens::PLANNER, &tokens::EXECUTOR, caveats)).unwrap();
+    let arguments = parse(br#"{"to":{"hidden-name":1,"sum":"777.77"}}"#, Limits::ARGUMENTS).unwrap();
+    let call = Call { tool: "crm.read", arguments: &arguments, audience: tokens::AUDIENCE, time: tokens::NOW };
+    let state = State { spend: [("b".to_owned(), "777.77".to_owned())].into(), ..State::default() };
+    let told = |withheld: Withheld| format!("{:?}", token.explain(&call, &state, &withheld));
+    assert!(told(Withheld::none()).contains("hidden-name") && told(Withheld::none()).contains("777.77"));
+    let kept = told(Withheld::none().with("crm.read", Pointer::parse("/to").unwrap()));
+    assert!(kept.contains("withheld") && !kept.contains("hidden-name") && !kept.contains("777.77"), "{kept}");
+}
+
 #[test]
 fn an_explanation_keeps_what_the_policy_marks_secret() {
     let token = verify(&tokens::hop(&tokens::sample(), &tokens::PLANNER, &tokens::EXECUTOR, CAVEATS)).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     Call, Caveat, Effective, Failure, Maker, Reason, VerifiedToken,
-    caveat::write_time,
+    caveat::{Budget, Cost, write_time},
     json::{Pointer, Value},
     state::{Needs, State},
 };
@@ -50,9 +50,13 @@ impl Withheld {
         self
     }
 
+    /// Whether `path` is at or below a secret place, so that even names there are part of it.
+    fn hide(&self, tool: &str, path: &str) -> bool {
+        self.of(tool).any(|secret| under(path, secret))
+    }
+
     /// Whether showing what lies at `path` would show something secret.
     fn cover(&self, tool: &str, path: &str) -> bool {
-        let under = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.of(tool).any(|secret| under(path, secret) || under(secret, path))
     }
 
@@ -73,6 +77,9 @@ impl VerifiedToken {
     fn explain_failure(&self, failure: Failure, call: &Call<'_>, state: &State, secrets: &Withheld, effective: &Effective) -> Explanation {
         let withheld = match &failure.caveat {
             Caveat::Argument(argument) => secrets.cover(&argument.tool, argument.path.as_str()),
+            Caveat::ClosedArguments(closed) => secrets.hide(&closed.tool, closed.at.as_str()),
+            // what was spent tells what the call would spend
+            Caveat::Budget(Budget { cost: Cost::At(path), .. }) => secrets.cover(call.tool, path.as_str()),
             // its text may hold any constant
             Caveat::Datalog(_) => secrets.of(call.tool).next().is_some(),
             _ => false,
@@ -146,6 +153,11 @@ impl Caveat {
             Caveat::Datalog(_) => "a call for which it does not hold".to_owned(),
         }
     }
+}
+
+/// Whether one JSON pointer is another or below it.
+fn under(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn shortened(text: &str) -> String {

@@ -260,6 +260,19 @@ fn messages(cases: &mut Cases) {
     });
     let about = "closures nested deeper than a protobuf reader may go";
     cases.refused("closures_nested", about, &nested, "TOKEN_MALFORMED", Some(1));
+    // 254 letters between quotes
+    let rule = format!(r#"{{"glob":"{}"}}"#, "a".repeat(254));
+    let eight = format!(r#"{{"all":[{}]}}"#, [rule.as_str(); 8].join(","));
+    let most = arg(&eight);
+    cases.verified("rules_most", "rules of 2,048 bytes in a block, each read where it is referred to", &plain(&sample(), &most), &PLANNER);
+    let flood: String =
+        caveats(&arg(&format!(r#"{{"any":[{eight},{rule}]}}"#))).iter().map(|caveat| format!("{};", caveat.check())).collect();
+    let about = "one rule that stands once in the token and is to be read nine times, 2,304 bytes in all";
+    cases.refused("rules_flood", about, &plain_block(&sample(), block(&flood)), "COST_BOUND", Some(1));
+}
+
+fn arg(is: &str) -> String {
+    format!(r#"[{{"kind":"arg","tool":"crm.read","path":"/a","is":{is}}}]"#)
 }
 
 fn set_of(content: &mut schema::Block) -> &mut Vec<schema::Term> {

@@ -7,7 +7,6 @@ use prost::Message;
 use smol_str::SmolStr;
 
 use super::content::read_content;
-
 use crate::{
     Caveat, Reason,
     datalog::{CHECK_FACTS, Check, Expression, Function, Operator, PROFILE_FACTS, Predicate, Query, Term, typecheck},
@@ -77,14 +76,26 @@ impl Body {
         block.symbols.iter().try_for_each(|symbol| symbols.push(symbol))?;
         let facts = block.facts.iter().map(|fact| read_fact(&fact.predicate, symbols)).collect::<Result<_, _>>()?;
         let checks = block.checks.iter().map(|check| read_check(check, symbols)).collect::<Result<Vec<_>, _>>()?;
-        let caveats = checks.iter().map(|check| read_caveat(check, dialect)).collect::<Result<_, _>>()?;
-        Self { facts, caveats }.of_version(block.version, signed_hop, &checks)
+        Self::of(facts, &checks, block.version, signed_hop, dialect)
     }
 
-    /// The body, if the version that the block declares is one that its content may have.
-    pub(super) fn of_version(self, version: Option<u32>, signed_hop: bool, checks: &[Check]) -> Result<Self, Reason> {
-        let least = self.least_schema_version(signed_hop, checks);
-        if version.is_some_and(|version| (least..=LATEST_SCHEMA).contains(&version)) { Ok(self) } else { Err(Reason::OutsideProfile) }
+    /// The body of these facts and checks, if the version that the block declares is one that its content may have.
+    pub(super) fn of(
+        facts: Vec<Predicate>,
+        checks: &[Check],
+        version: Option<u32>,
+        signed_hop: bool,
+        dialect: Dialect,
+    ) -> Result<Self, Reason> {
+        // a rule stands once among the symbols and can be referred to by six hundred expressions, each of which reads it
+        let rules = checks.iter().flat_map(|check| &check.queries).flat_map(|query| &query.expressions).map(Expression::rule_bytes);
+        if rules.sum::<usize>() > MAX_RULE_BYTES {
+            return Err(Reason::CostBound);
+        }
+        let caveats = checks.iter().map(|check| read_caveat(check, dialect)).collect::<Result<_, _>>()?;
+        let body = Self { facts, caveats };
+        let least = body.least_schema_version(signed_hop, checks);
+        if version.is_some_and(|version| (least..=LATEST_SCHEMA).contains(&version)) { Ok(body) } else { Err(Reason::OutsideProfile) }
     }
 
     /// Biscuit refuses a block that declares a lower Datalog version than its content needs, so it is refused here too.
@@ -159,7 +170,7 @@ fn read_fact(predicate: &schema::Predicate, symbols: &Symbols) -> Result<Predica
     Ok(fact)
 }
 
-pub(super) fn read_caveat(check: &Check, dialect: Dialect) -> Result<Caveat, Reason> {
+fn read_caveat(check: &Check, dialect: Dialect) -> Result<Caveat, Reason> {
     typecheck(check, CHECK_FACTS)?;
     match Caveat::read(check) {
         None => Err(Reason::UnknownCaveat),
@@ -294,6 +305,7 @@ pub(super) const MAX_SET: usize = 256;
 pub(super) const MAX_SYMBOL: usize = 1024;
 const MAX_SYMBOLS: usize = 1024;
 const WALKED_SYMBOLS: usize = 32;
+const MAX_RULE_BYTES: usize = 2048;
 
 /// Ids below this name the default symbols of the Biscuit specification.
 const FIRST_OWN_SYMBOL: usize = 1024;

@@ -19,7 +19,7 @@ pub(crate) struct Link {
 ///
 /// # Errors
 /// `BAD_SIGNATURE` at a block, counted from the start of the token, or `BAD_PROOF`.
-pub(crate) fn verify_chain(token: &Envelope, root: &PublicKey, known: Option<(&Link, usize)>, last_block: &[u8]) -> Result<Link, Refusal> {
+pub(crate) fn verify_chain(token: &Envelope, root: &PublicKey, known: Option<(&Link, usize)>, last_block: &[u8]) -> Result<(), Refusal> {
     let (mut link, first) = match known {
         Some((link, count)) => (Some(*link), count),
         None => (None, 0),
@@ -48,7 +48,7 @@ pub(crate) fn verify_chain(token: &Envelope, root: &PublicKey, known: Option<(&L
             last.next_key.verifies(&payload, signature)
         }
     };
-    if closed { Ok(last) } else { Err(Reason::BadProof.into()) }
+    if closed { Ok(()) } else { Err(Reason::BadProof.into()) }
 }
 
 fn block_payload(out: &mut Vec<u8>, block: &SignedBlock, previous_signature: Option<&[u8; 64]>) {

@@ -10,7 +10,7 @@ use biscuit_auth::format::schema::op_binary;
 use super::{
     block::{
         Body, Dialect, MAX_CHECKS, MAX_EXPRESSIONS, MAX_FACTS, MAX_OPS, MAX_PREDICATES, MAX_QUERIES, MAX_SET, MAX_SYMBOL, MAX_TERMS,
-        Symbols, read_caveat, read_operator,
+        Symbols, read_operator,
     },
     wire::{BYTES, Reader, VARINT, field},
 };
@@ -36,8 +36,7 @@ pub(super) fn read_content(bytes: &[u8], signed_hop: bool, symbols: &mut Symbols
         (checks.len() <= MAX_CHECKS).then_some(())?;
     }
     input.0.is_empty().then_some(())?;
-    let caveats = checks.iter().map(|check| read_caveat(check, dialect)).collect::<Result<_, _>>().ok()?;
-    Body { facts, caveats }.of_version(Some(version), signed_hop, &checks).ok()
+    Body::of(facts, &checks, Some(version), signed_hop, dialect).ok()
 }
 
 fn read_check(mut input: Reader<'_>, symbols: &Symbols) -> Option<Check> {

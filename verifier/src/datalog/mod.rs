@@ -137,6 +137,20 @@ impl Expression {
         }
     }
 
+    /// How many bytes of rules the functions in it have to read.
+    pub(crate) fn rule_bytes(&self) -> usize {
+        match self {
+            Expression::Term(_) => 0,
+            Expression::Not(inner) => inner.rule_bytes(),
+            Expression::Binary(Operator::Extern(_), _, rule) => match &**rule {
+                Expression::Term(Term::Text(rule)) => rule.len(),
+                // no rule, which typechecking refuses
+                _ => 0,
+            },
+            Expression::Binary(_, left, right) => left.rule_bytes().saturating_add(right.rule_bytes()),
+        }
+    }
+
     /// `left operator right`.
     pub fn binary(operator: Operator, left: Term, right: Term) -> Self {
         Expression::Binary(operator, Box::new(Expression::Term(left)), Box::new(Expression::Term(right)))
