@@ -240,7 +240,7 @@ impl Held {
                 _ => {}
             }
         }
-        let carried = self.token.blocks.iter().flat_map(|block| &block.caveats);
+        let carried = self.token.blocks.iter().flat_map(|block| block.caveats.iter());
         let depths = carried.chain(&request.caveats).filter_map(|caveat| if let Caveat::Depth(max) = caveat { Some(*max) } else { None });
         let used_up = depths.min().is_some_and(|max| usize::try_from(max).is_ok_and(|max| self.token.depth() >= max));
         if used_up { Err(Reason::HopDepth) } else { Ok(()) }

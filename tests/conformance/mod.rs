@@ -92,7 +92,7 @@ fn every_kind_and_rule_is_shown_six_calls() {
         let Vector::Token(TokenVector { call: Some(_), token, .. }) = vector else { continue };
         let token = UnverifiedToken::from_bytes(&narrows_verifier::token_bytes(token).unwrap()).unwrap();
         let verified = token.verify(&tokens::roots()).unwrap();
-        let shown: BTreeSet<String> = verified.blocks.iter().flat_map(|block| &block.caveats).map(kind_and_rule).collect();
+        let shown: BTreeSet<String> = verified.blocks.iter().flat_map(|block| block.caveats.iter()).map(kind_and_rule).collect();
         shown.into_iter().for_each(|name| *calls.entry(name).or_default() += 1);
     }
     for name in documented() {

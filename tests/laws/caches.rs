@@ -88,7 +88,7 @@ fn what_was_verified_under_other_keys_is_not_remembered() {
     let other = Roots::new(vec![RootKey { key: public_key(&[77; 32]), ..root }]).unwrap();
     for changed in [tainted, other, Roots::default()] {
         let expected = plain(&token, &changed).unwrap_err();
-        assert_eq!(verifier.verify(&text, &changed).err(), Some(expected.clone()));
+        assert_eq!(verifier.verify(&text, &changed).err(), Some(expected));
         assert_eq!(verifier.verify_bytes(&token, &changed).err(), Some(expected));
     }
     assert!(verifier.verify(&text, &roots).is_ok());

@@ -66,7 +66,7 @@ proptest! {
         for (name, terms) in listed {
             shuffled.add(Predicate::new(&name, terms)).unwrap();
         }
-        for caveat in token.blocks.iter().flat_map(|block| &block.caveats) {
+        for caveat in token.blocks.iter().flat_map(|block| block.caveats.iter()) {
             let check = caveat.check();
             prop_assert_eq!(facts.satisfy(&check), shuffled.satisfy(&check));
             prop_assert_eq!(facts.cost(&check), shuffled.cost(&check));

@@ -54,7 +54,7 @@ pub fn caveat(data: &[u8]) {
         static PARENT: LazyLock<Vec<u8>> = LazyLock::new(tokens::sample);
         let Ok(token) = append_plain(&PARENT, std::slice::from_ref(&caveat), &tokens::next_seed(1)) else { continue };
         match verify(&token) {
-            Ok(verified) => assert_eq!(verified.blocks[1].caveats, [caveat], "a caveat comes back from its block"),
+            Ok(verified) => assert_eq!(*verified.blocks[1].caveats, [caveat], "a caveat comes back from its block"),
             Err(reason) => assert_eq!(reason, Reason::HopOutlivesParent),
         }
     }

@@ -82,7 +82,7 @@ impl VerifiedToken {
     /// As [`Call::facts`].
     pub fn facts(&self, call: &Call<'_>, state: &State) -> Result<Facts, Reason> {
         let mut facts = call.facts(self.depth())?;
-        state.add_to(&mut facts, self.blocks.iter().flat_map(|block| &block.caveats))?;
+        state.add_to(&mut facts, self.blocks.iter().flat_map(|block| block.caveats.iter()))?;
         Ok(facts)
     }
 

@@ -21,7 +21,7 @@ pub struct Effective {
 impl VerifiedToken {
     /// What all blocks permit together.
     pub fn effective(&self) -> Effective {
-        Effective::of(self.blocks.iter().flat_map(|block| &block.caveats))
+        Effective::of(self.blocks.iter().flat_map(|block| block.caveats.iter()))
     }
 }
 

@@ -2,20 +2,24 @@
 
 use core::fmt;
 
-use curve25519_dalek::EdwardsPoint;
-use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
+use curve25519_dalek::{EdwardsPoint, Scalar, edwards::CompressedEdwardsY};
+use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::Reason;
+use crate::{Reason, Refusal};
 
 /// An Ed25519 public key that is neither of small order nor oddly encoded.
 ///
 /// A key of small order "signs" every message (its owner chooses `R` and `s = 0`), so wherever a caller brings the key
 /// it is checked here, once, and verification is the strict one of RFC 8032 §5.1.7.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct PublicKey(VerifyingKey);
+#[derive(Clone, Copy)]
+pub struct PublicKey {
+    bytes: [u8; 32],
+    /// The point with its sign turned, which is what the equation takes.
+    minus: EdwardsPoint,
+}
 
 impl PublicKey {
     /// Checks 32 bytes.
@@ -27,22 +31,34 @@ impl PublicKey {
         if has_small_order(bytes) || !is_canonical(bytes) {
             return Err(Reason::WeakKey);
         }
-        VerifyingKey::from_bytes(bytes).map(Self).map_err(|_| Reason::WeakKey)
+        let point = CompressedEdwardsY(*bytes).decompress().ok_or(Reason::WeakKey)?;
+        Ok(Self { bytes: *bytes, minus: -point })
     }
 
     /// The 32 bytes of RFC 8032.
     pub fn as_bytes(&self) -> &[u8; 32] {
-        self.0.as_bytes()
+        &self.bytes
     }
 
-    /// Whether `signature` over `message` verifies strictly: exactly when the library's `verify_strict` says so.
-    ///
-    /// `verify_strict` decodes `R` as a point only to refuse one of small order, which costs a seventh of the whole. `verify`
-    /// compares the `R` that it computes, in canonical form, with the bytes of the signature; so an accepted `R` is canonical,
-    /// and of small order only if its bytes are in a short list. The key was looked at when it was made.
+    /// Whether `signature` over `message` verifies strictly: exactly when `verify_strict` of `ed25519-dalek` says so.
     pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        let signature = Signature::from_bytes(signature);
-        is_reduced(signature.s_bytes()) && !has_small_order(signature.r_bytes()) && self.0.verify(message, &signature).is_ok()
+        self.equation(message, signature).is_some_and(|(computed, claimed)| computed.compress().0 == claimed)
+    }
+
+    /// The two sides of the equation that makes a signature good: the point `R' = sB - kA` and the bytes of `R` (RFC 8032
+    /// §5.1.7, without the cofactor). `None` when s is not below the group order or R is of small order.
+    ///
+    /// The bytes of a point that was computed are canonical, so an `R` that equals them is canonical too, and of small order
+    /// only if it is in a short list: `R` never has to be decoded, which would cost a seventh of the whole.
+    fn equation(&self, message: &[u8], signature: &[u8; 64]) -> Option<(EdwardsPoint, [u8; 32])> {
+        let (r, s) = (signature.first_chunk::<32>()?, signature.last_chunk::<32>()?);
+        let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(*s))?;
+        if has_small_order(r) {
+            return None;
+        }
+        let hash = Sha512::new().chain_update(r).chain_update(self.bytes).chain_update(message).finalize();
+        let k = Scalar::from_bytes_mod_order_wide(&hash.into());
+        Some((EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &self.minus, &s), *r))
     }
 
     /// Whether this is the public key of `seed`.
@@ -52,7 +68,57 @@ impl PublicKey {
     pub fn belongs_to(&self, seed: &[u8; 32]) -> bool {
         let hash = Zeroizing::new(<[u8; 64]>::from(Sha512::digest(seed)));
         let Some(scalar) = hash.first_chunk::<32>() else { return false };
-        EdwardsPoint::mul_base_clamped(*scalar).ct_eq(&self.0.to_edwards()).into()
+        (-EdwardsPoint::mul_base_clamped(*scalar)).ct_eq(&self.minus).into()
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        // the point follows from the bytes
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for PublicKey {}
+
+/// Signatures that are checked together, each exactly as it would be alone.
+///
+/// To compare a computed point with bytes it has to be brought to bytes, which takes a field inversion, an eighth of the
+/// whole check. Any number of points share one.
+pub(crate) struct Signatures {
+    computed: Vec<EdwardsPoint>,
+    /// What each is to be equal to, and the refusal if it is not.
+    claimed: Vec<([u8; 32], Refusal)>,
+}
+
+impl Signatures {
+    /// Has room for so many before it allocates.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self { computed: Vec::with_capacity(count), claimed: Vec::with_capacity(count) }
+    }
+
+    /// Adds a signature, which [`Signatures::settle`] judges.
+    ///
+    /// # Errors
+    /// When no message has such a signature: the first refusal among those added before, or else this one.
+    pub(crate) fn add(&mut self, key: &PublicKey, message: &[u8], signature: &[u8; 64], refusal: Refusal) -> Result<(), Refusal> {
+        let Some((computed, claimed)) = key.equation(message, signature) else { return self.settle().and(Err(refusal)) };
+        self.computed.push(computed);
+        self.claimed.push((claimed, refusal));
+        Ok(())
+    }
+
+    /// Whether all that were added are good; then they are forgotten.
+    ///
+    /// # Errors
+    /// The refusal of the first that is not.
+    pub(crate) fn settle(&mut self) -> Result<(), Refusal> {
+        let computed = EdwardsPoint::compress_batch_alloc(&self.computed);
+        let bad = computed.iter().zip(&self.claimed).find(|(computed, (claimed, _))| computed.0 != *claimed);
+        let result = bad.map_or(Ok(()), |(_, (_, refusal))| Err(*refusal));
+        self.computed.clear();
+        self.claimed.clear();
+        result
     }
 }
 
@@ -75,15 +141,12 @@ fn has_small_order(bytes: &[u8; 32]) -> bool {
     SMALL_ORDER.iter().any(|[listed @ .., listed_last]| last & 0x7f == *listed_last && rest == listed)
 }
 
-/// Whether s is below the group order (RFC 8032 §5.1.7): else s + L is a second signature. `verify` checks it as well, but
-/// not when some crate of the final program turns on the library's feature `legacy_compatibility`.
-fn is_reduced(s: &[u8; 32]) -> bool {
-    s.iter().rev().lt(ORDER.iter().rev())
-}
-
 /// The public key of a seed.
 pub fn public_key(seed: &[u8; 32]) -> PublicKey {
-    PublicKey(SigningKey::from_bytes(seed).verifying_key())
+    let hash = Zeroizing::new(<[u8; 64]>::from(Sha512::digest(seed)));
+    let scalar = hash.first_chunk::<32>().copied().map(Zeroizing::new).unwrap_or_default();
+    let point = EdwardsPoint::mul_base_clamped(*scalar);
+    PublicKey { bytes: point.compress().to_bytes(), minus: -point }
 }
 
 /// Signs `message`, which the caller has put behind a domain tag.
@@ -106,12 +169,6 @@ const SMALL_ORDER: [[u8; 32]; 7] = [
     near_prime(0xec),
     near_prime(0xed),
     near_prime(0xee),
-];
-
-/// The order L of the base point, little-endian.
-const ORDER: [u8; 32] = [
-    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, 0, 0x10,
 ];
 
 const fn near_zero(first: u8) -> [u8; 32] {

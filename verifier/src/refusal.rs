@@ -5,7 +5,7 @@ use core::fmt;
 use crate::Reason;
 
 /// Why a token was refused, and at which block.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The stable reason.
     pub reason: Reason,

@@ -59,7 +59,7 @@ pub struct Block {
     /// Who made it, and whom it names.
     pub maker: Maker,
     /// What it demands of calls.
-    pub caveats: Vec<Caveat>,
+    pub caveats: Arc<[Caveat]>,
 }
 
 /// Who made a block.

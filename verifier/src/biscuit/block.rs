@@ -1,6 +1,6 @@
 //! One block's facts and checks, read from its protobuf into the typed profile.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use biscuit_auth::format::schema::{self, op, op_binary, op_unary, term};
 use prost::Message;
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Body {
     pub(crate) facts: Vec<Predicate>,
-    pub(crate) caveats: Vec<Caveat>,
+    pub(crate) caveats: Arc<[Caveat]>,
 }
 
 /// Which checks a verifier reads.

@@ -1,7 +1,7 @@
 //! Biscuit signatures, payload version 1, over the whole chain.
 
 use super::guard::{Envelope, Proof, SignedBlock};
-use crate::{PublicKey, Reason, Refusal};
+use crate::{PublicKey, Reason, Refusal, key::Signatures};
 
 /// What the signatures of the next block depend on: the block before it.
 #[derive(Clone, Copy)]
@@ -25,30 +25,35 @@ pub(crate) fn verify_chain(token: &Envelope, root: &PublicKey, known: Option<(&L
         None => (None, 0),
     };
     let mut payload = Vec::with_capacity(2048);
+    let mut signatures = Signatures::with_capacity(token.blocks.len().saturating_mul(2));
     for (index, block) in (first..).zip(&token.blocks) {
+        let bad = Refusal::at(Reason::BadSignature, index);
         if let Some(external) = &block.external {
             let Some(link) = link else { return Err(Refusal::at(Reason::OutsideProfile, index)) };
             external_payload(&mut payload, &block.bytes, &link.signature);
-            if !external.key.verifies(&payload, &external.signature) {
-                return Err(Refusal::at(Reason::BadSignature, index));
-            }
+            signatures.add(&external.key, &payload, &external.signature, bad)?;
         }
         let signer = link.map_or(*root, |link| link.next_key);
         block_payload(&mut payload, block, link.as_ref().map(|link| &link.signature));
-        if !signer.verifies(&payload, &block.signature) {
-            return Err(Refusal::at(Reason::BadSignature, index));
+        signatures.add(&signer, &payload, &block.signature, bad)?;
+        if link.is_none() {
+            // who has nothing that the root signed makes nobody check more than one signature
+            signatures.settle()?;
         }
         link = Some(Link { next_key: block.next_key, signature: block.signature });
     }
     let Some(last) = link else { return Err(Reason::TokenMalformed.into()) };
-    let closed = match &token.proof {
-        Proof::Open(secret) => last.next_key.belongs_to(secret),
+    match &token.proof {
+        Proof::Open(secret) => {
+            signatures.settle()?;
+            if last.next_key.belongs_to(secret) { Ok(()) } else { Err(Reason::BadProof.into()) }
+        }
         Proof::Sealed(signature) => {
             seal_payload(&mut payload, last_block, &last);
-            last.next_key.verifies(&payload, signature)
+            signatures.add(&last.next_key, &payload, signature, Reason::BadProof.into())?;
+            signatures.settle()
         }
-    };
-    if closed { Ok(()) } else { Err(Reason::BadProof.into()) }
+    }
 }
 
 fn block_payload(out: &mut Vec<u8>, block: &SignedBlock, previous_signature: Option<&[u8; 64]>) {

@@ -122,7 +122,7 @@ impl Trail {
     fn distinct_state(&self, caveats: &[Caveat]) -> Result<(), Reason> {
         let mut names: Vec<&str> = Vec::new();
         for name in caveats.iter().filter_map(Caveat::state_name) {
-            let before = self.blocks.iter().flat_map(|block| &block.caveats).filter_map(Caveat::state_name);
+            let before = self.blocks.iter().flat_map(|block| block.caveats.iter()).filter_map(Caveat::state_name);
             if names.contains(&name) || before.into_iter().any(|other| other == name) {
                 return Err(Reason::StateNameRepeated);
             }
