@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use clap::{Args, Subcommand};
+use clap::Args;
 use narrows_issuer::{
     config::Config,
     log::{Evidence, check_database, task_trees},
@@ -12,16 +12,9 @@ use narrows_issuer::{
 };
 use narrows_verifier::{TaskId, log::VerifierKey};
 
-/// The verbs of `narrows audit`.
-#[derive(Subcommand)]
-pub(super) enum Audit {
-    /// Recompute the whole log and check its checkpoints, receipts and disclosures
-    Verify(Verify),
-}
-
 /// The flags of `narrows audit verify`.
 #[derive(Args)]
-pub(super) struct Verify {
+pub(in crate::cli) struct Verify {
     /// The issuer's data directory
     #[arg(long, value_name = "DIR", required_unless_present = "config", conflicts_with = "config")]
     data: Option<PathBuf>,
@@ -49,15 +42,8 @@ pub(super) struct Verify {
     task: Option<String>,
 }
 
-impl Audit {
-    pub(super) fn run(self) -> anyhow::Result<()> {
-        let Self::Verify(verify) = self;
-        verify.run()
-    }
-}
-
 impl Verify {
-    fn run(self) -> anyhow::Result<()> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         let data = match (&self.data, &self.config) {
             (Some(data), _) => data.clone(),
             (None, Some(file)) => Config::load(file)?.data_dir,
