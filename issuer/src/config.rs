@@ -15,6 +15,7 @@ use serde_json::Value;
 pub use self::check::{ConfigError, ConfigFault};
 pub use self::root_key::PublishedRootKey;
 use crate::federation::TrustedIssuer;
+use crate::log::DISK_RESERVE_MB;
 
 /// Everything the service is told. Whoever can write this file decides who may get which token: give it to the
 /// administrator alone.
@@ -79,6 +80,14 @@ pub struct Log {
     /// who sets it learns who delegates how often, though no name and no argument.
     #[serde(default)]
     pub public: bool,
+    /// Megabytes of the disk that are kept for entries that take authority away, such as revocations. An attacker who sets
+    /// it to 0 fills the disk, and then nothing can be revoked either.
+    #[serde(default = "disk_reserve_mb")]
+    pub disk_reserve_mb: u64,
+}
+
+const fn disk_reserve_mb() -> u64 {
+    DISK_RESERVE_MB
 }
 
 /// Bounds on connections and requests. An attacker who widens them can exhaust the service.
@@ -213,7 +222,7 @@ impl Config {
             data_dir,
             keys: Keys::default(),
             root_key: Vec::new(),
-            log: Log { origin: "localhost/narrows-dev".into(), public: true },
+            log: Log { origin: "localhost/narrows-dev".into(), public: true, disk_reserve_mb: DISK_RESERVE_MB },
             limits: Limits::default(),
             telemetry: Telemetry::default(),
             policy: Policy::default(),

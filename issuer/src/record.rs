@@ -59,6 +59,7 @@ pub(crate) async fn append(
     match app.log.append(draft, rows).await? {
         Outcome::Appended { index, leaf, receipt } => {
             app.metrics.set_log_size(index + 1);
+            app.metrics.set_clock_regressions(app.log.clock_regressions());
             Ok((leaf, receipt))
         }
         Outcome::Existing { leaf, receipt, .. } => Ok((leaf, receipt)),

@@ -26,7 +26,7 @@ use crate::{
         router::{ROUTES, Routes, router},
     },
     keys::{KeyRole, SecretKey, root_key_id},
-    log::{Log, LogSigner, Opening},
+    log::{Log, LogSigner, Opening, Settings},
     mint::Mint,
 };
 
@@ -69,7 +69,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         .map_err(|error| StartError { reason: error.reason, message: format!("the policy pack can't be used: {error}") })?;
     let pack_digest = PackDigest::parse(pack.digest()).ok_or_else(|| at_fault(Reason::Internal, "the pack's digest has another form"))?;
     let federation = Federation::new(config.trusted_issuer.clone()).map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))?;
-    let log = Log::open(&log_file(config), signer, Arc::clone(&clock))
+    let log = Log::open(&log_file(config), signer, Arc::clone(&clock), Settings::new(config.log.disk_reserve_mb << 20))
         .map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {}", error.detail())))?;
     let since = opened_at(&log)?;
     let metrics = Arc::new(Metrics::new(ROUTES));

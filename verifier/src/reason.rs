@@ -194,6 +194,12 @@ reasons! {
 
     // Log, service and full check.
     AuditUnavailable = "AUDIT_UNAVAILABLE": "the log can't take an entry now, so nothing is released";
+    AuditDiskReserve = "AUDIT_DISK_RESERVE": "what is left of the disk is kept for entries that take authority away";
+    AuditFileSwapped = "AUDIT_FILE_SWAPPED": "another file lies at the path of the log's database, so the log has stopped";
+    AuditRollbackDetected = "AUDIT_ROLLBACK_DETECTED": "the log is behind, or other than, what was anchored outside of it";
+    AuditAnchorMissing = "AUDIT_ANCHOR_MISSING": "the log had an anchor outside of its database, and that is gone or can't be read";
+    ClockRegression = "CLOCK_REGRESSION": "the clock stepped back; the leaf keeps the time of the one before it";
+    ReportRate = "REPORT_RATE": "the holder has reported too many derivations for now";
     TaskUnknown = "TASK_UNKNOWN": "this issuer knows no such task";
     TaskQuota = "TASK_QUOTA": "the task has ended, or as many derivations as it may have are reported";
     TaskExists = "TASK_EXISTS": "a task of this id exists";

@@ -48,6 +48,9 @@ impl Config {
         if let Err(message) = check_origin(&self.log.origin) {
             faults.add("log.origin", message);
         }
+        if self.log.disk_reserve_mb > MAX_DISK_RESERVE_MB {
+            faults.add("log.disk_reserve_mb", format!("is above {MAX_DISK_RESERVE_MB}"));
+        }
         self.limits.add_faults(&mut faults);
         if let Err(error) = self.telemetry.filter.parse::<tracing_subscriber::EnvFilter>() {
             faults.add("telemetry.filter", format!("is not a filter: {error}"));
@@ -272,6 +275,7 @@ pub(super) fn without_quoted(message: &str) -> String {
 const MAX_ROOT_KEYS: usize = 63;
 const MAX_CLIENTS: usize = 10_000;
 const MAX_JWKS_KEYS: usize = 16;
+const MAX_DISK_RESERVE_MB: u64 = 1 << 20;
 const MAX_TIME_MS: u64 = 3_600_000;
 /// Members that only private or symmetric keys have (RFC 7518 §6).
 const PRIVATE_JWK_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];

@@ -122,6 +122,9 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         Reason::Overloaded
         | Reason::NotReady
         | Reason::AuditUnavailable
+        | Reason::AuditDiskReserve
+        | Reason::AuditFileSwapped
+        | Reason::AuditRollbackDetected
         | Reason::LogUnreadable
         | Reason::IssuerUnreachable
         | Reason::IssuerDocument => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),

@@ -20,6 +20,7 @@ pub struct Metrics {
     tokens_issued: AtomicU64,
     derivations: AtomicU64,
     log_size: AtomicU64,
+    clock_regressions: AtomicU64,
     connections_open: AtomicU64,
     connections_refused: AtomicU64,
     connections_expired: AtomicU64,
@@ -41,6 +42,7 @@ impl Metrics {
             tokens_issued: AtomicU64::new(0),
             derivations: AtomicU64::new(0),
             log_size: AtomicU64::new(0),
+            clock_regressions: AtomicU64::new(0),
             connections_open: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
             connections_expired: AtomicU64::new(0),
@@ -61,6 +63,11 @@ impl Metrics {
     pub fn set_log_size(&self, leaves: u64) {
         // answers overtake each other, the log's size does not fall
         self.log_size.fetch_max(leaves, Ordering::Relaxed);
+    }
+
+    /// States how often the clock stepped back under the log.
+    pub fn set_clock_regressions(&self, times: u64) {
+        self.clock_regressions.fetch_max(times, Ordering::Relaxed);
     }
 
     /// Counts a refusal by its reason, and as fail-closed when the service itself was the cause.
@@ -120,6 +127,7 @@ impl Metrics {
             ("narrows_tokens_issued_total", "counter", "tokens that left the service", &self.tokens_issued),
             ("narrows_derivations_total", "counter", "offline derivations reported and logged", &self.derivations),
             ("narrows_log_leaves", "gauge", "leaves in the merkle log", &self.log_size),
+            ("narrows_clock_regressions_total", "counter", "steps back of the clock that the log wrote down", &self.clock_regressions),
             ("narrows_connections_open", "gauge", "connections open now", &self.connections_open),
             (
                 "narrows_connections_refused_total",

@@ -8,7 +8,6 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use narrows_verifier::Reason;
 
 use super::{
     derivations::derivations,
@@ -26,8 +25,8 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
     let metrics = Arc::clone(&app.metrics);
     let probe = Arc::clone(&app);
     let readiness = health::readiness(move || {
-        let ready = probe.log.is_healthy();
-        async move { if ready { Ok(()) } else { Err(Reason::AuditUnavailable) } }
+        let halted = probe.log.halted();
+        async move { halted.map_or(Ok(()), Err) }
     });
     let routes = Router::new()
         // clients

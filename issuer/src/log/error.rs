@@ -43,8 +43,17 @@ impl LogError {
         Self::unavailable("the entry was not durable in time", 5)
     }
 
-    pub(super) fn stopped() -> Self {
-        Self::unavailable("a commit failed and the log takes no entries until it is restarted", 30)
+    pub(super) fn disk_reserve() -> Self {
+        let detail = "the disk is nearly full and what is left is kept for revocations";
+        Self { reason: Reason::AuditDiskReserve, detail: detail.to_owned(), retry_after_s: Some(60) }
+    }
+
+    /// The log has stopped, for `reason`.
+    pub(super) fn halted(reason: Reason) -> Self {
+        match reason {
+            Reason::AuditUnavailable => Self::unavailable("a commit failed and the log takes no entries until it is restarted", RESTART_S),
+            reason => Self { reason, detail: reason.meaning().to_owned(), retry_after_s: Some(RESTART_S) },
+        }
     }
 
     fn unavailable(detail: &str, retry_after_s: u32) -> Self {
@@ -77,3 +86,6 @@ impl From<OutOfRange> for LogError {
         StoreError::from(error).into()
     }
 }
+
+/// As long as somebody may take to restart the service.
+const RESTART_S: u32 = 30;

@@ -1,7 +1,11 @@
 //! The Merkle log: every derivation becomes a durable leaf, with a receipt, before anything is released.
 
 mod append;
+mod disk;
 mod error;
+mod health;
+mod lanes;
+mod settings;
 mod signer;
 mod startup;
 mod tree;
@@ -13,31 +17,34 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use narrows_verifier::Reason;
 use narrows_verifier::log::{
     Checkpoint, EntryId, Frontier, Kind, Receipt, TileKind, TilePath, TraceId, encode_entries, encode_tile, inclusion_proof, leaf_hash,
 };
 use tokio::sync::oneshot;
 
+use crate::app::random;
 use crate::clock::Clock;
 use crate::store::{Database, Head, Readers, StoreError, StoredLeaf};
+use health::Health;
+use lanes::{Lane, Lanes};
 
 // The public interface is:
 pub use append::{LeafDraft, Outcome, SideRow};
 pub use error::LogError;
+pub use settings::{DISK_RESERVE_MB, Settings};
 pub use signer::LogSigner;
 pub use tree::{Shown, TaskNode, TaskTree, task_trees};
 pub use verify::{Evidence, Finding, Report, check_database, check_pieces};
 
 /// An open log: one writer thread, and readers beside it. Dropping it waits for the writer to finish its last batch.
 pub struct Log {
-    queue: Option<SyncSender<writer::Request>>,
+    queue: Arc<Lanes<writer::Request>>,
     writer: Option<JoinHandle<()>>,
-    healthy: Arc<AtomicBool>,
+    health: Arc<Health>,
     readers: Readers,
 }
 
@@ -95,45 +102,67 @@ impl Log {
     ///
     /// # Errors
     /// `LOG_MISSING`, `LOG_BUSY`, `LOG_NEWER`, `LOG_NOT_DURABLE`, and the reason of whatever the check found changed.
-    pub fn open(path: &Path, signer: LogSigner, now_ms: Clock) -> Result<Self, LogError> {
-        Self::open_with_queue(path, signer, now_ms, QUEUE)
-    }
-
-    fn open_with_queue(path: &Path, signer: LogSigner, now_ms: Clock, capacity: usize) -> Result<Self, LogError> {
+    pub fn open(path: &Path, signer: LogSigner, now_ms: Clock, settings: Settings) -> Result<Self, LogError> {
         let mut database = Database::open(path)?;
         let edge = startup::check(&database.rows(), signer.verifier_key())?;
         let head = database.take_over()?;
         let readers = Readers::open(path)?;
-        let healthy = Arc::new(AtomicBool::new(true));
-        let (queue, requests) = sync_channel(capacity);
-        let writer = writer::Writer::new(database, head, edge, signer, now_ms, Arc::clone(&healthy));
+        let health = Arc::new(Health::default());
+        let queue = Arc::new(Lanes::new(settings.capacity));
+        let free_space = settings.free_space.unwrap_or_else(|| disk::free_space(path));
+        let writer = writer::Writer {
+            database,
+            head,
+            edge,
+            signer,
+            health: Arc::clone(&health),
+            sources: writer::Sources { now_ms, free_space, random_id: random },
+            disk_reserve: settings.disk_reserve,
+            clock_behind_ms: 0,
+        };
+        let requests = Arc::clone(&queue);
         let writer =
             std::thread::Builder::new().name("narrows-log".to_owned()).spawn(move || writer.run(&requests)).map_err(StoreError::failed)?;
-        Ok(Self { queue: Some(queue), writer: Some(writer), healthy, readers })
+        Ok(Self { queue, writer: Some(writer), health, readers })
     }
 
-    /// Appends one leaf with its side rows and answers after the commit, with the receipt.
+    /// Appends one leaf with its side rows and answers after the commit, with the receipt. Entries that take authority away
+    /// wait in a lane of their own and go first.
     ///
     /// # Errors
-    /// `AUDIT_UNAVAILABLE` when the queue is full, the writer has stopped, or the disk takes longer than ten seconds. Nothing
-    /// may then be released. A leaf can still have been written in the last case, and such a leaf gave nobody anything.
+    /// `AUDIT_UNAVAILABLE` when the lane is full, the writer has stopped, or the disk takes longer than ten seconds;
+    /// `AUDIT_DISK_RESERVE` when the disk is nearly full; the reason for which the log has stopped. Nothing may then be
+    /// released. A leaf can still have been written when the disk was too slow, and such a leaf gave nobody anything.
     pub async fn append(&self, draft: LeafDraft, side_rows: Vec<SideRow>) -> Result<Outcome, LogError> {
-        if !self.is_healthy() {
-            return Err(LogError::stopped());
+        if let Some(reason) = self.halted() {
+            return Err(LogError::halted(reason));
         }
         let (reply, answer) = oneshot::channel();
-        let queue = self.queue.as_ref().ok_or_else(LogError::stopped)?;
-        queue.try_send(writer::Request { draft, side_rows, reply }).map_err(|_| LogError::queue_full())?;
+        let lane = Lane::of(&draft.kind);
+        if !self.queue.push(lane, writer::Request { work: writer::Work { lane, draft, side_rows }, reply }) {
+            return Err(LogError::queue_full());
+        }
         match tokio::time::timeout(ANSWER_WAIT, answer).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(LogError::stopped()),
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(LogError::halted(self.halted().unwrap_or(Reason::AuditUnavailable))),
             Err(_) => Err(LogError::too_slow()),
         }
     }
 
-    /// False once a commit has failed: the process must then end, and the log is checked at the next start.
-    pub fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::Acquire)
+    /// Stops the log for good, as when a witness shows that it was rolled back: the process must then end.
+    pub fn halt(&self, reason: Reason) {
+        self.health.halt(reason);
+    }
+
+    /// Why the log has stopped, such as a failed commit; `None` while it takes entries. Only a restart, which checks the
+    /// log, helps.
+    pub fn halted(&self) -> Option<Reason> {
+        self.health.halted()
+    }
+
+    /// How often the clock stepped back since the log was opened.
+    pub fn clock_regressions(&self) -> u64 {
+        self.health.clock_regressions()
     }
 
     /// The newest signed checkpoint.
@@ -191,10 +220,10 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        // Without senders the writer ends after its last batch; the file's lock is free only then. Its connection must be the
+        // A closed queue lets the writer end after its last batch; the file's lock is free only then. Its connection must be the
         // last one to close: a reader can't fold the write-ahead log into the file, and a copy of the file would lack its end.
         self.readers.close();
-        self.queue = None;
+        self.queue.close();
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
@@ -212,9 +241,6 @@ fn logged(rows: &crate::store::Rows<'_>, leaf: StoredLeaf) -> Result<LoggedEntry
     let receipt = Receipt { index: leaf.index, proof, checkpoint: &checkpoint.note }.encode();
     Ok(LoggedEntry { index: leaf.index, leaf: leaf.bytes, receipt })
 }
-
-/// Requests that may wait for the writer. A caller beyond that is told to come back: memory stays bounded on a slow disk.
-const QUEUE: usize = 4096;
 
 /// How long a caller waits for its commit.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);

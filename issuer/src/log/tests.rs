@@ -2,6 +2,7 @@
 
 mod appending;
 mod failing;
+mod guarding;
 mod serving;
 mod tampering;
 
@@ -45,7 +46,7 @@ impl Place {
     }
 
     pub(super) fn try_open(&self) -> Result<Log, LogError> {
-        Log::open(&self.database(), signer(), clock(NOW_MS))
+        Log::open(&self.database(), signer(), clock(NOW_MS), Settings::default())
     }
 
     pub(super) fn check(&self) -> Result<Report, Finding> {

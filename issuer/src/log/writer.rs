@@ -2,36 +2,61 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
 
 use narrows_verifier::Reason;
-use narrows_verifier::log::{Checkpoint, Frontier, Hash, Receipt, inclusion_proof, leaf_hash};
+use narrows_verifier::log::{Checkpoint, EntryId, Frontier, Hash, Kind, Receipt, TraceId, inclusion_proof, leaf_hash};
 use tokio::sync::oneshot;
 
 use super::append::{Admission, LeafDraft, Outcome, SideRow, admit, write_side_row};
+use super::disk::{FreeSpace, Room};
 use super::error::LogError;
+use super::health::Health;
+use super::lanes::{Lane, Lanes};
 use super::signer::LogSigner;
 use super::startup::Edge;
 use crate::clock::Clock;
 use crate::store::{Batch, Database, Head, StoreError, StoredLeaf};
 
 pub(super) struct Request {
+    pub(super) work: Work,
+    pub(super) reply: oneshot::Sender<Answer>,
+}
+
+/// One entry to write.
+pub(super) struct Work {
+    pub(super) lane: Lane,
     pub(super) draft: LeafDraft,
     pub(super) side_rows: Vec<SideRow>,
-    pub(super) reply: oneshot::Sender<Result<Outcome, LogError>>,
 }
+
+pub(super) type Answer = Result<Outcome, LogError>;
 
 /// Everything that appending needs; it lives on the writer's thread alone.
 pub(super) struct Writer {
-    database: Database,
-    head: Head,
-    frontier: Frontier,
-    /// The signed note of `head`.
-    checkpoint: String,
-    signer: LogSigner,
-    now_ms: Clock,
-    healthy: Arc<AtomicBool>,
+    pub(super) database: Database,
+    pub(super) head: Head,
+    pub(super) edge: Edge,
+    pub(super) signer: LogSigner,
+    pub(super) health: Arc<Health>,
+    pub(super) sources: Sources,
+    pub(super) disk_reserve: u64,
+    /// How far the clock was behind when that was last written down; 0 while it runs right.
+    pub(super) clock_behind_ms: u64,
+}
+
+/// What the writer asks the machine for.
+pub(super) struct Sources {
+    pub(super) now_ms: Clock,
+    pub(super) free_space: FreeSpace,
+    /// Random ids for the leaves that the writer itself makes.
+    pub(super) random_id: fn() -> [u8; 16],
+}
+
+/// The time of one batch: what its leaves say, and what expiries are compared with.
+#[derive(Clone, Copy)]
+struct Time {
+    t_ms: u64,
+    now_s: u64,
 }
 
 /// Where a request ended up within its batch, before there is a checkpoint to prove it under.
@@ -39,75 +64,93 @@ enum Placed {
     Appended(u64, Vec<u8>),
     Existing(u64, Vec<u8>),
     Refused(Reason),
+    NoRoom,
 }
 
 impl Writer {
-    pub(super) fn new(database: Database, head: Head, edge: Edge, signer: LogSigner, now_ms: Clock, healthy: Arc<AtomicBool>) -> Self {
-        Self { database, head, frontier: edge.frontier, checkpoint: edge.checkpoint, signer, now_ms, healthy }
-    }
-
-    pub(super) fn run(mut self, queue: &Receiver<Request>) {
+    pub(super) fn run(mut self, queue: &Lanes<Request>) {
         // Also when this thread ends by a panic: nobody may go on believing that the log is written.
-        let _stopped = Stopped(Arc::clone(&self.healthy));
-        while let Ok(first) = queue.recv() {
-            let requests = std::iter::once(first).chain(queue.try_iter()).take(MAX_BATCH);
-            let (work, replies): (Vec<_>, Vec<_>) = requests.map(|request| ((request.draft, request.side_rows), request.reply)).unzip();
-            for (reply, outcome) in replies.into_iter().zip(self.answers(work)) {
+        let _stopped = Stopped(Arc::clone(&self.health));
+        while let Some(requests) = queue.take(MAX_BATCH) {
+            let (work, replies): (Vec<_>, Vec<_>) = requests.into_iter().map(|request| (request.work, request.reply)).unzip();
+            for (reply, answer) in replies.into_iter().zip(self.answers(work)) {
                 // A caller that has gone away needs no answer; its leaf stays.
-                let _ = reply.send(outcome);
+                let _ = reply.send(answer);
             }
         }
     }
 
-    fn answers(&mut self, work: Vec<(LeafDraft, Vec<SideRow>)>) -> Vec<Result<Outcome, LogError>> {
+    fn answers(&mut self, work: Vec<Work>) -> Vec<Answer> {
         let count = work.len();
-        if self.healthy.load(Ordering::Acquire) {
+        if self.health.halted().is_none() {
             match self.write(work) {
-                Ok(outcomes) => return outcomes.into_iter().map(Ok).collect(),
+                Ok(answers) => return answers,
                 Err(error) => {
                     // Whether a failed commit reached the disk is unknown, and trying again on the same handle can turn a
                     // lost page into a silent fork. Only a restart, which reads the file afresh, is safe.
-                    self.healthy.store(false, Ordering::Release);
+                    let halt = if matches!(error, StoreError::Swapped) { Reason::AuditFileSwapped } else { Reason::AuditUnavailable };
+                    self.health.halt(halt);
                     tracing::error!(reason = error.reason().code(), %error, "the log stopped: a commit failed");
                 }
             }
         }
-        (0..count).map(|_| Err(LogError::stopped())).collect()
+        let reason = self.health.halted().unwrap_or(Reason::AuditUnavailable);
+        (0..count).map(|_| Err(LogError::halted(reason))).collect()
     }
 
-    fn write(&mut self, work: Vec<(LeafDraft, Vec<SideRow>)>) -> Result<Vec<Outcome>, StoreError> {
-        let now_ms = (self.now_ms)();
-        let now_s = now_ms / 1000;
-        if now_ms + CLOCK_STEP_MS < self.head.last_t_ms {
-            tracing::warn!(last_t_ms = self.head.last_t_ms, now_ms, "the clock stepped back; leaves keep the last time");
-        }
+    fn write(&mut self, work: Vec<Work>) -> Result<Vec<Answer>, StoreError> {
+        self.database.check_in_place()?;
+        let mut room = Room::new((self.sources.free_space)().map_err(StoreError::failed)?, self.disk_reserve);
+        let now_ms = (self.sources.now_ms)();
         // Order comes from the index; a clock that steps back must not make time look reversed.
-        let t_ms = now_ms.max(self.head.last_t_ms);
+        let time = Time { t_ms: now_ms.max(self.head.last_t_ms), now_s: now_ms / 1000 };
+        let clock_leaf = self.clock_leaf(time.t_ms - now_ms);
         let batch = self.database.begin()?;
         if batch.rows().head()? != Some(self.head) {
             return Err(StoreError::HeadMoved);
         }
-        let mut tree = Growth { frontier: self.frontier.clone(), nodes: HashMap::new() };
-        let mut placed = Vec::with_capacity(work.len());
-        for (draft, side_rows) in work {
-            placed.push(tree.place(&batch, draft, &side_rows, t_ms, now_s)?);
+        let mut tree = Growth { frontier: self.edge.frontier.clone(), nodes: HashMap::new() };
+        if let Some(draft) = clock_leaf {
+            tree.place(&batch, &mut room, Work { lane: Lane::Urgent, draft, side_rows: Vec::new() }, time)?;
         }
+        let placed = work.into_iter().map(|work| tree.place(&batch, &mut room, work, time)).collect::<Result<Vec<_>, _>>()?;
         let size = tree.frontier.size();
         if size == self.head.size {
-            return placed.into_iter().map(|it| it.outcome(&batch, &mut tree.nodes, size, &self.checkpoint)).collect();
+            return placed.into_iter().map(|it| it.answer(&batch, &mut tree.nodes, size, &self.edge.checkpoint)).collect();
         }
         let root = tree.frontier.root();
         let note = self.signer.sign(&Checkpoint { origin: self.signer.origin().to_owned(), size, root });
-        let head = Head { size, root, epoch: self.head.epoch, last_t_ms: t_ms };
+        let head = Head { size, root, epoch: self.head.epoch, last_t_ms: time.t_ms };
         batch.insert_checkpoint(size, &root, &note)?;
-        batch.prune_single_use(now_s)?;
+        batch.prune_single_use(time.now_s)?;
         batch.advance_head(&self.head, &head)?;
-        let outcomes: Result<Vec<_>, _> = placed.into_iter().map(|it| it.outcome(&batch, &mut tree.nodes, size, &note)).collect();
-        let outcomes = outcomes?;
+        let answers: Result<Vec<_>, _> = placed.into_iter().map(|it| it.answer(&batch, &mut tree.nodes, size, &note)).collect();
+        let answers = answers?;
         batch.commit()?;
+        // A commit into a file that nobody finds again is none.
+        self.database.check_in_place()?;
         // Only now may anything leave: until here, leaves and signed checkpoint existed in this transaction alone.
-        (self.head, self.frontier, self.checkpoint) = (head, tree.frontier, note);
-        Ok(outcomes)
+        (self.head, self.edge) = (head, Edge { frontier: tree.frontier, checkpoint: note });
+        Ok(answers)
+    }
+
+    /// A leaf for a clock that is `behind_ms` behind the last leaf, once for each step back.
+    fn clock_leaf(&mut self, behind_ms: u64) -> Option<LeafDraft> {
+        if behind_ms <= CLOCK_STEP_MS {
+            self.clock_behind_ms = 0;
+            return None;
+        }
+        // Time goes on after a step, so what is written down once only becomes smaller, unless there is another step.
+        if self.clock_behind_ms != 0 && behind_ms <= self.clock_behind_ms.saturating_add(CLOCK_STEP_MS) {
+            return None;
+        }
+        self.clock_behind_ms = behind_ms;
+        self.health.count_clock_regression();
+        tracing::warn!(reason = Reason::ClockRegression.code(), behind_ms, "the clock stepped back; leaves keep the last time");
+        let random_id = self.sources.random_id;
+        let mut draft = LeafDraft::new(Kind::Other("clock".to_owned()), EntryId::new(random_id()), TraceId::new(random_id()));
+        draft.reasons = vec![Reason::ClockRegression];
+        Some(draft)
     }
 }
 
@@ -118,14 +161,14 @@ struct Growth {
 }
 
 impl Growth {
-    fn place(&mut self, batch: &Batch<'_>, draft: LeafDraft, side_rows: &[SideRow], t_ms: u64, now_s: u64) -> Result<Placed, StoreError> {
+    fn place(&mut self, batch: &Batch<'_>, room: &mut Room, work: Work, time: Time) -> Result<Placed, StoreError> {
         let rows = batch.rows();
-        let leaf = draft.into_leaf(t_ms);
+        let leaf = work.draft.into_leaf(time.t_ms);
         let bytes = match leaf.to_bytes() {
             Ok(bytes) => bytes,
             Err(refusal) => return Ok(Placed::Refused(refusal.reason)),
         };
-        match admit(&rows, &leaf, side_rows, now_s)? {
+        match admit(&rows, &leaf, &work.side_rows, time.now_s)? {
             Admission::Append => {}
             Admission::Refuse(reason) => return Ok(Placed::Refused(reason)),
             Admission::Existing(index) => {
@@ -133,13 +176,17 @@ impl Growth {
                 return Ok(Placed::Existing(index, leaf.bytes));
             }
         }
+        if !room.has(work.lane) {
+            return Ok(Placed::NoRoom);
+        }
+        room.take(bytes.len(), work.side_rows.len());
         let (index, hash) = (self.frontier.size(), leaf_hash(&bytes));
         let stored = StoredLeaf { index, entry: leaf.id, hash, bytes };
         batch.insert_leaf(&stored)?;
         let completed = self.frontier.append(hash)?;
         batch.insert_nodes(&completed)?;
         self.nodes.extend(completed.iter().map(|node| ((node.level, node.index), node.hash)));
-        for row in side_rows {
+        for row in &work.side_rows {
             write_side_row(batch, index, &leaf.id, row)?;
         }
         Ok(Placed::Appended(index, stored.bytes))
@@ -147,7 +194,8 @@ impl Growth {
 }
 
 impl Placed {
-    fn outcome(self, batch: &Batch<'_>, nodes: &mut HashMap<(u8, u64), Hash>, size: u64, checkpoint: &str) -> Result<Outcome, StoreError> {
+    /// The inner error is the caller's alone, the outer one ends the batch.
+    fn answer(self, batch: &Batch<'_>, nodes: &mut HashMap<(u8, u64), Hash>, size: u64, checkpoint: &str) -> Result<Answer, StoreError> {
         let mut receipt = |index: u64| -> Result<String, StoreError> {
             let proof = inclusion_proof(index, size, |level, index| match nodes.get(&(level, index)) {
                 Some(hash) => Ok(*hash),
@@ -160,18 +208,19 @@ impl Placed {
             Ok(Receipt { index, proof, checkpoint }.encode())
         };
         Ok(match self {
-            Self::Appended(index, leaf) => Outcome::Appended { index, receipt: receipt(index)?, leaf },
-            Self::Existing(index, leaf) => Outcome::Existing { index, receipt: receipt(index)?, leaf },
-            Self::Refused(reason) => Outcome::Refused(reason),
+            Self::Appended(index, leaf) => Ok(Outcome::Appended { index, receipt: receipt(index)?, leaf }),
+            Self::Existing(index, leaf) => Ok(Outcome::Existing { index, receipt: receipt(index)?, leaf }),
+            Self::Refused(reason) => Ok(Outcome::Refused(reason)),
+            Self::NoRoom => Err(LogError::disk_reserve()),
         })
     }
 }
 
-struct Stopped(Arc<AtomicBool>);
+struct Stopped(Arc<Health>);
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.halt(Reason::AuditUnavailable);
     }
 }
 

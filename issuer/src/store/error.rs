@@ -15,6 +15,8 @@ pub(crate) enum StoreError {
     NotDurable(&'static str),
     #[error("the log's head was moved by another writer")]
     HeadMoved,
+    #[error("another file lies at the path of the database or its journal")]
+    Swapped,
     #[error("the store failed: {0}")]
     Failed(String),
 }
@@ -32,6 +34,7 @@ impl StoreError {
             Self::Newer(_) => Reason::LogNewer,
             Self::NotDurable(_) => Reason::LogNotDurable,
             Self::HeadMoved => Reason::AuditUnavailable,
+            Self::Swapped => Reason::AuditFileSwapped,
             Self::Failed(_) => Reason::LogUnreadable,
         }
     }

@@ -1,6 +1,7 @@
 //! What the issuer keeps on disk. Only the files named `sqlite*` know SQL.
 
 mod error;
+mod identity;
 mod sqlite;
 mod sqlite_batch;
 mod sqlite_rows;

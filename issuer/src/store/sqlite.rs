@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use super::identity::{Identity, identity};
 use super::sqlite_batch::Batch;
 use super::sqlite_rows::Rows;
 use super::{Head, StoreError};
@@ -17,6 +18,7 @@ use super::{Head, StoreError};
 /// The one write connection. While it lives, no other process can open the same file for writing.
 pub(crate) struct Database {
     connection: Connection,
+    identity: Identity,
     /// Held for its lock, which the system releases when the process ends.
     _lock: File,
 }
@@ -24,16 +26,16 @@ pub(crate) struct Database {
 impl Database {
     /// Makes the file, its schema and whatever `fill` writes, in one transaction.
     pub(crate) fn create(path: &Path, fill: impl FnOnce(&Batch<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        let lock = lock(path)?;
+        let _lock = lock(path)?;
         create_private(path)?;
-        let mut database = Self { connection: connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, _lock: lock };
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // A file without any table is what a crash during an earlier attempt leaves behind.
-        let objects: i64 = database.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if version(&database.connection)? != 0 || objects != 0 {
+        let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if version(&connection)? != 0 || objects != 0 {
             return Err(StoreError::Exists);
         }
-        make_durable(&database.connection)?;
-        let transaction = database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        make_durable(&connection)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         migrate(&transaction, 0)?;
         let batch = Batch::new(transaction);
         fill(&batch)?;
@@ -46,6 +48,9 @@ impl Database {
             return Err(StoreError::Missing);
         }
         let lock = lock(path)?;
+        // Asked before and after, it is the file in between that was opened. (A handle of our own on the file is no way to
+        // know: closing it would drop SQLite's locks.)
+        let before = identity(path);
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let found = known_version(&connection)?;
         make_durable(&connection)?;
@@ -54,7 +59,16 @@ impl Database {
             migrate(&transaction, found)?;
             transaction.commit()?;
         }
-        Ok(Self { connection, _lock: lock })
+        let identity_after = Identity::of(path)?;
+        if before != identity(path) {
+            return Err(StoreError::Swapped);
+        }
+        Ok(Self { connection, identity: identity_after, _lock: lock })
+    }
+
+    /// Fails when another file lies at the path than the one that is open.
+    pub(crate) fn check_in_place(&self) -> Result<(), StoreError> {
+        self.identity.check()
     }
 
     /// Takes the head for this process: a writer that is still alive elsewhere fails at its next commit.

@@ -1,5 +1,3 @@
-use std::sync::Mutex;
-
 use narrows_verifier::Reason;
 use narrows_verifier::log::{Leaf, verify};
 
@@ -76,7 +74,7 @@ async fn a_key_is_spent_once_until_it_expires() {
     assert_eq!(again, Outcome::Refused(Reason::ProofReplayed));
     drop(log);
     // A later commit forgets what has expired by then.
-    let log = Log::open(&place.database(), signer(), clock(NOW_MS + 120_000)).unwrap();
+    let log = Log::open(&place.database(), signer(), clock(NOW_MS + 120_000), Settings::default()).unwrap();
     appended(&log, mint(2), Vec::new()).await;
     appended(&log, mint(3), spend(now_s + 300)).await;
 }
@@ -96,7 +94,7 @@ async fn hops_need_a_known_running_task_within_its_quota() {
     appended(&log, mint(6), hop(1)).await;
     assert_eq!(log.append(mint(7), hop(1)).await.unwrap(), Outcome::Refused(Reason::TaskQuota));
     assert_eq!(log.append(mint(8), hop(2)).await.unwrap(), Outcome::Refused(Reason::TaskQuota));
-    assert!(log.is_healthy());
+    assert_eq!(log.halted(), None);
     assert_eq!(place.check().unwrap().size, 5);
 }
 
@@ -125,18 +123,6 @@ async fn what_a_caller_can_get_wrong_is_refused_without_stopping_the_log() {
     let twice = vec![SideRow::SingleUse { key: [1; 32], expires_s: u64::MAX, reason: Reason::ProofReplayed }; 2];
     appended(&log, mint(6), twice).await;
     assert_eq!(place.check().unwrap().size, 3);
-}
-
-#[tokio::test]
-async fn time_in_the_log_never_runs_backwards() {
-    let place = Place::new();
-    Log::init(&place.database(), &signer(), opening()).unwrap();
-    let times = Arc::new(Mutex::new(vec![NOW_MS - 3_600_000, NOW_MS + 7]));
-    let log = Log::open(&place.database(), signer(), Arc::new(move || times.lock().unwrap().pop().unwrap())).unwrap();
-    for number in 1..=2 {
-        let (_, leaf, _) = appended(&log, mint(number), Vec::new()).await;
-        assert_eq!(Leaf::parse(&leaf).unwrap().t_ms, NOW_MS + 7);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

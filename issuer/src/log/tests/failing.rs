@@ -1,9 +1,8 @@
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 
-use narrows_verifier::Reason;
-
 use super::*;
+use crate::log::lanes::Capacity;
 use crate::store::sqlite_tamper::{break_commits, number, tamper};
 
 #[tokio::test]
@@ -15,7 +14,7 @@ async fn a_failed_commit_answers_nobody_and_stops_the_log() {
     let proof = SideRow::SingleUse { key: [1; 32], expires_s: u64::MAX, reason: Reason::ProofReplayed };
     let error = log.append(mint(2), vec![proof]).await.unwrap_err();
     assert_eq!((error.reason(), error.retry_after_s()), (Reason::AuditUnavailable, Some(30)));
-    assert!(!log.is_healthy());
+    assert_eq!(log.halted(), Some(Reason::AuditUnavailable));
     // Even with the cause gone, nothing is tried on the same handle.
     tamper(&place.database(), "DROP TRIGGER trap; DROP TABLE trap;");
     assert_eq!(log.append(mint(3), Vec::new()).await.unwrap_err().reason(), Reason::AuditUnavailable);
@@ -32,7 +31,7 @@ async fn a_head_that_another_writer_moved_stops_the_log() {
     let log = place.log();
     tamper(&place.database(), "UPDATE head SET epoch = epoch + 1;");
     assert_eq!(log.append(mint(1), Vec::new()).await.unwrap_err().reason(), Reason::AuditUnavailable);
-    assert!(!log.is_healthy());
+    assert_eq!(log.halted(), Some(Reason::AuditUnavailable));
     drop(log);
     assert_eq!(place.check().unwrap().size, 1);
 }
@@ -50,7 +49,8 @@ async fn a_full_queue_pushes_back_and_what_it_holds_is_written() {
         let _ = released.lock().unwrap().recv();
         NOW_MS
     });
-    let log = Arc::new(Log::open_with_queue(&place.database(), signer(), clock, 2).unwrap());
+    let settings = Settings { capacity: Capacity { urgent: 1, ordinary: 2 }, ..Settings::default() };
+    let log = Arc::new(Log::open(&place.database(), signer(), clock, settings).unwrap());
     let send = |number| {
         let log = Arc::clone(&log);
         tokio::spawn(async move { log.append(mint(number), Vec::new()).await })
@@ -62,7 +62,7 @@ async fn a_full_queue_pushes_back_and_what_it_holds_is_written() {
     tokio::task::yield_now().await;
     let error = log.append(mint(4), Vec::new()).await.unwrap_err();
     assert_eq!((error.reason(), error.retry_after_s()), (Reason::AuditUnavailable, Some(1)));
-    assert!(log.is_healthy());
+    assert_eq!(log.halted(), None);
     drop(release);
     assert!(matches!(first.await.unwrap(), Ok(Outcome::Appended { index: 1, .. })));
     for answer in waiting {
@@ -76,7 +76,7 @@ async fn a_log_of_a_newer_program_or_another_key_is_refused() {
     let place = Place::new();
     filled(&place, 3).await;
     let stranger = LogSigner::new(ORIGIN, &Zeroizing::new([6; 32])).unwrap();
-    let error = Log::open(&place.database(), stranger, clock(NOW_MS)).err().unwrap();
+    let error = Log::open(&place.database(), stranger, clock(NOW_MS), Settings::default()).err().unwrap();
     assert_eq!(error.reason(), Reason::CheckpointSignature);
     tamper(&place.database(), "PRAGMA user_version = 99;");
     assert_eq!(place.try_open().err().unwrap().reason(), Reason::LogNewer);
