@@ -10,7 +10,9 @@ use narrows_verifier::{
 use rand_core::{OsRng, RngCore};
 use zeroize::Zeroizing;
 
-use crate::{clients::Clients, clock::Clock, federation::Federation, http::metrics::Metrics, log::Log, mint::Mint};
+use crate::{
+    clients::Clients, clock::Clock, federation::Federation, http::metrics::Metrics, log::Log, mint::Mint, report_rate::ReportRate,
+};
 
 /// The service's long-lived parts. No Debug: it holds keys.
 pub struct App {
@@ -36,6 +38,8 @@ pub struct App {
     pub log_key: VerifierKey,
     /// How many hops may be reported for one task.
     pub max_hops: u32,
+    /// How fast hops may be reported for one holder.
+    pub report_rate: ReportRate,
     /// Whether everybody may read the log's entries, or only its hashes.
     pub public_entries: bool,
     /// What operators watch.

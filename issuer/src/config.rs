@@ -116,6 +116,8 @@ pub struct Limits {
     pub drain_timeout_ms: u64,
     /// Number of hops that may be reported for one task.
     pub max_hops_per_task: u32,
+    /// Number of hops a minute that may be reported for one holder, whatever the task.
+    pub max_reports_per_minute: u32,
 }
 
 /// Log lines: to standard error, never with a token, secret, query string or body.
@@ -301,6 +303,7 @@ impl Default for Limits {
             connection_age_ms: 300_000,
             drain_timeout_ms: 10_000,
             max_hops_per_task: 64,
+            max_reports_per_minute: 600,
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Reported {
 ///
 /// # Errors
 /// `TOKEN_NOT_SEALED`, `NOT_A_HOP`, whatever the verifier refuses, a `PROOF_…` reason unless delegator or new holder signed
-/// the report, `TASK_UNKNOWN`, `TASK_QUOTA`, or `AUDIT_UNAVAILABLE`.
+/// the report, `REPORT_RATE`, `TASK_UNKNOWN`, `TASK_QUOTA`, or `AUDIT_UNAVAILABLE`.
 pub async fn report(app: &App, token: &str, proof: &str, trace: TraceId) -> Result<Reported, ExchangeError> {
     let now = app.now_seconds();
     let token = UnverifiedToken::from_text(token).and_then(|token| token.verify(&app.roots)).map_err(|refusal: Refusal| refusal.reason)?;
@@ -45,6 +45,10 @@ pub async fn report(app: &App, token: &str, proof: &str, trace: TraceId) -> Resu
     let Maker::Delegator { signer, holder, entry, .. } = &hop.maker else { return Err(Reason::NotAHop.into()) };
     let claims = ReportClaims { issuer: &app.identifier, block: hop.id };
     let once = check_report(proof, &claims, [signer, holder], now)?;
+    // after the proof: else anybody could use up the rate of somebody else
+    app.report_rate
+        .take(signer.as_bytes(), (app.clock)())
+        .map_err(|seconds| ExchangeError::Unavailable { reason: Reason::ReportRate, retry_after_s: Some(seconds) })?;
 
     let mut draft = LeafDraft::new(Kind::Hop, *entry, trace);
     draft.dev = app.dev;

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod log;
 pub mod mint;
 mod record;
+pub mod report_rate;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -28,6 +28,7 @@ use crate::{
     keys::{KeyRole, SecretKey, root_key_id},
     log::{Log, LogSigner, Opening, Settings},
     mint::Mint,
+    report_rate::ReportRate,
 };
 
 /// What development mode adds: an identity provider of its own, with these people, and a public log.
@@ -90,6 +91,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         log,
         log_key,
         max_hops: config.limits.max_hops_per_task,
+        report_rate: ReportRate::new(config.limits.max_reports_per_minute),
         public_entries: dev || config.log.public,
         metrics,
         clock,

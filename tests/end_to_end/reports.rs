@@ -1,7 +1,7 @@
 //! Hops that the log must not take, each with its reason, and the ones that it takes once.
 
 use biscuit_auth::{KeyPair, PrivateKey, UnverifiedBiscuit, builder};
-use narrows::{Caveat, EntryId, HolderKey, Reason, UnverifiedToken};
+use narrows::{Caveat, EntryId, Held, HolderKey, Reason, UnverifiedToken};
 use narrows_tests::{
     holder::{authority, fresh, holder, hop, mint},
     http::{client, get, send},
@@ -107,6 +107,22 @@ async fn a_task_has_a_quota_of_reported_hops() {
     let other = capability(&issuer, &provider, &keys, HolderKey::generate()).await;
     let narrowed = other.narrow(&hop_to(&HolderKey::generate()), now()).unwrap();
     sdk.report(&other.report_hop(&narrowed, issuer.url(), now()), &keys).await.expect("another task has a quota of its own");
+}
+
+#[tokio::test]
+async fn a_holder_has_a_rate_of_reports_over_all_its_tasks() {
+    let (issuer, provider) = trusting("[limits]\nmax_reports_per_minute = 1\n").await;
+    let (sdk, keys) = issuer.sdk().await;
+    let planner = capability(&issuer, &provider, &keys, HolderKey::generate()).await;
+    let report = |held: &Held| {
+        let narrowed = held.narrow(&hop_to(&HolderKey::generate()), now()).unwrap();
+        held.report_hop(&narrowed, issuer.url(), now())
+    };
+    sdk.report(&report(&planner), &keys).await.expect("within the rate");
+    let refused = sdk.report(&report(&planner), &keys).await.err().and_then(|error| error.reason());
+    assert_eq!(refused, Some(Reason::ReportRate));
+    let other = capability(&issuer, &provider, &keys, HolderKey::generate()).await;
+    sdk.report(&report(&other), &keys).await.expect("another holder has a rate of its own");
 }
 
 /// A hop with index 2 where 1 is next.

@@ -158,8 +158,10 @@ impl Limits {
                 faults.add(&format!("limits.{key}"), format!("must be from {least} to {most}"));
             }
         }
-        if !(1..=100_000).contains(&self.max_hops_per_task) {
-            faults.add("limits.max_hops_per_task", "must be from 1 to 100000");
+        for (key, value) in [("max_hops_per_task", self.max_hops_per_task), ("max_reports_per_minute", self.max_reports_per_minute)] {
+            if !(1..=100_000).contains(&value) {
+                faults.add(&format!("limits.{key}"), "must be from 1 to 100000");
+            }
         }
         let times = [
             ("first_byte_timeout_ms", self.first_byte_timeout_ms),

@@ -118,6 +118,7 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         Reason::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
         Reason::ResponseType => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
         Reason::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+        Reason::ReportRate => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         Reason::EntriesPrivate => (StatusCode::FORBIDDEN, "invalid_request"),
         Reason::Overloaded
         | Reason::NotReady
