@@ -4,14 +4,14 @@
 
 use narrows_verifier::{
     EntryId, Maker, Reason, Refusal, UnverifiedToken, VerifiedToken, caveat,
-    log::{Kind, TraceId},
+    log::{Kind, Leaf, TraceId},
     proof::{ReportClaims, check_report},
 };
 
 use crate::{
     app::App,
     exchange::ExchangeError,
-    log::{LeafDraft, SideRow},
+    log::SideRow,
     record::{Record, append, spend, text},
 };
 
@@ -50,7 +50,7 @@ pub async fn report(app: &App, token: &str, proof: &str, trace: TraceId) -> Resu
         .take(signer.as_bytes(), (app.clock)())
         .map_err(|seconds| ExchangeError::Unavailable { reason: Reason::ReportRate, retry_after_s: Some(seconds) })?;
 
-    let mut draft = LeafDraft::new(Kind::Hop, *entry, trace);
+    let mut draft = Leaf::draft(Kind::Hop, *entry, trace);
     draft.dev = app.dev;
     draft.task = Some(token.authority.task);
     draft.blocks = token.block_ids();

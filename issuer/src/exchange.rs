@@ -11,7 +11,7 @@ use narrows_verifier::{
     biscuit::AuthorityClaims,
     caveat::{self, Tools},
     json::Value,
-    log::{Kind, TraceId, Verdict},
+    log::{Kind, Leaf, TraceId, Verdict},
     proof::{HolderClaims, Once, check_holder},
     token_text,
 };
@@ -22,7 +22,7 @@ use crate::{
     app::App,
     clients::Client,
     federation::{FederationError, TokenType, VerifiedSubject},
-    log::{LeafDraft, LogError, SideRow},
+    log::{LogError, SideRow},
     record::{Record, append, spend, text},
 };
 
@@ -114,7 +114,7 @@ pub async fn exchange(
     let assertion = client.once.map(|once| spend(once, Reason::ClientAuth));
     let spends = [Some(spend(holder_once, Reason::ProofReplayed)), assertion].into_iter().flatten().collect::<Vec<_>>();
 
-    let mut draft = LeafDraft::new(Kind::Mint, app.fresh_entry(), trace);
+    let mut draft = Leaf::draft(Kind::Mint, app.fresh_entry(), trace);
     draft.dev = app.dev;
     draft.pack = Some(app.pack_digest);
     let mut record = Record::new(app);
@@ -128,9 +128,7 @@ pub async fn exchange(
     let grant = match app.pack.decide(&policy_request, now) {
         Ok(grant) => grant,
         Err(refusal) => {
-            draft.verdict = Verdict::Block;
-            draft.reasons = vec![refusal.reason];
-            append(app, draft, record, spends).await?;
+            append(app, draft.because(Verdict::Block, refusal.reason), record, spends).await?;
             return Err(ExchangeError::Denied { reason: refusal.reason, detail: refusal.detail });
         }
     };

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use narrows_verifier::{
     Reason,
     json::Value,
-    log::{Commitment, Disclosure, commit},
+    log::{Commitment, Disclosure, Leaf, commit},
     proof::Once,
 };
 
 use crate::{
     app::App,
     exchange::ExchangeError,
-    log::{LeafDraft, Outcome, SideRow},
+    log::{Outcome, SideRow},
 };
 
 /// Fields of a leaf as salted commitments, with the disclosures that open them.
@@ -49,14 +49,14 @@ impl<'a> Record<'a> {
 /// Makes a leaf durable and gives its bytes and receipt.
 pub(crate) async fn append(
     app: &App,
-    mut draft: LeafDraft,
+    mut leaf: Leaf,
     record: Record<'_>,
     mut rows: Vec<SideRow>,
 ) -> Result<(Vec<u8>, String), ExchangeError> {
-    draft.chain = record.chain;
-    draft.fields = record.fields;
+    leaf.chain = record.chain;
+    leaf.fields = record.fields;
     rows.extend(record.disclosures.into_iter().map(SideRow::Disclosure));
-    match app.log.append(draft, rows).await? {
+    match app.log.append(leaf, rows).await? {
         Outcome::Appended { index, leaf, receipt } => {
             app.metrics.set_log_size(index + 1);
             app.metrics.set_clock_regressions(app.log.clock_regressions());

@@ -2,6 +2,8 @@
 
 mod answers;
 mod document;
+mod leaf_schema;
+mod leaves;
 mod oracles;
 mod presenting;
 

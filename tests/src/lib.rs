@@ -6,6 +6,7 @@ pub mod fuzz;
 pub mod holder;
 pub mod http;
 pub mod issuer;
+pub mod leaves;
 pub mod program;
 pub mod provider;
 pub mod scratch;

@@ -191,6 +191,7 @@ reasons! {
     NoteMalformed = "NOTE_MALFORMED": "the text is not a C2SP signed note, or is beyond the size that is read";
     TileMalformed = "TILE_MALFORMED": "a tile path, tile or entry bundle is not in the form of C2SP tlog-tiles";
     LeafTooLarge = "LEAF_TOO_LARGE": "a leaf is larger than 65,535 bytes";
+    LeafKind = "LEAF_KIND": "a leaf lacks a member that its kind demands, or has one that its kind does not have";
 
     // Log, service and full check.
     AuditUnavailable = "AUDIT_UNAVAILABLE": "the log can't take an entry now, so nothing is released";

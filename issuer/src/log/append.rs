@@ -1,42 +1,9 @@
 //! What callers hand to the log with a leaf, what comes back, and which requests are refused before anything is written.
 
-use std::collections::BTreeMap;
-
 use narrows_verifier::Reason;
-use narrows_verifier::log::{BlockId, Commitment, Disclosure, EntryId, Kind, Leaf, PackDigest, TaskId, TraceId, Verdict};
+use narrows_verifier::log::{BlockId, Disclosure, EntryId, Leaf, TaskId};
 
 use crate::store::{Batch, Rows, StoreError, TaskRow, is_readable};
-
-/// A leaf without its time, which the writer gives it in the order of the log.
-#[derive(Clone, Debug)]
-pub struct LeafDraft {
-    /// What happened.
-    pub kind: Kind,
-    /// Names the entry.
-    pub id: EntryId,
-    /// The request that led here.
-    pub trace: TraceId,
-    /// The task, where there is one.
-    pub task: Option<TaskId>,
-    /// Whether it was allowed.
-    pub verdict: Verdict,
-    /// Reason codes of the verdict.
-    pub reasons: Vec<Reason>,
-    /// Digest of the policy pack that decided.
-    pub pack: Option<PackDigest>,
-    /// The composite principal, subject first.
-    pub chain: Vec<Commitment>,
-    /// Commitments of further fields, by name.
-    pub fields: BTreeMap<String, Commitment>,
-    /// All block ids of the derived token, authority block first.
-    pub blocks: Vec<BlockId>,
-    /// The blocks that the newest block was derived from.
-    pub parents: Vec<BlockId>,
-    /// True in development mode.
-    pub dev: bool,
-    /// Name of the log; in its first leaf only.
-    pub origin: Option<String>,
-}
 
 /// What is stored with a leaf, in the same transaction.
 #[derive(Clone, Debug)]
@@ -103,46 +70,6 @@ pub(super) enum Admission {
     Append,
     Existing(u64),
     Refuse(Reason),
-}
-
-impl LeafDraft {
-    /// An allowed entry of this kind with every list empty.
-    pub const fn new(kind: Kind, id: EntryId, trace: TraceId) -> Self {
-        Self {
-            kind,
-            id,
-            trace,
-            task: None,
-            verdict: Verdict::Allow,
-            reasons: Vec::new(),
-            pack: None,
-            chain: Vec::new(),
-            fields: BTreeMap::new(),
-            blocks: Vec::new(),
-            parents: Vec::new(),
-            dev: false,
-            origin: None,
-        }
-    }
-
-    pub(super) fn into_leaf(self, t_ms: u64) -> Leaf {
-        Leaf {
-            id: self.id,
-            kind: self.kind,
-            t_ms,
-            trace: self.trace,
-            task: self.task,
-            verdict: self.verdict,
-            reasons: self.reasons.iter().map(|reason| reason.code().to_owned()).collect(),
-            pack: self.pack,
-            chain: self.chain,
-            fields: self.fields,
-            blocks: self.blocks,
-            parents: self.parents,
-            dev: self.dev,
-            origin: self.origin,
-        }
-    }
 }
 
 /// Decides from the tables, earlier requests of the same batch included. Whatever a caller can bring about is refused

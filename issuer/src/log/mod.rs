@@ -22,7 +22,8 @@ use std::time::Duration;
 
 use narrows_verifier::Reason;
 use narrows_verifier::log::{
-    Checkpoint, EntryId, Frontier, Kind, Receipt, TileKind, TilePath, TraceId, encode_entries, encode_tile, inclusion_proof, leaf_hash,
+    Checkpoint, EntryId, Frontier, Kind, Leaf, Receipt, TileKind, TilePath, TraceId, encode_entries, encode_tile, inclusion_proof,
+    leaf_hash,
 };
 use tokio::sync::oneshot;
 
@@ -33,7 +34,7 @@ use health::Health;
 use lanes::{Lane, Lanes};
 
 // The public interface is:
-pub use append::{LeafDraft, Outcome, SideRow};
+pub use append::{Outcome, SideRow};
 pub use error::LogError;
 pub use settings::{DISK_RESERVE_MB, Settings};
 pub use signer::LogSigner;
@@ -78,12 +79,13 @@ impl Log {
     /// # Errors
     /// `LOG_EXISTS`, `LOG_BUSY`, `LOG_NOT_DURABLE`, or what the store met.
     pub fn init(path: &Path, signer: &LogSigner, opening: Opening) -> Result<(), LogError> {
-        let draft = LeafDraft {
+        let leaf = Leaf {
+            t_ms: opening.t_ms,
             origin: Some(signer.origin().to_owned()),
             dev: opening.dev,
-            ..LeafDraft::new(Kind::LogOpen, opening.id, opening.trace)
+            ..Leaf::draft(Kind::LogOpen, opening.id, opening.trace)
         };
-        let bytes = draft.into_leaf(opening.t_ms).to_bytes()?;
+        let bytes = leaf.to_bytes()?;
         let hash = leaf_hash(&bytes);
         let mut frontier = Frontier::empty();
         let nodes = frontier.append(hash).map_err(StoreError::from)?;
@@ -126,20 +128,20 @@ impl Log {
         Ok(Self { queue, writer: Some(writer), health, readers })
     }
 
-    /// Appends one leaf with its side rows and answers after the commit, with the receipt. Entries that take authority away
-    /// wait in a lane of their own and go first.
+    /// Appends one leaf, to which the writer gives its time, with its side rows, and answers after the commit, with the
+    /// receipt. Entries that take authority away wait in a lane of their own and go first.
     ///
     /// # Errors
     /// `AUDIT_UNAVAILABLE` when the lane is full, the writer has stopped, or the disk takes longer than ten seconds;
     /// `AUDIT_DISK_RESERVE` when the disk is nearly full; the reason for which the log has stopped. Nothing may then be
     /// released. A leaf can still have been written when the disk was too slow, and such a leaf gave nobody anything.
-    pub async fn append(&self, draft: LeafDraft, side_rows: Vec<SideRow>) -> Result<Outcome, LogError> {
+    pub async fn append(&self, leaf: Leaf, side_rows: Vec<SideRow>) -> Result<Outcome, LogError> {
         if let Some(reason) = self.halted() {
             return Err(LogError::halted(reason));
         }
         let (reply, answer) = oneshot::channel();
-        let lane = Lane::of(&draft.kind);
-        if !self.queue.push(lane, writer::Request { work: writer::Work { lane, draft, side_rows }, reply }) {
+        let lane = Lane::of(&leaf.kind);
+        if !self.queue.push(lane, writer::Request { work: writer::Work { lane, leaf, side_rows }, reply }) {
             return Err(LogError::queue_full());
         }
         match tokio::time::timeout(ANSWER_WAIT, answer).await {

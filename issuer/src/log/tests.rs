@@ -6,13 +6,12 @@ mod guarding;
 mod serving;
 mod tampering;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use narrows_verifier::json::Value;
-use narrows_verifier::log::{BlockId, Disclosure, EntryId, Kind, Salt, TaskId, TraceId, VerifierKey, commit};
+use narrows_verifier::log::{BlockId, Disclosure, EntryId, Kind, PackDigest, Salt, TaskId, TraceId, VerifierKey, commit};
 use zeroize::Zeroizing;
 
 use super::*;
@@ -91,6 +90,13 @@ pub(super) fn block(number: u8) -> BlockId {
     BlockId::new([number; 32])
 }
 
+/// The block that the derivation of this number made.
+pub(super) fn numbered_block(number: u16) -> BlockId {
+    let mut bytes = [0xb0; 32];
+    bytes[..2].copy_from_slice(&number.to_be_bytes());
+    BlockId::new(bytes)
+}
+
 pub(super) fn task(number: u8) -> TaskId {
     TaskId::new([number; 16])
 }
@@ -100,26 +106,41 @@ pub(super) fn disclosure(name: &str, value: &str) -> Disclosure {
 }
 
 /// A mint by alice for a planner, as the issuer will write it.
-pub(super) fn mint(number: u16) -> LeafDraft {
+pub(super) fn mint(number: u16) -> Leaf {
     derivation(Kind::Mint, number, &["alice", "planner"])
 }
 
-pub(super) fn derivation(kind: Kind, number: u16, chain: &[&str]) -> LeafDraft {
+pub(super) fn derivation(kind: Kind, number: u16, chain: &[&str]) -> Leaf {
     let chain = chain.iter().enumerate().map(|(place, name)| {
         let disclosure = disclosure(&format!("chain/{place}"), name);
         commit(&disclosure.salt, &disclosure.name, &disclosure.value)
     });
-    let agent = disclosure("agent", "planner");
-    LeafDraft {
+    let fields = kind.spec().unwrap().required.iter().map(|name| {
+        let disclosure = disclosure(name, "planner");
+        ((*name).to_owned(), commit(&disclosure.salt, &disclosure.name, &disclosure.value))
+    });
+    let fields = fields.collect();
+    let parents = if kind == Kind::Hop { vec![block(0)] } else { Vec::new() };
+    let pack = (kind == Kind::Mint).then_some(PackDigest([8; 32]));
+    Leaf {
         task: Some(task(1)),
         chain: chain.collect(),
-        fields: BTreeMap::from([("agent".to_owned(), commit(&agent.salt, &agent.name, &agent.value))]),
-        ..LeafDraft::new(kind, entry(number), TraceId::new([9; 16]))
+        blocks: vec![numbered_block(number)],
+        parents,
+        pack,
+        fields,
+        ..Leaf::draft(kind, entry(number), TraceId::new([9; 16]))
     }
 }
 
-pub(super) async fn appended(log: &Log, draft: LeafDraft, side_rows: Vec<SideRow>) -> (u64, Vec<u8>, String) {
-    match log.append(draft, side_rows).await.unwrap() {
+/// The leaf with its fields committing to what these disclosures open.
+pub(super) fn committing(mut leaf: Leaf, disclosures: &[&Disclosure]) -> Leaf {
+    leaf.fields.extend(disclosures.iter().map(|it| (it.name.clone(), commit(&it.salt, &it.name, &it.value))));
+    leaf
+}
+
+pub(super) async fn appended(log: &Log, leaf: Leaf, side_rows: Vec<SideRow>) -> (u64, Vec<u8>, String) {
+    match log.append(leaf, side_rows).await.unwrap() {
         Outcome::Appended { index, leaf, receipt } => (index, leaf, receipt),
         other => panic!("not appended: {other:?}"),
     }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use narrows_verifier::Reason;
-use narrows_verifier::log::{Checkpoint, EntryId, Frontier, Hash, Kind, Receipt, TraceId, inclusion_proof, leaf_hash};
+use narrows_verifier::log::{Checkpoint, EntryId, Frontier, Hash, Kind, Leaf, Receipt, TraceId, Verdict, inclusion_proof, leaf_hash};
 use tokio::sync::oneshot;
 
-use super::append::{Admission, LeafDraft, Outcome, SideRow, admit, write_side_row};
+use super::append::{Admission, Outcome, SideRow, admit, write_side_row};
 use super::disk::{FreeSpace, Room};
 use super::error::LogError;
 use super::health::Health;
@@ -25,7 +25,8 @@ pub(super) struct Request {
 /// One entry to write.
 pub(super) struct Work {
     pub(super) lane: Lane,
-    pub(super) draft: LeafDraft,
+    /// Still without its time.
+    pub(super) leaf: Leaf,
     pub(super) side_rows: Vec<SideRow>,
 }
 
@@ -110,8 +111,8 @@ impl Writer {
             return Err(StoreError::HeadMoved);
         }
         let mut tree = Growth { frontier: self.edge.frontier.clone(), nodes: HashMap::new() };
-        if let Some(draft) = clock_leaf {
-            tree.place(&batch, &mut room, Work { lane: Lane::Urgent, draft, side_rows: Vec::new() }, time)?;
+        if let Some(leaf) = clock_leaf {
+            tree.place(&batch, &mut room, Work { lane: Lane::Urgent, leaf, side_rows: Vec::new() }, time)?;
         }
         let placed = work.into_iter().map(|work| tree.place(&batch, &mut room, work, time)).collect::<Result<Vec<_>, _>>()?;
         let size = tree.frontier.size();
@@ -135,7 +136,7 @@ impl Writer {
     }
 
     /// A leaf for a clock that is `behind_ms` behind the last leaf, once for each step back.
-    fn clock_leaf(&mut self, behind_ms: u64) -> Option<LeafDraft> {
+    fn clock_leaf(&mut self, behind_ms: u64) -> Option<Leaf> {
         if behind_ms <= CLOCK_STEP_MS {
             self.clock_behind_ms = 0;
             return None;
@@ -148,9 +149,8 @@ impl Writer {
         self.health.count_clock_regression();
         tracing::warn!(reason = Reason::ClockRegression.code(), behind_ms, "the clock stepped back; leaves keep the last time");
         let random_id = self.sources.random_id;
-        let mut draft = LeafDraft::new(Kind::Other("clock".to_owned()), EntryId::new(random_id()), TraceId::new(random_id()));
-        draft.reasons = vec![Reason::ClockRegression];
-        Some(draft)
+        let leaf = Leaf::draft(Kind::Clock, EntryId::new(random_id()), TraceId::new(random_id()));
+        Some(leaf.because(Verdict::Allow, Reason::ClockRegression))
     }
 }
 
@@ -163,7 +163,7 @@ struct Growth {
 impl Growth {
     fn place(&mut self, batch: &Batch<'_>, room: &mut Room, work: Work, time: Time) -> Result<Placed, StoreError> {
         let rows = batch.rows();
-        let leaf = work.draft.into_leaf(time.t_ms);
+        let leaf = Leaf { t_ms: time.t_ms, ..work.leaf };
         let bytes = match leaf.to_bytes() {
             Ok(bytes) => bytes,
             Err(refusal) => return Ok(Placed::Refused(refusal.reason)),

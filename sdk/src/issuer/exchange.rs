@@ -169,7 +169,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use narrows_verifier::{
         json::{Limits, parse},
-        log::{Checkpoint, Kind, Leaf, Receipt, TraceId, Verdict, leaf_hash, signature_line},
+        log::{BlockId, Checkpoint, Kind, Leaf, PackDigest, Receipt, Salt, TraceId, commit, leaf_hash, signature_line},
         proof::{HolderClaims, check_holder},
         token_text,
     };
@@ -201,21 +201,15 @@ mod tests {
     fn answer(change: impl Fn(&mut Leaf), token: &[u8]) -> serde_json::Value {
         use ed25519_dalek::{Signer as _, SigningKey};
         let blocks = UnverifiedToken::from_bytes(&mint("[]", false)).unwrap().verify(&root().into()).unwrap().block_ids();
+        let hidden = commit(&Salt::new([1; 16]), "chain/0", &Value::Null);
         let mut leaf = Leaf {
-            id: ENTRY,
-            kind: Kind::Mint,
             t_ms: NOW * 1000,
-            trace: TraceId::new([0; 16]),
             task: Some(TASK),
-            verdict: Verdict::Allow,
-            reasons: Vec::new(),
-            pack: None,
-            chain: Vec::new(),
-            fields: Default::default(),
+            pack: Some(PackDigest([1; 32])),
+            chain: vec![hidden],
+            fields: ["audience", "client", "tools"].map(|name| (name.to_owned(), hidden)).into(),
             blocks,
-            parents: Vec::new(),
-            dev: false,
-            origin: None,
+            ..Leaf::draft(Kind::Mint, ENTRY, TraceId::new([0; 16]))
         };
         change(&mut leaf);
         let leaf = leaf.to_bytes().unwrap();
@@ -255,10 +249,12 @@ mod tests {
         assert_eq!(changed("/narrows/receipt", String::new()), Some(Reason::ReceiptMalformed));
         assert_eq!(changed("/narrows/leaf", STANDARD.encode(b"{}")), Some(Reason::InclusionProof));
         assert_eq!(changed("/access_token", "AAAA".into()), Some(Reason::TokenMalformed));
-        let leaves: [&dyn Fn(&mut Leaf); 4] =
-            [&|leaf| leaf.blocks.clear(), &|leaf| leaf.kind = Kind::Hop, &|leaf| leaf.task = None, &|leaf| {
-                leaf.id = narrows_verifier::EntryId([9; 16])
-            }];
+        let leaves: [&dyn Fn(&mut Leaf); 4] = [
+            &|leaf| leaf.blocks = vec![BlockId([9; 32])],
+            &|leaf| leaf.kind = Kind::Other("mint2".to_owned()),
+            &|leaf| leaf.task = Some(TaskId([9; 16])),
+            &|leaf| leaf.id = narrows_verifier::EntryId([9; 16]),
+        ];
         for change in leaves {
             assert_eq!(check(&answer(change, &token), 11).err(), Some(Some(Reason::ReceiptOtherToken)));
         }

@@ -5,9 +5,34 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::commitment::Commitment;
+use super::kind::Kind;
 use super::refusal::LogRefusal;
 use crate::Reason;
 use crate::id::{BlockId, EntryId, TaskId, TraceId, from_hex, to_hex};
+
+/// An enumeration whose variants have one name each, in leaves and everywhere else.
+macro_rules! closed_list {
+    ($(#[$meta:meta])* $list:ident { $($(#[$variant_meta:meta])* $variant:ident = $name:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $list { $($(#[$variant_meta])* #[serde(rename = $name)] $variant,)+ }
+
+        impl $list {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name in a leaf.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The one of this name, or `None`.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == name)
+            }
+        }
+    };
+}
 
 /// One entry of the log, version 1. It names principals and fields by salted commitments only; reason codes, kinds and
 /// field names are plain.
@@ -23,7 +48,7 @@ pub struct Leaf {
     pub trace: TraceId,
     /// The task, where there is one.
     pub task: Option<TaskId>,
-    /// Whether it was allowed.
+    /// What was decided, or what became of it.
     pub verdict: Verdict,
     /// Reason codes of the verdict.
     pub reasons: Vec<String>,
@@ -33,37 +58,78 @@ pub struct Leaf {
     pub chain: Vec<Commitment>,
     /// Commitments of further fields, by name.
     pub fields: BTreeMap<String, Commitment>,
-    /// All block ids of the derived token, authority block first.
+    /// All block ids of the token that it is about, authority block first.
     pub blocks: Vec<BlockId>,
     /// The blocks that the newest block was derived from.
     pub parents: Vec<BlockId>,
+    /// The entry that this one answers: an outcome's decision, a grant's question.
+    pub of: Option<EntryId>,
+    /// The plane that speaks.
+    pub plane: Option<Plane>,
+    /// The mediation point.
+    pub point: Option<Point>,
     /// True in development mode, where nothing is to be trusted.
     pub dev: bool,
     /// Name of the log; in its first leaf only.
     pub origin: Option<String>,
 }
 
-/// What a leaf records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The log's first leaf.
-    LogOpen,
-    /// The issuer made a token of a new task.
-    Mint,
-    /// A holder narrowed a token and reported it.
-    Hop,
-    /// A kind that this version does not know; kept, never guessed at.
-    Other(String),
+closed_list! {
+    /// What was decided, or what became of the thing recorded.
+    Verdict {
+        /// It took place, or may.
+        Allow = "allow",
+        /// It did not, or may not.
+        Block = "block",
+        /// The task holds until it is resumed.
+        Pause = "pause",
+        /// People are to approve this exact action first.
+        Escalate = "escalate",
+        /// The task goes on with a smaller token.
+        Narrow = "narrow",
+        /// The task goes on with changed arguments or a changed result.
+        Modify = "modify",
+        /// Not now: at a later time or under a condition, and then once.
+        Defer = "defer",
+        /// What was done is compensated, in reverse order.
+        Rollback = "rollback",
+    }
 }
 
-/// Whether the thing recorded was allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// It took place.
-    Allow,
-    /// It was refused.
-    Block,
+closed_list! {
+    /// The plane that decided or carried a decision out.
+    Plane {
+        /// The service, which decides once for all planes.
+        Reasoning = "reasoning",
+        /// Whatever admits callers to a tool.
+        Identity = "identity",
+        /// The proxy for connections to the outside.
+        Network = "network",
+        /// Where code runs.
+        Endpoint = "endpoint",
+        /// Whatever looks at results before a model does.
+        Data = "data",
+    }
+}
+
+closed_list! {
+    /// Where on an agent's loop an action was proposed.
+    Point {
+        /// The agent says what it is about to do.
+        Intent = "intent",
+        /// It reads context.
+        ContextRead = "context_read",
+        /// It calls a model.
+        ModelCall = "model_call",
+        /// It hands work and authority on.
+        Delegation = "delegation",
+        /// It calls a tool.
+        ToolCall = "tool_call",
+        /// A tool's result is about to reach it.
+        ToolResult = "tool_result",
+        /// Its output is about to leave.
+        Commit = "commit",
+    }
 }
 
 /// SHA-256 of a policy pack.
@@ -71,7 +137,37 @@ pub enum Verdict {
 pub struct PackDigest(pub [u8; 32]);
 
 impl Leaf {
-    /// Reads a leaf. The bytes must be the one canonical text of a version 1 envelope.
+    /// An allowed entry of this kind, of no time yet and with every list empty. The log's writer gives it its time.
+    pub const fn draft(kind: Kind, id: EntryId, trace: TraceId) -> Self {
+        Self {
+            id,
+            kind,
+            t_ms: 0,
+            trace,
+            task: None,
+            verdict: Verdict::Allow,
+            reasons: Vec::new(),
+            pack: None,
+            chain: Vec::new(),
+            fields: BTreeMap::new(),
+            blocks: Vec::new(),
+            parents: Vec::new(),
+            of: None,
+            plane: None,
+            point: None,
+            dev: false,
+            origin: None,
+        }
+    }
+
+    /// The same entry with this verdict, for this reason.
+    #[must_use]
+    pub fn because(self, verdict: Verdict, reason: Reason) -> Self {
+        Self { verdict, reasons: vec![reason.code().to_owned()], ..self }
+    }
+
+    /// Reads a leaf. The bytes must be the one canonical text of a version 1 envelope; which members go with which kind is not
+    /// looked at, so that what later versions add to a kind can be read.
     ///
     /// # Errors
     /// [`Reason::LeafTooLarge`] or [`Reason::LeafMalformed`].
@@ -82,7 +178,7 @@ impl Leaf {
         let envelope: Envelope = serde_json::from_slice(bytes).map_err(|_| malformed("the leaf is not a version 1 envelope"))?;
         let leaf = Self::from_envelope(envelope)?;
         // Members out of order, twice, spaced or escaped in another way all read the same; only one spelling may pass.
-        if leaf.to_bytes()? != bytes {
+        if leaf.encode()? != bytes {
             return Err(malformed("the leaf is not in canonical form"));
         }
         Ok(leaf)
@@ -91,9 +187,15 @@ impl Leaf {
     /// The canonical bytes (RFC 8785), whose leaf hash goes into the tree.
     ///
     /// # Errors
-    /// [`Reason::LeafTooLarge`], or [`Reason::LeafMalformed`] for a kind, field name or reason outside their alphabets,
-    /// which are narrow so that nothing personal can be written there, and for an origin anywhere but in `log.open`.
+    /// [`Reason::LeafKind`] when its kind demands a member that it lacks or has no member that it has. [`Reason::LeafTooLarge`],
+    /// or [`Reason::LeafMalformed`] for a kind, field name or reason outside their alphabets, which are narrow so that nothing
+    /// personal can be written there, and for an origin anywhere but in `log.open`.
     pub fn to_bytes(&self) -> Result<Vec<u8>, LogRefusal> {
+        self.kind.spec().map_or(Ok(()), |spec| spec.check(self))?;
+        self.encode()
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, LogRefusal> {
         self.check_names()?;
         let bytes = serde_json::to_vec(&self.to_envelope()).map_err(|_| malformed("the leaf can't be written"))?;
         if bytes.len() > MAX_LEAF_BYTES { Err(TOO_LARGE) } else { Ok(bytes) }
@@ -131,9 +233,12 @@ impl Leaf {
             dev: self.dev,
             id: self.id,
             kind: self.kind.as_str().to_owned(),
+            of: self.of,
             origin: self.origin.clone(),
             pack: self.pack,
             parents: self.parents.clone(),
+            plane: self.plane,
+            point: self.point,
             reasons: self.reasons.clone(),
             t_ms: self.t_ms.to_string(),
             task: self.task,
@@ -160,30 +265,12 @@ impl Leaf {
             fields: envelope.c,
             blocks: envelope.blocks,
             parents: envelope.parents,
+            of: envelope.of,
+            plane: envelope.plane,
+            point: envelope.point,
             dev: envelope.dev,
             origin: envelope.origin,
         })
-    }
-}
-
-impl Kind {
-    /// The kind's name in a leaf.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::LogOpen => "log.open",
-            Self::Mint => "mint",
-            Self::Hop => "hop",
-            Self::Other(name) => name,
-        }
-    }
-
-    fn from_name(name: String) -> Self {
-        match name.as_str() {
-            "log.open" => Self::LogOpen,
-            "mint" => Self::Mint,
-            "hop" => Self::Hop,
-            _ => Self::Other(name),
-        }
     }
 }
 
@@ -225,9 +312,15 @@ struct Envelope {
     id: EntryId,
     kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    of: Option<EntryId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     origin: Option<String>,
     pack: Option<PackDigest>,
     parents: Vec<BlockId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plane: Option<Plane>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    point: Option<Point>,
     reasons: Vec<String>,
     t_ms: String,
     task: Option<TaskId>,
@@ -267,21 +360,24 @@ mod tests {
     use crate::json::{Limits, Value};
     use crate::log::{Salt, commit};
 
-    fn hop() -> Leaf {
+    fn sample() -> Leaf {
         let field = |name: &str| commit(&Salt::new([3; 16]), name, &Value::Text("x".to_owned()));
         Leaf {
             id: EntryId::new([1; 16]),
-            kind: Kind::Hop,
+            kind: Kind::Decision,
             t_ms: 1_763_700_000_123,
             trace: TraceId::new([2; 16]),
             task: Some(TaskId::new([3; 16])),
-            verdict: Verdict::Allow,
+            verdict: Verdict::Escalate,
             reasons: vec!["EXPIRED".to_owned()],
             pack: Some(PackDigest([4; 32])),
             chain: vec![field("chain/0"), field("chain/1")],
-            fields: ["agent", "audience"].map(|name| (name.to_owned(), field(name))).into(),
+            fields: ["args", "tool"].map(|name| (name.to_owned(), field(name))).into(),
             blocks: vec![BlockId::new([5; 32]), BlockId::new([6; 32])],
-            parents: vec![BlockId::new([5; 32])],
+            parents: Vec::new(),
+            of: Some(EntryId::new([7; 16])),
+            plane: Some(Plane::Reasoning),
+            point: Some(Point::ToolCall),
             dev: true,
             origin: None,
         }
@@ -293,12 +389,10 @@ mod tests {
 
     #[test]
     fn leaves_read_back_and_are_canonical_json() {
-        let open =
-            Leaf {
-                kind: Kind::LogOpen, origin: Some("log.example/narrows \"ü\n".to_owned()), task: None, pack: None, dev: false, ..hop()
-            };
-        let other = Leaf { kind: Kind::Other("policy.load".to_owned()), ..hop() };
-        for leaf in [hop(), open, other] {
+        let origin = Some("log.example/narrows \"ü\n".to_owned());
+        let open = Leaf { t_ms: 1, origin, ..Leaf::draft(Kind::LogOpen, EntryId::new([1; 16]), TraceId::new([2; 16])) };
+        let other = Leaf { kind: Kind::Other("later.kind".to_owned()), ..sample() };
+        for leaf in [sample(), open, other] {
             let bytes = leaf.to_bytes().unwrap();
             assert_eq!(Leaf::parse(&bytes).unwrap(), leaf);
             let reread = crate::json::parse(&bytes, Limits::ARGUMENTS).unwrap();
@@ -322,7 +416,7 @@ mod tests {
 
     #[test]
     fn any_other_spelling_of_a_leaf_is_refused() {
-        let good = text(&hop());
+        let good = text(&sample());
         for changed in [
             String::new(),
             "{}".to_owned(),
@@ -336,21 +430,24 @@ mod tests {
             good.replacen("\"v\":1", "\"v\":\"1\"", 1),
             good.replacen("\"dev\":true", "\"dev\":false", 1),
             good.replacen("\"dev\":true,", "\"dev\":true,\"extra\":1,", 1),
-            good.replacen("\"c\":{", "\"c\":{\"agent\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",", 1),
-            good.replacen("\"kind\":\"hop\"", "\"kind\":\"h\\u006fp\"", 1),
-            good.replacen("\"kind\":\"hop\"", "\"kind\":\"Hop\"", 1),
-            good.replacen("\"kind\":\"hop\"", "\"kind\":\"\"", 1),
-            good.replacen("\"kind\":\"hop\"", "\"kind\":\"log.open\"", 1),
-            good.replacen("\"kind\":\"hop\"", "\"kind\":\"hop\",\"origin\":\"log\"", 1),
+            good.replacen("\"c\":{", "\"c\":{\"args\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",", 1),
+            good.replacen("\"kind\":\"decision\"", "\"kind\":\"decisi\\u006fn\"", 1),
+            good.replacen("\"kind\":\"decision\"", "\"kind\":\"Decision\"", 1),
+            good.replacen("\"kind\":\"decision\"", "\"kind\":\"\"", 1),
+            good.replacen("\"kind\":\"decision\"", "\"kind\":\"log.open\"", 1),
+            good.replacen("\"kind\":\"decision\"", "\"kind\":\"decision\",\"origin\":\"log\"", 1),
             good.replacen("EXPIRED", "alice has expired", 1),
-            good.replacen("\"audience\"", "\"audience of alice\"", 1),
-            good.replacen("\"audience\"", "\"chain/0\"", 1),
+            good.replacen("\"tool\"", "\"tool of alice\"", 1),
+            good.replacen("\"tool\"", "\"chain/0\"", 1),
             good.replacen("\"t_ms\":\"1", "\"t_ms\":\"01", 1),
             good.replacen("\"t_ms\":\"1", "\"t_ms\":\"+1", 1),
             good.replacen("\"t_ms\":\"1763700000123\"", "\"t_ms\":1763700000123", 1),
             good.replacen("sha256:", "sha512:", 1),
             good.replacen("\"task\":\"03030303030303030303030303030303\",", "", 1),
-            good.replacen("allow", "maybe", 1),
+            good.replacen("escalate", "maybe", 1),
+            good.replacen("reasoning", "cosmic", 1),
+            good.replacen("tool_call", "tool.call", 1),
+            good.replacen("\"plane\":\"reasoning\"", "\"plane\":null", 1),
             good.replacen("0101", "0A0a", 1),
             good.replacen("\"reasons\":[\"EXPIRED\"]", &format!("\"reasons\":[\"{}\"]", "X".repeat(MAX_LEAF_BYTES)), 1),
         ] {
@@ -363,15 +460,15 @@ mod tests {
 
     #[test]
     fn a_leaf_beyond_the_bundle_limit_can_not_be_written() {
-        let flood = Leaf { blocks: vec![BlockId::new([0; 32]); 1000], ..hop() };
+        let flood = Leaf { blocks: vec![BlockId::new([0; 32]); 1000], ..sample() };
         assert_eq!(flood.to_bytes().unwrap_err().reason, Reason::LeafTooLarge);
     }
 
     #[test]
     fn names_find_their_commitment() {
-        let leaf = hop();
+        let leaf = sample();
         assert_eq!(leaf.commitment("chain/1"), leaf.chain.get(1));
-        assert_eq!(leaf.commitment("agent"), leaf.fields.get("agent"));
+        assert_eq!(leaf.commitment("tool"), leaf.fields.get("tool"));
         for name in ["chain/2", "chain/01", "chain/+1", "chain/", "chain", "nothing"] {
             assert_eq!(leaf.commitment(name), None, "{name}");
         }
@@ -382,13 +479,13 @@ mod tests {
 
         #[test]
         fn a_leaf_with_any_changed_byte_is_another_leaf_or_none(at in any::<prop::sample::Index>(), bit in 0u8..8) {
-            let leaf = hop();
+            let leaf = sample();
             let mut bytes = leaf.to_bytes().unwrap();
             let position = at.index(bytes.len());
             bytes[position] ^= 1 << bit;
             if let Ok(read) = Leaf::parse(&bytes) {
                 prop_assert_ne!(&read, &leaf);
-                prop_assert_eq!(read.to_bytes().unwrap(), bytes);
+                prop_assert_eq!(read.encode().unwrap(), bytes);
             }
         }
     }

@@ -48,7 +48,7 @@ async fn a_reopened_log_continues_and_a_second_writer_is_refused() {
 async fn reporting_a_block_again_answers_its_old_leaf_with_a_valid_receipt() {
     let place = Place::new();
     let log = place.log();
-    let draft = |number| LeafDraft { blocks: vec![block(1)], ..mint(number) };
+    let draft = |number| Leaf { blocks: vec![block(1)], ..mint(number) };
     let proof = SideRow::SingleUse { key: [7; 32], expires_s: u64::MAX, reason: Reason::ProofReplayed };
     let rows = || vec![SideRow::Derivation { block_id: block(1) }, proof.clone()];
     let (index, leaf, _) = appended(&log, draft(1), rows()).await;
@@ -103,17 +103,18 @@ async fn what_a_caller_can_get_wrong_is_refused_without_stopping_the_log() {
     let place = Place::new();
     let log = place.log();
     appended(&log, mint(1), Vec::new()).await;
-    let named = LeafDraft { kind: Kind::Other("Alice did it".to_owned()), ..mint(2) };
-    let large = LeafDraft { blocks: vec![block(1); 1000], ..mint(3) };
-    let wrong = vec![SideRow::Disclosure(disclosure("agent", "another name"))];
+    let named = Leaf { kind: Kind::Other("Alice did it".to_owned()), ..mint(2) };
+    let large = Leaf { blocks: vec![block(1); 1000], ..mint(3) };
+    let wrong = vec![SideRow::Disclosure(disclosure("client", "another name"))];
     let unbound = vec![SideRow::Disclosure(disclosure("nothing", "planner"))];
-    let endless = disclosure("agent", &"x".repeat(70_000));
-    let fields = [("agent".to_owned(), commit(&endless.salt, &endless.name, &endless.value))];
-    let oversized = LeafDraft { fields: fields.into(), ..mint(7) };
+    let endless = disclosure("client", &"x".repeat(70_000));
+    let oversized = committing(mint(7), &[&endless]);
+    let incomplete = Leaf { task: None, ..mint(8) };
     for (draft, rows, reason) in [
         (oversized, vec![SideRow::Disclosure(endless)], Reason::JsonTooLarge),
         (mint(1), Vec::new(), Reason::EntryExists),
         (named, Vec::new(), Reason::LeafMalformed),
+        (incomplete, Vec::new(), Reason::LeafKind),
         (large, Vec::new(), Reason::LeafTooLarge),
         (mint(4), wrong, Reason::DisclosureMismatch),
         (mint(5), unbound, Reason::DisclosureMismatch),
@@ -163,11 +164,10 @@ async fn a_committed_value_whose_disclosure_is_withheld_is_nowhere_on_disk() {
     let place = Place::new();
     let log = place.log();
     let secret = "pj7-planted-secret-value";
-    let withheld = disclosure("reason.text", secret);
-    let shown = disclosure("agent", "planner-in-plain-sight");
-    let fields = [&withheld, &shown].map(|it| (it.name.clone(), commit(&it.salt, &it.name, &it.value)));
-    let draft = LeafDraft { fields: fields.into(), ..mint(1) };
-    appended(&log, draft, vec![SideRow::Disclosure(shown)]).await;
+    let withheld = disclosure("tools", secret);
+    let shown = disclosure("client", "planner-in-plain-sight");
+    let leaf = committing(mint(1), &[&withheld, &shown]);
+    appended(&log, leaf, vec![SideRow::Disclosure(shown)]).await;
     let found = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     for bytes in [place.bytes(), {
         drop(log);

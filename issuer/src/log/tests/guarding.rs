@@ -8,8 +8,8 @@ use narrows_verifier::log::Leaf;
 use super::*;
 use crate::log::lanes::Capacity;
 
-fn kind(name: &str, number: u16) -> LeafDraft {
-    LeafDraft { kind: Kind::Other(name.to_owned()), ..mint(number) }
+fn kind(name: &str, number: u16) -> Leaf {
+    Leaf { kind: Kind::Other(name.to_owned()), ..mint(number) }
 }
 
 fn leaf_at(log: &Log, index: u64) -> Leaf {
@@ -82,7 +82,7 @@ async fn the_end_of_the_disk_is_kept_for_what_takes_authority_away() {
         Settings { disk_reserve: 80 << 20, free_space: Some(Arc::new(move || Ok(disk.load(Ordering::Relaxed)))), ..Settings::default() };
     let log = Log::open(&place.database(), signer(), clock(NOW_MS), settings).unwrap();
     let block_row = || vec![SideRow::Derivation { block_id: block(1) }];
-    appended(&log, LeafDraft { blocks: vec![block(1)], ..mint(1) }, block_row()).await;
+    appended(&log, Leaf { blocks: vec![block(1)], ..mint(1) }, block_row()).await;
 
     free.store(79 << 20, Ordering::Relaxed);
     let error = log.append(mint(2), Vec::new()).await.unwrap_err();
@@ -115,7 +115,7 @@ async fn a_flood_of_hops_delays_no_revocation() {
     });
     let settings = Settings { capacity: Capacity { urgent: 1, ordinary: 3 }, ..Settings::default() };
     let log = Arc::new(Log::open(&place.database(), signer(), held, settings).unwrap());
-    let send = |draft: LeafDraft| {
+    let send = |draft: Leaf| {
         let log = Arc::clone(&log);
         tokio::spawn(async move { log.append(draft, Vec::new()).await })
     };

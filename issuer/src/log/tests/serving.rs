@@ -96,9 +96,9 @@ async fn a_task_shows_who_delegated_to_whom_as_far_as_names_are_disclosed() {
     let place = Place::new();
     let log = place.log();
     let shown = |name: &str, value: &str| SideRow::Disclosure(disclosure(name, value));
-    let minted = LeafDraft { blocks: vec![block(1)], ..mint(1) };
-    appended(&log, minted, vec![shown("chain/0", "alice"), shown("chain/1", "planner"), shown("agent", "planner")]).await;
-    let hop = |number, blocks: &[u8], parent| LeafDraft {
+    let minted = Leaf { blocks: vec![block(1)], ..mint(1) };
+    appended(&log, minted, vec![shown("chain/0", "alice"), shown("chain/1", "planner"), shown("client", "planner")]).await;
+    let hop = |number, blocks: &[u8], parent| Leaf {
         blocks: blocks.iter().copied().map(block).collect(),
         parents: vec![block(parent)],
         ..derivation(Kind::Hop, number, &["alice", "planner", "exe\u{1b}[2Jcutor\u{202e}"])
@@ -115,14 +115,17 @@ async fn a_task_shows_who_delegated_to_whom_as_far_as_names_are_disclosed() {
         "task 01010101010101010101010101010101\n\
         person \"alice\"\n\
         └─ agent \"planner\" · mint · leaf 1 · {at} {first}\n\
-        \u{20}     agent: \"planner\"\n\
+        \u{20}     audience: withheld\n\
+        \u{20}     client: \"planner\"\n\
+        \u{20}     tools: withheld\n\
         \u{20}  └─ agent \"exe\\u{{1b}}[2Jcutor\\u{{202e}}\" · hop · leaf 2 · {at} {second}\n\
-        \u{20}        agent: withheld\n\
+        \u{20}        caveats: withheld\n\
         \u{20}     └─ agent withheld · hop · leaf 3 · {at} {third}\n\
-        \u{20}           agent: withheld\n\
+        \u{20}           caveats: withheld\n\
+        \u{20}        └─ tool withheld · where this token may be presented; what tools decide is not in the log\n\
         person withheld\n\
         └─ agent withheld · hop · leaf 4 · {at} {fourth} · derived from a token that was not reported\n\
-        \u{20}     agent: withheld"
+        \u{20}     caveats: withheld"
     );
     assert_eq!(text, expected);
     assert_eq!(task_trees(&place.database(), Some(&task(1))).unwrap(), trees);
