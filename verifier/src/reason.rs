@@ -189,6 +189,10 @@ reasons! {
     // Log, texts and trees.
     VerifierKeyMalformed = "VERIFIER_KEY_MALFORMED": "a note's verifier key is not in the C2SP form, is not Ed25519, or is a weak key";
     NoteMalformed = "NOTE_MALFORMED": "the text is not a C2SP signed note, or is beyond the size that is read";
+    CosignatureInvalid = "COSIGNATURE_INVALID": "a cosignature of a known witness is malformed or does not verify";
+    TrustPolicyMalformed = "TRUST_POLICY_MALFORMED": "the text is not a C2SP tlog-policy, or names a key of a type that is not read here";
+    WitnessQuorum = "WITNESS_QUORUM": "too few witnesses have cosigned a checkpoint that holds the entry";
+    SplitView = "SPLIT_VIEW": "one log has signed two checkpoints that no tree can both have";
     TileMalformed = "TILE_MALFORMED": "a tile path, tile or entry bundle is not in the form of C2SP tlog-tiles";
     LeafTooLarge = "LEAF_TOO_LARGE": "a leaf is larger than 65,535 bytes";
     LeafKind = "LEAF_KIND": "a leaf lacks a member that its kind demands, or has one that its kind does not have";
@@ -197,7 +201,7 @@ reasons! {
     AuditUnavailable = "AUDIT_UNAVAILABLE": "the log can't take an entry now, so nothing is released";
     AuditDiskReserve = "AUDIT_DISK_RESERVE": "what is left of the disk is kept for entries that take authority away";
     AuditFileSwapped = "AUDIT_FILE_SWAPPED": "another file lies at the path of the log's database, so the log has stopped";
-    AuditRollbackDetected = "AUDIT_ROLLBACK_DETECTED": "the log is behind, or other than, what was anchored outside of it";
+    AuditRollbackDetected = "AUDIT_ROLLBACK_DETECTED": "the log is behind, or other than, what was anchored or witnessed outside of it";
     AuditAnchorMissing = "AUDIT_ANCHOR_MISSING": "the log had an anchor outside of its database, and that is gone or can't be read";
     ClockRegression = "CLOCK_REGRESSION": "the clock stepped back; the leaf keeps the time of the one before it";
     ReportRate = "REPORT_RATE": "the holder has reported too many derivations for now";
@@ -214,6 +218,14 @@ reasons! {
     LogUnreadable = "LOG_UNREADABLE": "the log's store failed or holds rows that can't be read";
     LogLeafMissing = "LOG_LEAF_MISSING": "a leaf in the middle of the log is missing";
     LogIndexChanged = "LOG_INDEX_CHANGED": "a look-up row of the log's store differs from the leaf that it points to";
+
+    // Witnesses.
+    WitnessRequest = "WITNESS_REQUEST": "the body is not a C2SP add-checkpoint request";
+    WitnessLogUnknown = "WITNESS_LOG_UNKNOWN": "this witness does not know the checkpoint's log";
+    WitnessLogSignature = "WITNESS_LOG_SIGNATURE": "no signature of a key that this witness trusts for the checkpoint's log verifies";
+    WitnessConflict = "WITNESS_CONFLICT": "the old size is not that of the checkpoint that this witness cosigned last";
+    WitnessInconsistent = "WITNESS_INCONSISTENT": "the checkpoint does not follow from the one that this witness cosigned last";
+    WitnessState = "WITNESS_STATE": "the witness's state is missing, in use, or of another key";
 
     // JWTs from outside: subject tokens and client assertions.
     JwtTooLarge = "JWT_TOO_LARGE": "the JWT is larger than 16 KiB";

@@ -4,11 +4,13 @@
 
 mod checkpoint;
 mod commitment;
+mod cosignature;
 mod frontier;
 mod hash;
 mod kind;
 mod leaf;
 mod note;
+mod policy;
 mod receipt;
 mod refusal;
 mod tile;
@@ -18,11 +20,13 @@ mod tree;
 pub use crate::id::{BlockId, EntryId, TaskId, TraceId};
 pub use checkpoint::{Checkpoint, verify_checkpoint};
 pub use commitment::{Commitment, Disclosure, Salt, commit};
+pub use cosignature::{Cosignature, WitnessKey, cosign, cosignatures};
 pub use frontier::{Frontier, MAX_TREE_SIZE, Node, OutOfRange};
 pub use hash::{Hash, leaf_hash, node_hash};
 pub use kind::{Kind, KindSpec, Presence};
 pub use leaf::{Leaf, MAX_LEAF_BYTES, PackDigest, Plane, Point, Verdict};
 pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, VerifierKey, key_id, signature_line};
+pub use policy::{Policy, PolicyError, Shortfall};
 pub use receipt::{Receipt, VerifiedReceipt, verify, verify_for_token};
 pub use refusal::LogRefusal;
 pub use tile::{TILE_WIDTH, TileKind, TilePath, decode_entries, decode_tile, encode_entries, encode_tile};

@@ -102,11 +102,12 @@ pub struct Note<'a> {
     signatures: Vec<SignatureLine<'a>>,
 }
 
+/// One signature line: whose it claims to be, and the signature itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct SignatureLine<'a> {
-    name: &'a str,
-    key_id: [u8; 4],
-    bytes: Vec<u8>,
+pub(super) struct SignatureLine<'a> {
+    pub(super) name: &'a str,
+    pub(super) key_id: [u8; 4],
+    pub(super) bytes: Vec<u8>,
 }
 
 impl<'a> Note<'a> {
@@ -144,6 +145,11 @@ impl<'a> Note<'a> {
         self.unverified_text
     }
 
+    /// The signature lines in their order, checked for their form alone.
+    pub(super) fn lines(&self) -> &[SignatureLine<'a>] {
+        &self.signatures
+    }
+
     /// Checks every signature line that names one of `keys` and returns the keys that signed. Other lines are ignored.
     ///
     /// # Errors
@@ -171,7 +177,12 @@ impl<'a> Note<'a> {
 }
 
 impl<'a> SignatureLine<'a> {
-    fn parse(line: &'a str) -> Result<Self, LogRefusal> {
+    /// The line as it stood in the note, newline included.
+    pub(super) fn encode(&self) -> String {
+        format!("— {} {}\n", self.name, STANDARD.encode([&self.key_id[..], &self.bytes].concat()))
+    }
+
+    pub(super) fn parse(line: &'a str) -> Result<Self, LogRefusal> {
         let Some((name, encoded)) = line.strip_prefix("— ").and_then(|line| line.split_once(' ')) else {
             return Err(malformed("a signature line is not a dash, a name and a signature"));
         };
@@ -186,7 +197,7 @@ impl<'a> SignatureLine<'a> {
     }
 }
 
-fn is_key_name(name: &str) -> bool {
+pub(super) fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|character| character.is_whitespace() || character == '+' || character < ' ')
 }
 
@@ -208,7 +219,7 @@ pub const MAX_SIGNATURES: usize = 16;
 /// The largest note: 16 post-quantum signatures of 5 kB in base64, and a text.
 pub const MAX_NOTE_BYTES: usize = 128 * 1024;
 
-const MAX_NAME_BYTES: usize = 256;
+pub(super) const MAX_NAME_BYTES: usize = 256;
 
 /// Signature type of plain Ed25519 notes.
 const ED25519: u8 = 0x01;
