@@ -15,6 +15,7 @@ mod receipt;
 mod refusal;
 mod tile;
 mod tree;
+mod witness;
 
 // The public interface is:
 pub use crate::id::{BlockId, EntryId, TaskId, TraceId};
@@ -31,3 +32,4 @@ pub use receipt::{Receipt, VerifiedReceipt, verify, verify_for_token};
 pub use refusal::LogRefusal;
 pub use tile::{TILE_WIDTH, TileKind, TilePath, decode_entries, decode_tile, encode_entries, encode_tile};
 pub use tree::{consistency_proof, inclusion_proof, root, verify_consistency, verify_inclusion};
+pub use witness::{AddCheckpoint, Cosigned, MAX_REQUEST_BYTES, SIZE_CONTENT_TYPE, Submitted, WitnessAnswer, WitnessRefusal};
