@@ -13,6 +13,7 @@ mod note;
 mod policy;
 mod receipt;
 mod refusal;
+mod split_view;
 mod tile;
 mod tree;
 mod witness;
@@ -30,6 +31,7 @@ pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, VerifierKey, key_id, signat
 pub use policy::{Policy, PolicyError, Shortfall};
 pub use receipt::{Receipt, VerifiedReceipt, verify, verify_for_token};
 pub use refusal::LogRefusal;
+pub use split_view::{Comparison, SplitView, compare};
 pub use tile::{TILE_WIDTH, TileKind, TilePath, decode_entries, decode_tile, encode_entries, encode_tile};
-pub use tree::{consistency_proof, inclusion_proof, root, verify_consistency, verify_inclusion};
+pub use tree::{consistency_proof, inclusion_proof, prefix_path, prefix_root, root, verify_consistency, verify_inclusion};
 pub use witness::{AddCheckpoint, Cosigned, MAX_REQUEST_BYTES, SIZE_CONTENT_TYPE, Submitted, WitnessAnswer, WitnessRefusal};

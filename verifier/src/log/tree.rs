@@ -117,18 +117,60 @@ pub fn verify_consistency(old_size: u64, new_size: u64, old_root: &Hash, new_roo
     if old_size == new_size {
         return if proof.is_empty() && old_root == new_root { Ok(()) } else { Err(REFUSED) };
     }
-    let shift = (old_size - 1).trailing_ones();
-    let (mut node, mut last) = ((old_size - 1) >> shift, (new_size - 1) >> shift);
     // An old tree that is one full subtree is its own first piece.
     let (seed, rest) = match proof {
         rest @ [_, ..] if old_size.is_power_of_two() => (old_root, rest),
         [seed, rest @ ..] => (seed, rest),
         [] => return Err(REFUSED),
     };
+    if climb(old_size, new_size, seed, rest) == Some((*old_root, *new_root)) { Ok(()) } else { Err(REFUSED) }
+}
+
+/// The path that shows which root the tree of `new` leaves has at `old` leaves: a consistency proof that always begins with
+/// the hash of the last full subtree within `old`, so that it needs no word on what the old root is.
+///
+/// # Errors
+/// [`OutOfRange`] unless `0 < old < new`, and whatever `read` answers.
+pub fn prefix_path<E: From<OutOfRange>>(old: u64, new: u64, mut read: impl FnMut(u8, u64) -> Result<Hash, E>) -> Result<Vec<Hash>, E> {
+    if old >= new {
+        return Err(OutOfRange.into());
+    }
+    let proof = consistency_proof(old, new, &mut read)?;
+    if !old.is_power_of_two() {
+        return Ok(proof);
+    }
+    let level = u8::try_from(old.trailing_zeros()).map_err(|_| OutOfRange)?;
+    let seed = read(level, 0)?;
+    Ok(core::iter::once(seed).chain(proof).collect())
+}
+
+/// The root that the tree (`new_size`, `new_root`) had at `old_size` leaves, by a path of [`prefix_path`].
+///
+/// It holds whoever made the path: hashes that lead to `new_root` are the tree's own.
+///
+/// # Errors
+/// [`Reason::ConsistencyProof`] when the path does not lead to `new_root`.
+pub fn prefix_root(old_size: u64, new_size: u64, new_root: &Hash, path: &[Hash]) -> Result<Hash, LogRefusal> {
+    const REFUSED: LogRefusal = LogRefusal::new(Reason::ConsistencyProof, "the path does not lead to the larger tree's root");
+    if old_size == 0 || old_size >= new_size || path.len() > MAX_PROOF {
+        return Err(REFUSED);
+    }
+    let (seed, rest) = path.split_first().ok_or(REFUSED)?;
+    match climb(old_size, new_size, seed, rest) {
+        Some((old_root, found)) if found == *new_root => Ok(old_root),
+        _ => Err(REFUSED),
+    }
+}
+
+/// The roots at the old and the new size to which `seed`, the last full subtree within the old size, and the pieces beside
+/// the way up lead (RFC 9162, section 2.1.4.2); `None` when their number does not fit. Needs `0 < old_size < new_size`.
+fn climb(old_size: u64, new_size: u64, seed: &Hash, rest: &[Hash]) -> Option<(Hash, Hash)> {
+    let shift = (old_size - 1).trailing_ones();
+    let (mut node, mut last) = ((old_size - 1) >> shift, (new_size - 1) >> shift);
     let (mut old_hash, mut new_hash) = (*seed, *seed);
     for piece in rest {
         if last == 0 {
-            return Err(REFUSED);
+            return None;
         }
         if node & 1 == 1 || node == last {
             old_hash = node_hash(piece, &old_hash);
@@ -143,7 +185,7 @@ pub fn verify_consistency(old_size: u64, new_size: u64, old_root: &Hash, new_roo
         node >>= 1;
         last >>= 1;
     }
-    if last == 0 && old_hash == *old_root && new_hash == *new_root { Ok(()) } else { Err(REFUSED) }
+    (last == 0).then_some((old_hash, new_hash))
 }
 
 /// Size of the left subtree of a tree of `size >= 2` leaves: the largest power of two below `size`.
