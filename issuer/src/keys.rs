@@ -21,6 +21,8 @@ pub enum KeyRole {
     Issuer,
     /// Signs checkpoints of the log.
     Log,
+    /// Cosigns checkpoints of other logs.
+    Witness,
 }
 
 /// An Ed25519 secret key with its role; zeroized on drop, with no way to print or clone it.
@@ -45,11 +47,12 @@ impl KeyRole {
         match self {
             KeyRole::Issuer => "issuer",
             KeyRole::Log => "log",
+            KeyRole::Witness => "witness",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [KeyRole::Issuer, KeyRole::Log].into_iter().find(|role| role.name() == name)
+        [KeyRole::Issuer, KeyRole::Log, KeyRole::Witness].into_iter().find(|role| role.name() == name)
     }
 }
 

@@ -20,3 +20,4 @@ pub mod report_rate;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod witness;

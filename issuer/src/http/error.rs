@@ -111,7 +111,7 @@ struct PlainBody<'a> {
 fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
     match reason {
         Reason::ClientAuth => (StatusCode::UNAUTHORIZED, "invalid_client"),
-        Reason::RouteUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
+        Reason::RouteUnknown | Reason::WitnessLogUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
         Reason::ContentType | Reason::ContentEncoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
@@ -119,7 +119,9 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         Reason::ResponseType => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
         Reason::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
         Reason::ReportRate => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
-        Reason::EntriesPrivate => (StatusCode::FORBIDDEN, "invalid_request"),
+        Reason::EntriesPrivate | Reason::WitnessLogSignature => (StatusCode::FORBIDDEN, "invalid_request"),
+        Reason::WitnessConflict => (StatusCode::CONFLICT, "invalid_request"),
+        Reason::WitnessInconsistent => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
         Reason::Overloaded
         | Reason::NotReady
         | Reason::AuditUnavailable
@@ -127,6 +129,8 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::AuditFileSwapped
         | Reason::AuditRollbackDetected
         | Reason::LogUnreadable
+        | Reason::WitnessState
+        | Reason::WitnessQuorum
         | Reason::IssuerUnreachable
         | Reason::IssuerDocument => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),

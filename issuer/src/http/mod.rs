@@ -14,6 +14,7 @@ pub mod router;
 pub mod serve;
 mod token;
 pub mod well_known;
+pub mod witness;
 mod write_deadline;
 
 use std::sync::Arc;

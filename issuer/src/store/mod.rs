@@ -7,8 +7,10 @@ mod sqlite_batch;
 mod sqlite_rows;
 #[cfg(test)]
 pub(crate) mod sqlite_tamper;
+mod sqlite_witness;
 
 pub(crate) use error::StoreError;
 pub(crate) use sqlite::{Database, Readers, Snapshot};
 pub(crate) use sqlite_batch::Batch;
 pub(crate) use sqlite_rows::{Head, Rows, StoredCheckpoint, StoredLeaf, TaskRow, is_readable};
+pub(crate) use sqlite_witness::{CosignedRow, WitnessState};

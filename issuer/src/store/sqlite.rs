@@ -139,7 +139,7 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_WAIT)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -158,7 +158,7 @@ fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// A commit that returned must survive a power cut: anything less than WAL with full synchronisation is refused.
-fn make_durable(connection: &Connection) -> Result<(), StoreError> {
+pub(super) fn make_durable(connection: &Connection) -> Result<(), StoreError> {
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         return Err(StoreError::NotDurable("the file system does not allow a write-ahead log"));
@@ -178,7 +178,7 @@ fn make_durable(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// Locks `<file>.lock`, never the database itself: closing a second handle on that would drop SQLite's own locks.
-fn lock(path: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     // Two names of one file must lead to one lock.
     let path = match path.canonicalize() {
         Ok(path) => path,
@@ -196,7 +196,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 }
 
 /// Disclosures hold personal data, so the file is its owner's alone; SQLite gives its journal the same mode.
-fn create_private(path: &Path) -> Result<(), StoreError> {
+pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
     match private(OpenOptions::new().create_new(true)).open(path) {
         Ok(file) => file.sync_all().map_err(StoreError::failed)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
