@@ -153,7 +153,6 @@ pub async fn exchange(
     let entry = draft.id;
     let mut rows = spends;
     rows.push(SideRow::NewTask { task, expires_s: expires, max_hops: app.max_hops });
-    rows.push(SideRow::Derivation { block_id: minted.block });
     let (leaf, receipt) = append(app, draft, record, rows).await?;
     Ok(Exchanged {
         token: Zeroizing::new(token_text(&minted.token)),

@@ -42,7 +42,7 @@ async fn a_changed_log_is_found_out() {
         ("a leaf's byte", flip(newest), "LOG_LEAF_CHANGED", true),
         ("an older leaf's byte", flip("2"), "LOG_LEAF_CHANGED", true),
         ("a leaf's stored hash", "UPDATE leaf SET hash = zeroblob(32) WHERE idx = 3".into(), "LOG_LEAF_CHANGED", true),
-        ("a tree hash at the edge", "UPDATE node SET hash = zeroblob(32) WHERE level = 2 AND idx = 0".into(), "LOG_HASH_CHANGED", false),
+        ("a tree hash too many", "INSERT INTO node VALUES (8, 0, zeroblob(32))".into(), "LOG_HASH_CHANGED", false),
         ("the newest checkpoint's text", resign("6"), "CHECKPOINT_SIGNATURE", true),
         ("an older checkpoint's text", resign("3"), "CHECKPOINT_SIGNATURE", false),
         ("the tail", format!("DELETE FROM leaf WHERE idx = {newest}"), "LOG_TAIL_MISSING", true),
@@ -135,6 +135,6 @@ fn resign(size: &str) -> String {
 const SWAP: &str = "UPDATE leaf SET idx = -1 WHERE idx = 2; UPDATE leaf SET idx = 2 WHERE idx = 4; UPDATE leaf SET idx = 4 WHERE idx = -1;";
 
 /// Everything after the fourth leaf, with all that tells of it.
-const CUT: &str = "DELETE FROM leaf WHERE idx >= 4; DELETE FROM node WHERE level = 1 AND idx >= 2; DELETE FROM checkpoint WHERE size > 4;
+const CUT: &str = "DELETE FROM leaf WHERE idx >= 4; DELETE FROM checkpoint WHERE size > 4;
     DELETE FROM derivation WHERE idx >= 4; DELETE FROM disclosure WHERE entry NOT IN (SELECT entry FROM leaf);
     UPDATE head SET size = 4, root = (SELECT root FROM checkpoint WHERE size = 4);";

@@ -33,7 +33,8 @@ pub enum SideRow {
     SingleUse {
         /// A digest that names what is spent, domain-separated by its maker.
         key: [u8; 32],
-        /// When the key may be forgotten, in seconds since 1970.
+        /// When the key may be forgotten, in seconds since 1970. It is part of the name: what is spent states its own end, so
+        /// that the same thing always comes with the same.
         expires_s: u64,
         /// The reason to answer when it was spent before.
         reason: Reason,
@@ -113,7 +114,7 @@ fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Op
             None => Some(Reason::TaskUnknown),
             Some(task) => refusal_of_hop(&task, now_s),
         },
-        SideRow::SingleUse { key, reason, .. } => rows.is_used(key)?.then_some(*reason),
+        SideRow::SingleUse { key, expires_s, reason } => rows.is_used(key, *expires_s)?.then_some(*reason),
         SideRow::Derivation { .. } => None,
     })
 }

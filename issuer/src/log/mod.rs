@@ -145,7 +145,7 @@ impl Log {
             return Err(LogError::queue_full());
         }
         match tokio::time::timeout(ANSWER_WAIT, answer).await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) => answer?.outcome(),
             Ok(Err(_)) => Err(LogError::halted(self.halted().unwrap_or(Reason::AuditUnavailable))),
             Err(_) => Err(LogError::too_slow()),
         }

@@ -9,7 +9,7 @@ use narrows_verifier::log::{
     verify_checkpoint,
 };
 
-use crate::store::{Head, Rows, Snapshot, StoreError};
+use crate::store::{Head, Rows, Snapshot, StoreError, is_stored};
 
 /// What the auditor brings: things that the log gave out earlier and must still stand by.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,7 +77,7 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
                 return Err(Finding::new(Reason::LogLeafChanged, Some(index), "a leaf does not hash to its stored hash"));
             }
             let (leaf, completed) = walk.append(&stored.bytes)?;
-            for node in completed.iter().filter(|node| node.level > 0) {
+            for node in completed.iter().filter(|node| is_stored(node.level)) {
                 check_node(&rows, node)?;
                 nodes += 1;
             }

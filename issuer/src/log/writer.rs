@@ -30,7 +30,22 @@ pub(super) struct Work {
     pub(super) side_rows: Vec<SideRow>,
 }
 
-pub(super) type Answer = Result<Outcome, LogError>;
+pub(super) type Answer = Result<Written, LogError>;
+
+/// What became of a request. The caller makes the receipt from it: the writer's time is everybody's.
+pub(super) enum Written {
+    Appended { index: u64, leaf: Vec<u8>, commit: Arc<Commit> },
+    Existing { index: u64, leaf: Vec<u8>, proof: Vec<Hash>, commit: Arc<Commit> },
+    Refused(Reason),
+}
+
+/// What all entries of one commit have in common.
+pub(super) struct Commit {
+    size: u64,
+    checkpoint: String,
+    /// All that a proof of an entry of this commit reads.
+    nodes: HashMap<(u8, u64), Hash>,
+}
 
 /// Everything that appending needs; it lives on the writer's thread alone.
 pub(super) struct Writer {
@@ -110,14 +125,16 @@ impl Writer {
         if batch.rows().head()? != Some(self.head) {
             return Err(StoreError::HeadMoved);
         }
-        let mut tree = Growth { frontier: self.edge.frontier.clone(), nodes: HashMap::new() };
+        let peaks = self.edge.frontier.peaks().map(|node| ((node.level, node.index), node.hash));
+        let mut tree = Growth { nodes: peaks.collect(), frontier: self.edge.frontier.clone() };
         if let Some(leaf) = clock_leaf {
             tree.place(&batch, &mut room, Work { lane: Lane::Urgent, leaf, side_rows: Vec::new() }, time)?;
         }
         let placed = work.into_iter().map(|work| tree.place(&batch, &mut room, work, time)).collect::<Result<Vec<_>, _>>()?;
         let size = tree.frontier.size();
         if size == self.head.size {
-            return placed.into_iter().map(|it| it.answer(&batch, &mut tree.nodes, size, &self.edge.checkpoint)).collect();
+            let commit = Arc::new(Commit { size, checkpoint: self.edge.checkpoint.clone(), nodes: tree.nodes });
+            return placed.into_iter().map(|it| it.answer(&batch, &commit)).collect();
         }
         let root = tree.frontier.root();
         let note = self.signer.sign(&Checkpoint { origin: self.signer.origin().to_owned(), size, root });
@@ -125,8 +142,8 @@ impl Writer {
         batch.insert_checkpoint(size, &root, &note)?;
         batch.prune_single_use(time.now_s)?;
         batch.advance_head(&self.head, &head)?;
-        let answers: Result<Vec<_>, _> = placed.into_iter().map(|it| it.answer(&batch, &mut tree.nodes, size, &note)).collect();
-        let answers = answers?;
+        let commit = Arc::new(Commit { size, checkpoint: note.clone(), nodes: tree.nodes });
+        let answers = placed.into_iter().map(|it| it.answer(&batch, &commit)).collect::<Result<Vec<_>, StoreError>>()?;
         batch.commit()?;
         // A commit into a file that nobody finds again is none.
         self.database.check_in_place()?;
@@ -195,24 +212,41 @@ impl Growth {
 
 impl Placed {
     /// The inner error is the caller's alone, the outer one ends the batch.
-    fn answer(self, batch: &Batch<'_>, nodes: &mut HashMap<(u8, u64), Hash>, size: u64, checkpoint: &str) -> Result<Answer, StoreError> {
-        let mut receipt = |index: u64| -> Result<String, StoreError> {
-            let proof = inclusion_proof(index, size, |level, index| match nodes.get(&(level, index)) {
-                Some(hash) => Ok(*hash),
-                None => {
-                    let hash = batch.rows().expect_node(level, index)?;
-                    nodes.insert((level, index), hash);
-                    Ok::<_, StoreError>(hash)
-                }
-            })?;
-            Ok(Receipt { index, proof, checkpoint }.encode())
-        };
+    fn answer(self, batch: &Batch<'_>, commit: &Arc<Commit>) -> Result<Answer, StoreError> {
         Ok(match self {
-            Self::Appended(index, leaf) => Ok(Outcome::Appended { index, receipt: receipt(index)?, leaf }),
-            Self::Existing(index, leaf) => Ok(Outcome::Existing { index, receipt: receipt(index)?, leaf }),
-            Self::Refused(reason) => Ok(Outcome::Refused(reason)),
+            Self::Appended(index, leaf) => Ok(Written::Appended { index, leaf, commit: Arc::clone(commit) }),
+            Self::Existing(index, leaf) => {
+                // Its siblings lie anywhere in the tree, and only here is the tree that this commit signs.
+                let proof = inclusion_proof(index, commit.size, |level, index| match commit.nodes.get(&(level, index)) {
+                    Some(hash) => Ok(*hash),
+                    None => batch.rows().expect_node(level, index),
+                })?;
+                Ok(Written::Existing { index, leaf, proof, commit: Arc::clone(commit) })
+            }
+            Self::Refused(reason) => Ok(Written::Refused(reason)),
             Self::NoRoom => Err(LogError::disk_reserve()),
         })
+    }
+}
+
+impl Written {
+    pub(super) fn outcome(self) -> Result<Outcome, LogError> {
+        Ok(match self {
+            Self::Appended { index, leaf, commit } => {
+                let proof = inclusion_proof(index, commit.size, |level, index| {
+                    commit.nodes.get(&(level, index)).copied().ok_or_else(|| StoreError::failed("a hash of the tree is missing"))
+                })?;
+                Outcome::Appended { index, receipt: commit.receipt(index, proof), leaf }
+            }
+            Self::Existing { index, leaf, proof, commit } => Outcome::Existing { index, receipt: commit.receipt(index, proof), leaf },
+            Self::Refused(reason) => Outcome::Refused(reason),
+        })
+    }
+}
+
+impl Commit {
+    fn receipt(&self, index: u64, proof: Vec<Hash>) -> String {
+        Receipt { index, proof, checkpoint: &self.checkpoint }.encode()
     }
 }
 

@@ -12,5 +12,5 @@ mod sqlite_witness;
 pub(crate) use error::StoreError;
 pub(crate) use sqlite::{Database, Readers, Snapshot};
 pub(crate) use sqlite_batch::Batch;
-pub(crate) use sqlite_rows::{Head, Rows, StoredCheckpoint, StoredLeaf, TaskRow, is_readable};
+pub(crate) use sqlite_rows::{Head, Rows, StoredCheckpoint, StoredLeaf, TaskRow, is_readable, is_stored};
 pub(crate) use sqlite_witness::{CosignedRow, WitnessState};

@@ -3,7 +3,7 @@
 use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, Node, TaskId};
 use rusqlite::{Params, Transaction};
 
-use super::sqlite_rows::{Rows, signed};
+use super::sqlite_rows::{Rows, is_stored, saturating, signed};
 use super::{Head, StoreError, StoredLeaf};
 
 /// An open write transaction. Dropped without [`Batch::commit`], it leaves no trace.
@@ -28,9 +28,9 @@ impl<'c> Batch<'c> {
         )
     }
 
-    /// Level 0 is the leaf's own hash, so only higher nodes are rows.
+    /// Stores those of the nodes that have rows of their own.
     pub(crate) fn insert_nodes(&self, nodes: &[Node]) -> Result<(), StoreError> {
-        nodes.iter().filter(|node| node.level > 0).try_for_each(|node| {
+        nodes.iter().filter(|node| is_stored(node.level)).try_for_each(|node| {
             self.write("INSERT INTO node (level, idx, hash) VALUES (?1, ?2, ?3)", (node.level, signed(node.index)?, node.hash.as_bytes()))
         })
     }
@@ -93,7 +93,7 @@ impl<'c> Batch<'c> {
     /// Forgets keys that have expired, a few at a time, so that no commit pays for a backlog.
     pub(crate) fn prune_single_use(&self, now_s: u64) -> Result<(), StoreError> {
         self.write(
-            "DELETE FROM single_use WHERE key IN (SELECT key FROM single_use WHERE expires_s < ?1 ORDER BY expires_s LIMIT ?2)",
+            "DELETE FROM single_use WHERE (expires_s, key) IN (SELECT expires_s, key FROM single_use WHERE expires_s < ?1 ORDER BY 1 LIMIT ?2)",
             (saturating(now_s), PRUNED_AT_ONCE),
         )
     }
@@ -106,11 +106,6 @@ impl<'c> Batch<'c> {
         self.transaction.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
-}
-
-/// A time beyond SQLite's range means never.
-fn saturating(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 const PRUNED_AT_ONCE: i64 = 64;

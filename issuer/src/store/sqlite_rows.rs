@@ -2,7 +2,7 @@
 
 use narrows_verifier::Reason;
 use narrows_verifier::json::{self, Limits};
-use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, Salt, TaskId};
+use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, Salt, TaskId, node_hash};
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use super::StoreError;
@@ -80,11 +80,21 @@ impl<'c> Rows<'c> {
         self.count("SELECT count(*) FROM checkpoint")
     }
 
+    /// One hash of the tree; where its level has no rows, it is computed from the nearest level below that has.
     pub(crate) fn node(&self, level: u8, index: u64) -> Result<Option<Hash>, StoreError> {
-        match level {
-            0 => self.one("SELECT hash FROM leaf WHERE idx = ?1", [signed(index)?], |row| hash(row, 0)),
-            _ => self.one("SELECT hash FROM node WHERE level = ?1 AND idx = ?2", (level, signed(index)?), |row| hash(row, 0)),
+        let above = level % STORED_EVERY;
+        let mut hashes = self.nodes(level - above, index << above, 1 << above)?;
+        if hashes.len() != 1 << above {
+            return Ok(None);
         }
+        for _ in 0..above {
+            hashes = hashes
+                .chunks_exact(2)
+                .filter_map(|pair| pair.first().zip(pair.last()))
+                .map(|(left, right)| node_hash(left, right))
+                .collect();
+        }
+        Ok(hashes.first().copied())
     }
 
     /// The node, or an error when the tree has a hole there.
@@ -92,7 +102,7 @@ impl<'c> Rows<'c> {
         self.node(level, index)?.ok_or_else(|| StoreError::failed("a node of the tree is missing"))
     }
 
-    /// Up to `count` hashes of a level from `first` on.
+    /// Up to `count` hashes from `first` on, of a level that is stored.
     pub(crate) fn nodes(&self, level: u8, first: u64, count: u16) -> Result<Vec<Hash>, StoreError> {
         let (first, end) = (signed(first)?, signed(first.saturating_add(u64::from(count)))?);
         match level {
@@ -131,8 +141,9 @@ impl<'c> Rows<'c> {
         self.one("SELECT idx FROM derivation WHERE block_id = ?1", [block.as_bytes()], |row| number(row, 0))
     }
 
-    pub(crate) fn is_used(&self, key: &[u8; 32]) -> Result<bool, StoreError> {
-        Ok(self.one("SELECT 1 FROM single_use WHERE key = ?1", [key], |row| row.get::<_, i64>(0))?.is_some())
+    pub(crate) fn is_used(&self, key: &[u8; 32], expires_s: u64) -> Result<bool, StoreError> {
+        let key = (saturating(expires_s), key);
+        Ok(self.one("SELECT 1 FROM single_use WHERE expires_s = ?1 AND key = ?2", key, |row| row.get::<_, i64>(0))?.is_some())
     }
 
     pub(crate) fn disclosures(&self, entry: &EntryId) -> Result<Vec<Disclosure>, StoreError> {
@@ -185,6 +196,16 @@ pub(crate) fn is_readable(disclosure: &Disclosure) -> Result<(), Reason> {
     json::parse(disclosure.value.canonical().as_bytes(), DISCLOSURE_LIMITS).map(drop)
 }
 
+/// Whether the hashes of this level have rows of their own.
+pub(crate) const fn is_stored(level: u8) -> bool {
+    level > 0 && level.is_multiple_of(STORED_EVERY)
+}
+
+/// A time beyond SQLite's range means never.
+pub(super) fn saturating(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// SQLite's integers are signed. Sizes and indices beyond that range are in no log.
 pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| StoreError::failed("a number is outside SQLite's range"))
@@ -215,6 +236,9 @@ fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let value: i64 = row.get(column)?;
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
+
+/// The height of a tile.
+const STORED_EVERY: u8 = 8;
 
 /// As much as one request can bring in.
 const DISCLOSURE_LIMITS: Limits = Limits { bytes: 64 * 1024, depth: 32, values: 8192 };

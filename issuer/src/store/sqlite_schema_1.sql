@@ -1,4 +1,5 @@
--- Tree. Level 0 of the tree is leaf.hash; node holds the levels above.
+-- Tree. Level 0 of the tree is leaf.hash; node holds every eighth level above it, as tiles have them. The levels between
+-- are computed from those: stored, they would be a row more for each leaf.
 CREATE TABLE leaf (
   idx   INTEGER PRIMARY KEY,
   entry BLOB NOT NULL UNIQUE CHECK (length(entry) = 16),
@@ -7,7 +8,7 @@ CREATE TABLE leaf (
 ) STRICT;
 
 CREATE TABLE node (
-  level INTEGER NOT NULL CHECK (level > 0),
+  level INTEGER NOT NULL CHECK (level > 0 AND level % 8 = 0),
   idx   INTEGER NOT NULL,
   hash  BLOB NOT NULL CHECK (length(hash) = 32),
   PRIMARY KEY (level, idx)
@@ -49,12 +50,12 @@ CREATE TABLE derivation (
   idx      INTEGER NOT NULL REFERENCES leaf (idx)
 ) STRICT, WITHOUT ROWID;
 
+-- By expiry first, so that rows are added near one end and forgotten at the other; a key's proof names its own expiry.
 CREATE TABLE single_use (
-  key       BLOB PRIMARY KEY CHECK (length(key) = 32),
-  expires_s INTEGER NOT NULL
+  expires_s INTEGER NOT NULL,
+  key       BLOB NOT NULL CHECK (length(key) = 32),
+  PRIMARY KEY (expires_s, key)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX single_use_expiry ON single_use (expires_s);
 
 -- A guard against our own mistakes, not against an attacker, who can drop it: the tree's tables only grow.
 CREATE TRIGGER leaf_update BEFORE UPDATE ON leaf BEGIN SELECT RAISE (ABORT, 'leaves are append-only'); END;

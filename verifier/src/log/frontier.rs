@@ -51,6 +51,13 @@ impl Frontier {
         Ok(Self { size, peaks })
     }
 
+    /// The roots of the largest full subtrees, from left to right. With what later leaves complete, they are all that a proof
+    /// of such a leaf reads.
+    pub fn peaks(&self) -> impl Iterator<Item = Node> + '_ {
+        let levels = (0u8..63).rev().filter(|level| self.size >> level & 1 == 1);
+        levels.zip(&self.peaks).map(|(level, hash)| Node { level, index: (self.size >> level) - 1, hash: *hash })
+    }
+
     /// Number of leaves.
     pub const fn size(&self) -> u64 {
         self.size

@@ -27,10 +27,7 @@ async fn every_change_to_the_file_is_found_and_named() {
             Some(4),
         ),
         ("UPDATE leaf SET hash = zeroblob(32) WHERE idx = 5;", Reason::LogLeafChanged, Some(5)),
-        ("UPDATE node SET hash = zeroblob(32) WHERE level = 1 AND idx = 3;", Reason::LogHashChanged, Some(6)),
-        ("UPDATE node SET hash = zeroblob(32) WHERE level = 3;", Reason::LogHashChanged, Some(0)),
-        ("DELETE FROM node WHERE level = 2 AND idx = 1;", Reason::LogHashChanged, Some(4)),
-        ("INSERT INTO node VALUES (5, 0, zeroblob(32));", Reason::LogHashChanged, None),
+        ("INSERT INTO node VALUES (8, 0, zeroblob(32));", Reason::LogHashChanged, None),
         (
             "UPDATE checkpoint SET note = replace(note, char(10) || '7' || char(10), char(10) || '8' || char(10)) WHERE size = 7;",
             Reason::CheckpointSignature,
@@ -54,7 +51,7 @@ async fn every_change_to_the_file_is_found_and_named() {
             Reason::LogRootMismatch,
             Some(4),
         ),
-        ("DELETE FROM leaf WHERE idx = 3; UPDATE leaf SET idx = idx - 1 WHERE idx > 3;", Reason::LogHashChanged, Some(2)),
+        ("DELETE FROM leaf WHERE idx = 3; UPDATE leaf SET idx = idx - 1 WHERE idx > 3;", Reason::LogRootMismatch, Some(3)),
         ("UPDATE leaf SET entry = zeroblob(16) WHERE idx = 4;", Reason::LogIndexChanged, Some(4)),
         ("UPDATE head SET root = zeroblob(32);", Reason::LogRootMismatch, None),
         ("UPDATE head SET size = 13;", Reason::LogTailMissing, Some(12)),
@@ -69,6 +66,35 @@ async fn every_change_to_the_file_is_found_and_named() {
         ("UPDATE leaf SET hash = x'00' WHERE idx = 2;", Reason::LogUnreadable, None),
     ] {
         assert_eq!(finding(sql).await, (reason, index), "{sql}");
+    }
+}
+
+/// Hashes above the leaves are stored for whole tiles only, so this log has two of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_change_to_a_stored_hash_is_found_and_named() {
+    let place = Place::new();
+    let log = Arc::new(place.log());
+    let mut callers = tokio::task::JoinSet::new();
+    for number in 0..540 {
+        let log = Arc::clone(&log);
+        callers.spawn(async move { appended(&log, mint(number), Vec::new()).await });
+    }
+    callers.join_all().await;
+    drop(log);
+    let whole = std::fs::read(place.database()).unwrap();
+    for (sql, index) in [
+        ("UPDATE node SET hash = zeroblob(32) WHERE idx = 1;", 256),
+        ("DELETE FROM node WHERE idx = 0;", 0),
+        ("UPDATE node SET idx = 2 WHERE idx = 1;", 256),
+    ] {
+        let changed = Place::new();
+        std::fs::write(changed.database(), &whole).unwrap();
+        changed.check().unwrap();
+        tamper(&changed.database(), sql);
+        let finding = changed.check().unwrap_err();
+        assert_eq!((finding.reason, finding.index), (Reason::LogHashChanged, Some(index)), "{sql}");
+        let refused = changed.try_open().map(drop).unwrap_err().reason();
+        assert!(matches!(refused, Reason::LogHashChanged | Reason::LogRootMismatch | Reason::LogUnreadable), "{sql}: {refused}");
     }
 }
 
@@ -107,7 +133,7 @@ async fn a_tree_hashed_anew_without_the_key_is_found() {
     tamper(
         &place.database(),
         &format!(
-            "UPDATE leaf SET bytes = CAST('{}' AS BLOB), hash = x'{hash:?}' WHERE idx = 1; UPDATE node SET hash = x'{root:?}';
+            "UPDATE leaf SET bytes = CAST('{}' AS BLOB), hash = x'{hash:?}' WHERE idx = 1; 
              UPDATE head SET root = x'{root:?}'; UPDATE checkpoint SET root = x'{root:?}' WHERE size = 2;",
             String::from_utf8(forged).unwrap()
         ),
@@ -124,7 +150,7 @@ async fn a_log_cut_cleanly_is_found_by_a_kept_receipt_or_checkpoint() {
     let kept = [place.open().checkpoint().unwrap()];
     tamper(
         &place.database(),
-        "DELETE FROM leaf WHERE idx >= 8; DELETE FROM node WHERE level = 1 AND idx >= 4 OR level = 2 AND idx >= 2;
+        "DELETE FROM leaf WHERE idx >= 8;
          DELETE FROM checkpoint WHERE size > 8; UPDATE head SET size = 8, root = (SELECT root FROM checkpoint WHERE size = 8);",
     );
     assert_eq!(place.check().unwrap().size, 8);
