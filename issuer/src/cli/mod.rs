@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on standard output and standard error")]
 
 mod audit;
+mod bench;
 mod demo;
 mod init;
 mod key;
@@ -40,6 +41,9 @@ enum Verb {
     /// Check the log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Measure this machine
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 #[derive(Subcommand)]
@@ -61,6 +65,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Key(key) => key.run(),
         Verb::Token(token) => token.run(),
         Verb::Audit(audit) => audit.run(),
+        Verb::Bench(bench) => bench.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,148 @@
+//! `narrows bench audit`: the log's figures, on the disk that is asked about.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use narrows_issuer::{
+    clock::system_clock,
+    log::{Evidence, Log, LogSigner, Opening, Settings, check_database},
+};
+use narrows_verifier::{EntryId, log::TraceId};
+use rand_core::{OsRng, RngCore};
+use zeroize::Zeroizing;
+
+use super::load::{Load, Measured, append, random};
+use crate::cli::serve::Scratch;
+
+/// The flags of `narrows bench audit`.
+#[derive(Args)]
+pub(in crate::cli) struct Audit {
+    /// Sizes of the log at which everything is measured
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [10_000, 100_000])]
+    leaves: Vec<u64>,
+    /// Callers that append at once
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 16, 64, 256])]
+    callers: Vec<usize>,
+    /// Appends per measurement and caller
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    appends: usize,
+    /// The directory whose disk is measured; without it, the temporary one
+    #[arg(long, value_name = "DIR")]
+    on: Option<PathBuf>,
+}
+
+impl Audit {
+    pub(in crate::cli) fn run(self) -> anyhow::Result<()> {
+        let scratch = Scratch::new()?;
+        let place = match &self.on {
+            Some(directory) => directory.join(format!("narrows-bench-{}", std::process::id())),
+            None => scratch.0.join("bench"),
+        };
+        std::fs::create_dir(&place).with_context(|| place.display().to_string())?;
+        let done = crate::cli::block_on(self.measure(&place));
+        std::fs::remove_dir_all(&place)?;
+        done
+    }
+
+    async fn measure(&self, place: &Path) -> anyhow::Result<()> {
+        let database = place.join("log.db");
+        let key = Zeroizing::new(random());
+        let signer = || LogSigner::new(ORIGIN, &key);
+        let opening = Opening { id: EntryId::new(random()), trace: TraceId::new(random()), t_ms: system_clock()(), dev: true };
+        Log::init(&database, &signer()?, opening)?;
+        let open = || anyhow::Ok(Arc::new(Log::open(&database, signer()?, system_clock(), Settings::default())?));
+        let mut log = open()?;
+        let mut size = 1;
+        println!("{}", machine());
+        for target in &self.leaves {
+            let missing = usize::try_from(target.saturating_sub(size))?;
+            let filled = append(&log, Load::Mint, 512, missing).await?;
+            size += missing as u64;
+            println!("\n{size} leaves, the last {missing} appended as mints by 512 callers at {:.0}/s", filled.per_second());
+            println!("| load | callers | receipts/s | p50 ms | p99 ms | fsync p50 ms |\n|---|---|---|---|---|---|");
+            for load in [Load::Leaf, Load::Mint] {
+                for callers in &self.callers {
+                    let fsync = fsync(place)?;
+                    let measured = append(&log, load, *callers, callers * self.appends).await?;
+                    size += (callers * self.appends) as u64;
+                    println!("{}", row(load, *callers, &measured, fsync));
+                }
+            }
+            let proof = proofs(&log, size)?;
+            drop(log);
+            let bytes = std::fs::metadata(&database)?.len();
+            let started = Instant::now();
+            log = open()?;
+            let start = started.elapsed();
+            let started = Instant::now();
+            let report = check_database(&database, signer()?.verifier_key(), Evidence::default())?;
+            let checked = report.size as f64 / started.elapsed().as_secs_f64();
+            println!(
+                "entry with receipt by index {:.3} ms; database {:.1} MB, {} bytes a leaf; start {:.1} ms; full check {checked:.0} leaves/s",
+                ms(proof),
+                bytes as f64 / 1e6,
+                bytes / size,
+                ms(start),
+            );
+        }
+        Ok(())
+    }
+}
+
+fn row(load: Load, callers: usize, measured: &Measured, fsync: Duration) -> String {
+    let [p50, p99] = [50, 99].map(|part| ms(measured.percentile(part)));
+    let load = match load {
+        Load::Leaf => "leaf alone",
+        Load::Mint => "mint",
+    };
+    format!("| {load} | {callers} | {:.0} | {p50:.2} | {p99:.2} | {:.2} |", measured.per_second(), ms(fsync))
+}
+
+/// Median of random entries with their receipts.
+fn proofs(log: &Log, size: u64) -> anyhow::Result<Duration> {
+    let mut each = Vec::new();
+    for _ in 0..1000 {
+        let index = OsRng.next_u64() % size;
+        let started = Instant::now();
+        log.proof(index)?.context("an entry is missing")?;
+        each.push(started.elapsed());
+    }
+    each.sort_unstable();
+    Ok(each.get(each.len() / 2).copied().unwrap_or_default())
+}
+
+/// Median of appending 4 KiB and making it durable, which no commit can beat.
+fn fsync(place: &Path) -> anyhow::Result<Duration> {
+    let path = place.join("fsync");
+    let mut file: File = OpenOptions::new().create(true).append(true).open(&path)?;
+    let mut each = Vec::new();
+    for _ in 0..200 {
+        let started = Instant::now();
+        file.write_all(&[7; 4096])?;
+        file.sync_data()?;
+        each.push(started.elapsed());
+    }
+    std::fs::remove_file(path)?;
+    each.sort_unstable();
+    Ok(each.get(each.len() / 2).copied().unwrap_or_default())
+}
+
+/// Load and cores: without them no figure means anything.
+fn machine() -> String {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).map_or("", |rest| rest.trim_start_matches(['\t', ':', ' ']));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{model}, {cores} cores; load average {}", read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "))
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+const ORIGIN: &str = "bench.example/log";
