@@ -15,7 +15,7 @@ use serde_json::Value;
 pub use self::check::{ConfigError, ConfigFault};
 pub use self::root_key::PublishedRootKey;
 use crate::federation::TrustedIssuer;
-use crate::log::DISK_RESERVE_MB;
+use crate::log::{ANCHOR_LAG_MS, DISK_RESERVE_MB};
 
 /// Everything the service is told. Whoever can write this file decides who may get which token: give it to the
 /// administrator alone.
@@ -84,6 +84,21 @@ pub struct Log {
     /// it to 0 fills the disk, and then nothing can be revoked either.
     #[serde(default = "disk_reserve_mb")]
     pub disk_reserve_mb: u64,
+    /// The file of the last checkpoint outside of the database; without it, `log.anchor` in the data directory. An attacker
+    /// who can swap it together with the database rolls the log back unseen.
+    #[serde(default)]
+    pub anchor: Option<PathBuf>,
+    /// Milliseconds for which the anchor may rest after each move; with 0 it moves before any receipt leaves. An attacker who
+    /// raises it can cut off that much of the log's end.
+    #[serde(default = "anchor_lag_ms")]
+    pub anchor_lag_ms: u64,
+    /// The operator's word, for one start and from the command line alone, to go on without an anchor that was there.
+    #[serde(skip)]
+    pub accept_missing_anchor: bool,
+}
+
+const fn anchor_lag_ms() -> u64 {
+    ANCHOR_LAG_MS
 }
 
 const fn disk_reserve_mb() -> u64 {
@@ -224,7 +239,14 @@ impl Config {
             data_dir,
             keys: Keys::default(),
             root_key: Vec::new(),
-            log: Log { origin: "localhost/narrows-dev".into(), public: true, disk_reserve_mb: DISK_RESERVE_MB },
+            log: Log {
+                origin: "localhost/narrows-dev".into(),
+                public: true,
+                disk_reserve_mb: DISK_RESERVE_MB,
+                anchor: None,
+                anchor_lag_ms: ANCHOR_LAG_MS,
+                accept_missing_anchor: false,
+            },
             limits: Limits::default(),
             telemetry: Telemetry::default(),
             policy: Policy::default(),
@@ -237,6 +259,11 @@ impl Config {
     pub fn issuer_key_file(&self) -> PathBuf {
         let default = || self.data_dir.join("issuer.key");
         self.keys.issuer.clone().unwrap_or_else(default)
+    }
+
+    /// The file of the log's anchor.
+    pub fn anchor_file(&self) -> PathBuf {
+        self.log.anchor.clone().unwrap_or_else(|| self.data_dir.join("log.anchor"))
     }
 
     /// The file of the key that signs checkpoints.

@@ -5,6 +5,7 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use narrows_policies::Pack;
@@ -26,7 +27,7 @@ use crate::{
         router::{ROUTES, Routes, router},
     },
     keys::{KeyRole, SecretKey, root_key_id},
-    log::{Log, LogSigner, Opening, Settings},
+    log::{AnchorPlace, Log, LogSigner, Opening, Settings},
     mint::Mint,
     report_rate::ReportRate,
 };
@@ -70,7 +71,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         .map_err(|error| StartError { reason: error.reason, message: format!("the policy pack can't be used: {error}") })?;
     let pack_digest = PackDigest::parse(pack.digest()).ok_or_else(|| at_fault(Reason::Internal, "the pack's digest has another form"))?;
     let federation = Federation::new(config.trusted_issuer.clone()).map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))?;
-    let log = Log::open(&log_file(config), signer, Arc::clone(&clock), Settings::new(config.log.disk_reserve_mb << 20))
+    let log = Log::open(&log_file(config), signer, Arc::clone(&clock), log_settings(config))
         .map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {}", error.detail())))?;
     let since = opened_at(&log)?;
     let metrics = Arc::new(Metrics::new(ROUTES));
@@ -161,6 +162,15 @@ pub fn read_log_key(data_dir: &Path) -> Result<VerifierKey, StartError> {
         std::fs::read_to_string(&path).map_err(|error| at_fault(Reason::KeyFileMissing, format!("`{}`: {error}", path.display())))?;
     VerifierKey::parse(text.trim_end())
         .map_err(|_| at_fault(Reason::KeyFileMalformed, format!("`{}` holds no verifier key", path.display())))
+}
+
+fn log_settings(config: &Config) -> Settings {
+    let anchor = AnchorPlace {
+        path: config.anchor_file(),
+        lag: Duration::from_millis(config.log.anchor_lag_ms),
+        accept_missing: config.log.accept_missing_anchor,
+    };
+    Settings::new(config.log.disk_reserve_mb << 20, Some(anchor))
 }
 
 fn log_signer(config: &Config) -> Result<LogSigner, StartError> {

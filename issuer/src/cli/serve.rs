@@ -28,6 +28,9 @@ pub(super) struct Serve {
     /// The configuration file
     #[arg(long, value_name = "FILE", required_unless_present = "dev", conflicts_with = "dev")]
     config: Option<PathBuf>,
+    /// Go on although the log's anchor is gone: a log that was rolled back would not be noticed
+    #[arg(long, requires = "config")]
+    accept_missing_anchor: bool,
     /// Development mode: loopback only, with an identity provider of its own; not for production
     #[arg(long)]
     dev: bool,
@@ -52,15 +55,16 @@ impl Serve {
     pub(super) fn run(self) -> anyhow::Result<()> {
         super::block_on(async {
             match self.config {
-                Some(file) => serve_configured(&file).await,
+                Some(file) => serve_configured(&file, self.accept_missing_anchor).await,
                 None => serve_development(self.listen, self.data).await,
             }
         })
     }
 }
 
-async fn serve_configured(file: &std::path::Path) -> anyhow::Result<()> {
-    let config = Config::load(file)?;
+async fn serve_configured(file: &std::path::Path, accept_missing_anchor: bool) -> anyhow::Result<()> {
+    let mut config = Config::load(file)?;
+    config.log.accept_missing_anchor = accept_missing_anchor;
     telemetry::start(&config.telemetry)?;
     let pack = service::read_pack(&config)?;
     let service = service::open(&config, &pack, None, system_clock())?;

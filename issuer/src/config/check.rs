@@ -51,6 +51,9 @@ impl Config {
         if self.log.disk_reserve_mb > MAX_DISK_RESERVE_MB {
             faults.add("log.disk_reserve_mb", format!("is above {MAX_DISK_RESERVE_MB}"));
         }
+        if self.log.anchor_lag_ms > MAX_TIME_MS {
+            faults.add("log.anchor_lag_ms", format!("is above {MAX_TIME_MS}"));
+        }
         self.limits.add_faults(&mut faults);
         if let Err(error) = self.telemetry.filter.parse::<tracing_subscriber::EnvFilter>() {
             faults.add("telemetry.filter", format!("is not a filter: {error}"));

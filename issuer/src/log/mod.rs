@@ -1,5 +1,7 @@
 //! The Merkle log: every derivation becomes a durable leaf, with a receipt, before anything is released.
 
+mod anchor;
+mod anchoring;
 mod append;
 mod disk;
 mod error;
@@ -30,13 +32,14 @@ use tokio::sync::oneshot;
 use crate::app::random;
 use crate::clock::Clock;
 use crate::store::{Database, Head, Readers, StoreError, StoredLeaf};
+use anchoring::Anchoring;
 use health::Health;
 use lanes::{Lane, Lanes};
 
 // The public interface is:
 pub use append::{Outcome, SideRow};
 pub use error::LogError;
-pub use settings::{DISK_RESERVE_MB, Settings};
+pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Settings};
 pub use signer::LogSigner;
 pub use tree::{Shown, TaskNode, TaskTree, task_trees};
 pub use verify::{Evidence, Finding, Report, check_database, check_pieces};
@@ -103,13 +106,23 @@ impl Log {
     /// Opens a log for appending after a quick check of its right edge; [`check_database`] is the full check.
     ///
     /// # Errors
-    /// `LOG_MISSING`, `LOG_BUSY`, `LOG_NEWER`, `LOG_NOT_DURABLE`, and the reason of whatever the check found changed.
+    /// `LOG_MISSING`, `LOG_BUSY`, `LOG_NEWER`, `LOG_NOT_DURABLE`, `AUDIT_ROLLBACK_DETECTED`, `AUDIT_ANCHOR_MISSING`, and the
+    /// reason of whatever the check found changed.
     pub fn open(path: &Path, signer: LogSigner, now_ms: Clock, settings: Settings) -> Result<Self, LogError> {
         let mut database = Database::open(path)?;
         let edge = startup::check(&database.rows(), signer.verifier_key())?;
-        let head = database.take_over()?;
+        let anchor = settings.anchor.as_ref().map(|place| {
+            anchor::Anchor::open(&place.path, &database.rows(), signer.verifier_key(), &edge.checkpoint, place.accept_missing)
+        });
+        let anchor = anchor.transpose()?;
+        let head = database.take_over(anchor.is_some())?;
         let readers = Readers::open(path)?;
         let health = Arc::new(Health::default());
+        let lag = settings.anchor.map(|place| place.lag).unwrap_or_default();
+        let anchoring = match anchor {
+            Some(anchor) => Anchoring::start(anchor, lag, Arc::clone(&health))?,
+            None => Anchoring::Without,
+        };
         let queue = Arc::new(Lanes::new(settings.capacity));
         let free_space = settings.free_space.unwrap_or_else(|| disk::free_space(path));
         let writer = writer::Writer {
@@ -119,6 +132,7 @@ impl Log {
             signer,
             health: Arc::clone(&health),
             sources: writer::Sources { now_ms, free_space, random_id: random },
+            anchoring,
             disk_reserve: settings.disk_reserve,
             clock_behind_ms: 0,
         };

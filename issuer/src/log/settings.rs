@@ -1,5 +1,8 @@
 //! How a log is run.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use super::disk::FreeSpace;
 use super::lanes::Capacity;
 
@@ -8,23 +11,39 @@ use super::lanes::Capacity;
 pub struct Settings {
     /// Bytes of the disk that ordinary entries leave free for those that take authority away.
     pub disk_reserve: u64,
+    /// Where the log's last checkpoint is kept outside of its database; `None` leaves a rollback to others to find.
+    pub anchor: Option<AnchorPlace>,
     pub(super) capacity: Capacity,
     /// Where a test puts a disk of its own.
     pub(super) free_space: Option<FreeSpace>,
 }
 
+/// The anchor's file and how closely it follows.
+#[derive(Clone, Debug)]
+pub struct AnchorPlace {
+    /// The file; best on another volume than the database.
+    pub path: PathBuf,
+    /// How long it may rest after each move; zero moves it before any receipt leaves.
+    pub lag: Duration,
+    /// The operator's word to go on when the log had an anchor and it is gone.
+    pub accept_missing: bool,
+}
+
 impl Settings {
-    /// A log that leaves so many bytes of the disk free.
-    pub const fn new(disk_reserve: u64) -> Self {
-        Self { disk_reserve, capacity: CAPACITY, free_space: None }
+    /// A log with this anchor that leaves so many bytes of the disk free.
+    pub const fn new(disk_reserve: u64, anchor: Option<AnchorPlace>) -> Self {
+        Self { disk_reserve, anchor, capacity: CAPACITY, free_space: None }
     }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self::new(DISK_RESERVE_MB << 20)
+        Self::new(DISK_RESERVE_MB << 20, None)
     }
 }
+
+/// The default of `log.anchor_lag_ms`.
+pub const ANCHOR_LAG_MS: u64 = 100;
 
 /// The default of `log.disk_reserve_mb`.
 pub const DISK_RESERVE_MB: u64 = 64;

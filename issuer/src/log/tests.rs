@@ -1,5 +1,6 @@
 //! The log against real files: what it promises, and what it notices.
 
+mod anchoring;
 mod appending;
 mod failing;
 mod guarding;

@@ -7,6 +7,7 @@ use narrows_verifier::Reason;
 use narrows_verifier::log::{Checkpoint, EntryId, Frontier, Hash, Kind, Leaf, Receipt, TraceId, Verdict, inclusion_proof, leaf_hash};
 use tokio::sync::oneshot;
 
+use super::anchoring::Anchoring;
 use super::append::{Admission, Outcome, SideRow, admit, write_side_row};
 use super::disk::{FreeSpace, Room};
 use super::error::LogError;
@@ -55,6 +56,7 @@ pub(super) struct Writer {
     pub(super) signer: LogSigner,
     pub(super) health: Arc<Health>,
     pub(super) sources: Sources,
+    pub(super) anchoring: Anchoring,
     pub(super) disk_reserve: u64,
     /// How far the clock was behind when that was last written down; 0 while it runs right.
     pub(super) clock_behind_ms: u64,
@@ -101,12 +103,11 @@ impl Writer {
         if self.health.halted().is_none() {
             match self.write(work) {
                 Ok(answers) => return answers,
-                Err(error) => {
+                Err(Fault { halt, what }) => {
                     // Whether a failed commit reached the disk is unknown, and trying again on the same handle can turn a
                     // lost page into a silent fork. Only a restart, which reads the file afresh, is safe.
-                    let halt = if matches!(error, StoreError::Swapped) { Reason::AuditFileSwapped } else { Reason::AuditUnavailable };
                     self.health.halt(halt);
-                    tracing::error!(reason = error.reason().code(), %error, "the log stopped: a commit failed");
+                    tracing::error!(reason = halt.code(), error = what, "the log stopped: a commit failed");
                 }
             }
         }
@@ -114,7 +115,7 @@ impl Writer {
         (0..count).map(|_| Err(LogError::halted(reason))).collect()
     }
 
-    fn write(&mut self, work: Vec<Work>) -> Result<Vec<Answer>, StoreError> {
+    fn write(&mut self, work: Vec<Work>) -> Result<Vec<Answer>, Fault> {
         self.database.check_in_place()?;
         let mut room = Room::new((self.sources.free_space)().map_err(StoreError::failed)?, self.disk_reserve);
         let now_ms = (self.sources.now_ms)();
@@ -123,7 +124,7 @@ impl Writer {
         let clock_leaf = self.clock_leaf(time.t_ms - now_ms);
         let batch = self.database.begin()?;
         if batch.rows().head()? != Some(self.head) {
-            return Err(StoreError::HeadMoved);
+            return Err(StoreError::HeadMoved.into());
         }
         let peaks = self.edge.frontier.peaks().map(|node| ((node.level, node.index), node.hash));
         let mut tree = Growth { nodes: peaks.collect(), frontier: self.edge.frontier.clone() };
@@ -134,7 +135,7 @@ impl Writer {
         let size = tree.frontier.size();
         if size == self.head.size {
             let commit = Arc::new(Commit { size, checkpoint: self.edge.checkpoint.clone(), nodes: tree.nodes });
-            return placed.into_iter().map(|it| it.answer(&batch, &commit)).collect();
+            return Ok(placed.into_iter().map(|it| it.answer(&batch, &commit)).collect::<Result<_, StoreError>>()?);
         }
         let root = tree.frontier.root();
         let note = self.signer.sign(&Checkpoint { origin: self.signer.origin().to_owned(), size, root });
@@ -147,6 +148,7 @@ impl Writer {
         batch.commit()?;
         // A commit into a file that nobody finds again is none.
         self.database.check_in_place()?;
+        self.anchoring.committed(&note)?;
         // Only now may anything leave: until here, leaves and signed checkpoint existed in this transaction alone.
         (self.head, self.edge) = (head, Edge { frontier: tree.frontier, checkpoint: note });
         Ok(answers)
@@ -247,6 +249,25 @@ impl Written {
 impl Commit {
     fn receipt(&self, index: u64, proof: Vec<Hash>) -> String {
         Receipt { index, proof, checkpoint: &self.checkpoint }.encode()
+    }
+}
+
+/// Why a batch ended the log.
+struct Fault {
+    halt: Reason,
+    what: String,
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        let halt = if matches!(error, StoreError::Swapped) { Reason::AuditFileSwapped } else { Reason::AuditUnavailable };
+        Self { halt, what: error.to_string() }
+    }
+}
+
+impl From<LogError> for Fault {
+    fn from(error: LogError) -> Self {
+        Self { halt: error.reason(), what: error.to_string() }
     }
 }
 

@@ -72,9 +72,10 @@ impl Database {
     }
 
     /// Takes the head for this process: a writer that is still alive elsewhere fails at its next commit.
-    pub(crate) fn take_over(&mut self) -> Result<Head, StoreError> {
+    /// From then on the log knows whether it ever had an anchor.
+    pub(crate) fn take_over(&mut self, anchored: bool) -> Result<Head, StoreError> {
         let batch = self.begin()?;
-        let head = batch.next_epoch()?;
+        let head = batch.next_epoch(anchored)?;
         batch.commit()?;
         Ok(head)
     }

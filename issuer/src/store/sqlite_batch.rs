@@ -58,8 +58,8 @@ impl<'c> Batch<'c> {
         if moved == 1 { Ok(()) } else { Err(StoreError::HeadMoved) }
     }
 
-    pub(super) fn next_epoch(&self) -> Result<Head, StoreError> {
-        self.write("UPDATE head SET epoch = epoch + 1", [])?;
+    pub(super) fn next_epoch(&self, anchored: bool) -> Result<Head, StoreError> {
+        self.write("UPDATE head SET epoch = epoch + 1, anchored = anchored OR ?1", [anchored])?;
         self.rows().head()?.ok_or(StoreError::HeadMoved)
     }
 

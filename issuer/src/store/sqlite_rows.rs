@@ -55,6 +55,11 @@ impl<'c> Rows<'c> {
         })
     }
 
+    /// Whether the log was ever opened with an anchor.
+    pub(crate) fn is_anchored(&self) -> Result<bool, StoreError> {
+        Ok(self.one("SELECT anchored FROM head", [], |row| row.get(0))?.unwrap_or(false))
+    }
+
     pub(crate) fn leaf(&self, index: u64) -> Result<Option<StoredLeaf>, StoreError> {
         self.one("SELECT idx, entry, hash, bytes FROM leaf WHERE idx = ?1", [signed(index)?], stored_leaf)
     }

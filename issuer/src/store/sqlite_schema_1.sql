@@ -26,7 +26,8 @@ CREATE TABLE head (
   size      INTEGER NOT NULL,
   root      BLOB NOT NULL CHECK (length(root) = 32),
   epoch     INTEGER NOT NULL,
-  last_t_ms INTEGER NOT NULL
+  last_t_ms INTEGER NOT NULL,
+  anchored  INTEGER NOT NULL DEFAULT 0 CHECK (anchored IN (0, 1))
 ) STRICT;
 
 -- What opens the leaves' commitments. Rows can be deleted; nothing refers to them and nothing cascades.
