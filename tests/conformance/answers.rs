@@ -3,14 +3,15 @@
 use narrows_tests::{
     tokens::hex,
     vectors::{
-        ArgsAnswer, CallText, CaveatAnswer, Claims, FeedAnswer, FeedVector, ProofAnswer, ProofVector, TokenAnswer, TokenVector, Vector,
-        Verdict,
+        ArgsAnswer, BundleAnswer, BundleVector, CallText, CaveatAnswer, Claims, FeedAnswer, FeedVector, ProofAnswer, ProofVector,
+        TokenAnswer, TokenVector, Vector, Verdict,
     },
 };
 use narrows_verifier::{
     BlockId, Call, Caveat, Denial, Holder, PublicKey, Reason, RootKey, RootState, Roots, State, UnverifiedToken, VerifiedToken,
     caveat::Plane,
     json::{self, Limits},
+    log::{Bundle, VerifierKey},
     proof::{HolderClaims, Once, PossessionClaims, ReportClaims, check_holder, check_possession, check_report},
     revocation::{Revocations, ToolClass},
     token_bytes,
@@ -55,8 +56,25 @@ pub(super) fn of(vector: &Vector) -> (String, String) {
         Vector::Feed(vector) => {
             show(&vector.expect, &feed(vector).map_or_else(|reason| FeedAnswer::refused(reason.code()), |()| FeedAnswer::ACCEPTED))
         }
+        Vector::Bundle(vector) => show(&vector.expect, &bundle(vector)),
         Vector::Session(vector) => show(&vector.expect, &presenting::session(vector)),
         Vector::Dpop(vector) => show(&vector.expect, &presenting::dpop(vector)),
+    }
+}
+
+fn bundle(vector: &BundleVector) -> BundleAnswer {
+    let keys: Vec<VerifierKey> = vector.keys.iter().map(|key| VerifierKey::parse(key).unwrap()).collect();
+    let refused = BundleAnswer { verdict: Verdict::Deny, reason: None, index: None, indices: Vec::new(), gapless: false, goes_on: false };
+    let verified = Bundle::parse(&vector.text).map_err(Into::into).and_then(|bundle| bundle.verify(&keys));
+    match verified {
+        Err(error) => BundleAnswer { reason: Some(error.refusal.reason.to_string()), index: error.index, ..refused },
+        Ok(verified) => BundleAnswer {
+            verdict: Verdict::Allow,
+            indices: verified.entries.iter().map(|entry| entry.index).collect(),
+            gapless: verified.gapless,
+            goes_on: verified.goes_on,
+            ..refused
+        },
     }
 }
 

@@ -6,6 +6,7 @@
 mod accept;
 mod arguments;
 mod attacks;
+mod bundle;
 mod caveats;
 mod costs;
 mod decisions;
@@ -28,6 +29,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
+pub use bundle::{BundleAnswer, BundleVector};
 pub use caveats::documented;
 pub use dpop::{DpopAnswer, DpopHolder, DpopRequest, DpopVector};
 pub use sessions::{SessionAnswer, SessionCall, SessionSeeds, SessionVector};
@@ -53,6 +55,8 @@ pub enum Vector {
     Dpop(DpopVector),
     /// A snapshot of the revocation feed, and with a token whether it stands.
     Feed(FeedVector),
+    /// A bundle of evidence.
+    Bundle(BundleVector),
 }
 
 /// A token, and with a call what becomes of it.
@@ -359,6 +363,7 @@ pub fn all() -> BTreeMap<String, Vector> {
     dpop::cases(&mut cases);
     trust::cases(&mut cases);
     feed::cases(&mut cases);
+    bundle::cases(&mut cases);
     cases.0
 }
 

@@ -193,6 +193,9 @@ reasons! {
     TrustPolicyMalformed = "TRUST_POLICY_MALFORMED": "the text is not a C2SP tlog-policy, or names a key of a type that is not read here";
     WitnessQuorum = "WITNESS_QUORUM": "too few witnesses have cosigned a checkpoint that holds the entry";
     SplitView = "SPLIT_VIEW": "one log has signed two checkpoints that no tree can both have";
+    BundleMalformed = "BUNDLE_MALFORMED": "a bundle of evidence is not in the form of narrows-audit/1, or claims what its leaves don't say";
+    BundleSelection = "BUNDLE_SELECTION": "a bundle holds a leaf that was not asked for";
+    BundleGap = "BUNDLE_GAP": "a bundle of a range of leaves lacks one of them";
     TileMalformed = "TILE_MALFORMED": "a tile path, tile or entry bundle is not in the form of C2SP tlog-tiles";
     LeafTooLarge = "LEAF_TOO_LARGE": "a leaf is larger than 65,535 bytes";
     LeafKind = "LEAF_KIND": "a leaf lacks a member that its kind demands, or has one that its kind does not have";
@@ -260,6 +263,11 @@ reasons! {
     TokenNotSealed = "TOKEN_NOT_SEALED": "a reported token must be a sealed copy";
     NotAHop = "NOT_A_HOP": "the token's newest block is not a signed hop";
     EntriesPrivate = "ENTRIES_PRIVATE": "the log's entries are not public here";
+    AuditorAuth = "AUDITOR_AUTH": "reading the log's entries takes an auditor's credential, and none or a wrong one was given";
+    AuditorRole = "AUDITOR_ROLE": "the auditor's role does not extend to names";
+    AuditorRate = "AUDITOR_RATE": "the auditor has asked more often than the service answers";
+    EntryUnknown = "ENTRY_UNKNOWN": "the log has no entry of this id, index or task";
+    CheckpointUnknown = "CHECKPOINT_UNKNOWN": "the log has signed no checkpoint of this size, or none that the question needs";
 
     // Agents and tools.
     TokenMissing = "TOKEN_MISSING": "the request carries no token";
