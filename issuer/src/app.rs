@@ -8,10 +8,18 @@ use narrows_verifier::{
     log::{PackDigest, Salt, VerifierKey},
 };
 use rand_core::{OsRng, RngCore};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::{
-    clients::Clients, clock::Clock, federation::Federation, http::metrics::Metrics, log::Log, mint::Mint, report_rate::ReportRate,
+    audit::{Archive, Auditors, Indexer},
+    clients::Clients,
+    clock::Clock,
+    federation::Federation,
+    http::metrics::Metrics,
+    log::Log,
+    mint::Mint,
+    report_rate::ReportRate,
 };
 
 /// The service's long-lived parts. No Debug: it holds keys.
@@ -32,8 +40,16 @@ pub struct App {
     pub mint: Mint,
     /// The keys under which this issuer's tokens verify: the one that signs now, and those of other rotations.
     pub roots: Roots,
+    /// Keeps the search index up with the log. Declared before the log, whose connections must be the last to close.
+    pub(crate) _indexer: Indexer,
     /// The log.
     pub log: Log,
+    /// Who may read the log's entries.
+    pub auditors: Auditors,
+    /// The log for reading.
+    pub archive: Archive,
+    /// Keeps searches from taking all threads.
+    pub readings: Semaphore,
     /// The log's public key.
     pub log_key: VerifierKey,
     /// How many hops may be reported for one task.

@@ -41,7 +41,7 @@ pub struct BasicCredentials {
 
 /// Always two slots, so that the number of live secrets doesn't show in the time taken.
 #[derive(Default)]
-struct SecretHashes([(bool, [u8; 32]); 2]);
+pub(crate) struct SecretHashes([(bool, [u8; 32]); 2]);
 
 impl Clients {
     /// Takes the clients of a configuration that was checked.
@@ -110,7 +110,7 @@ impl BasicCredentials {
 }
 
 impl SecretHashes {
-    fn new(digests: &[String]) -> Self {
+    pub(crate) fn new(digests: &[String]) -> Self {
         let mut slots = Self::default();
         let hashes = digests.iter().filter_map(|digest| parse_secret_hash(digest));
         for (slot, hash) in slots.0.iter_mut().zip(hashes) {
@@ -120,7 +120,7 @@ impl SecretHashes {
     }
 
     /// Compares with every slot before it decides, in constant time.
-    fn contains(&self, secret: &str) -> Choice {
+    pub(crate) fn contains(&self, secret: &str) -> Choice {
         let given = <[u8; 32]>::from(Sha256::digest(secret.as_bytes()));
         self.0.iter().fold(Choice::from(0), |found, (live, hash)| found | (Choice::from(u8::from(*live)) & hash.ct_eq(&given)))
     }

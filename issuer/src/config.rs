@@ -56,6 +56,9 @@ pub struct Config {
     /// The clients that may ask for tokens.
     #[serde(default)]
     pub client: Vec<Client>,
+    /// Who may read the log's entries.
+    #[serde(default)]
+    pub auditor: Vec<Auditor>,
 }
 
 /// Where the secret keys are. An attacker who can swap a file signs with a key of their own; every key file is refused
@@ -186,6 +189,32 @@ pub struct Client {
     pub agents: Option<Vec<String>>,
 }
 
+/// Somebody who may read the log's entries. An attacker who can add one learns who delegates to whom; each reading is
+/// itself an entry.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auditor {
+    /// The name under which readings are recorded: printable ASCII, at most 128 characters.
+    pub name: String,
+    /// One or two digests `sha256:<hex>` of generated secrets, two while one is being replaced. An attacker who adds one
+    /// knows a working secret.
+    pub secret_hashes: Vec<String>,
+    /// What is handed out. An attacker who raises it sees names beside the leaves.
+    #[serde(default)]
+    pub role: AuditorRole,
+}
+
+/// What an auditor is handed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditorRole {
+    /// Leaves with their proofs.
+    #[default]
+    Auditor,
+    /// Names and other disclosed values as well.
+    Administrator,
+}
+
 /// How a client proves who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -252,6 +281,7 @@ impl Config {
             policy: Policy::default(),
             trusted_issuer: Vec::new(),
             client: Vec::new(),
+            auditor: Vec::new(),
         })
     }
 

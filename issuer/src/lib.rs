@@ -1,6 +1,7 @@
 //! The one stateful service of Narrows: it exchanges logins for capabilities and keeps the Merkle log.
 
 pub mod app;
+pub mod audit;
 mod client_auth;
 pub mod clients;
 pub mod clock;

@@ -13,10 +13,12 @@ use narrows_verifier::{
     EntryId, Reason, RootKey, Roots,
     log::{Leaf, PackDigest, TraceId, VerifierKey, verify_checkpoint},
 };
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::{
     app::{App, random},
+    audit::{Archive, Auditors, Index, Indexer},
     clients::Clients,
     clock::Clock,
     config::Config,
@@ -74,6 +76,9 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     let log = Log::open(&log_file(config), signer, Arc::clone(&clock), log_settings(config))
         .map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {}", error.detail())))?;
     let since = opened_at(&log)?;
+    let index = Index::open(&index_file_in(&config.data_dir)).map(Arc::new);
+    let index = index.map_err(|error| at_fault(error.reason(), format!("the search index can't be opened: {}", error.detail())))?;
+    let indexer = Indexer::start(Arc::clone(&index), log_file(config)).map_err(|error| at_fault(error.reason(), error.detail()))?;
     let metrics = Arc::new(Metrics::new(ROUTES));
     metrics.set_log_size(size(&log, &log_key)?);
     let dev = development.is_some();
@@ -89,7 +94,11 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         pack_digest,
         mint,
         roots,
+        _indexer: indexer,
         log,
+        auditors: Auditors::new(&config.auditor),
+        archive: Archive::new(&log_file(config), Some(index), log_key.clone()),
+        readings: Semaphore::new(READINGS),
         log_key,
         max_hops: config.limits.max_hops_per_task,
         report_rate: ReportRate::new(config.limits.max_reports_per_minute),
@@ -130,6 +139,11 @@ pub fn log_file(config: &Config) -> PathBuf {
 /// The log's database in a data directory.
 pub fn log_file_in(data_dir: &Path) -> PathBuf {
     data_dir.join(LOG_FILE)
+}
+
+/// The search index in a data directory.
+pub fn index_file_in(data_dir: &Path) -> PathBuf {
+    data_dir.join(INDEX_FILE)
 }
 
 /// Reads the configured policy pack; without one, nothing can be granted and the service does not start.
@@ -215,4 +229,9 @@ fn at_fault(reason: Reason, message: impl Into<String>) -> StartError {
 }
 
 const LOG_FILE: &str = "log.db";
+const INDEX_FILE: &str = "index.db";
+
+/// Readings of evidence at one time.
+const READINGS: usize = 4;
+
 const LOG_KEY_FILE: &str = "log.vkey";

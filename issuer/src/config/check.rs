@@ -64,6 +64,7 @@ impl Config {
             }
         }
         self.add_client_faults(&mut faults);
+        self.add_auditor_faults(&mut faults);
         faults.0
     }
 
@@ -112,14 +113,39 @@ impl Config {
                     }
                 }
             }
-            for (place, digest) in client.secret_hashes.iter().enumerate() {
-                if clients::parse_secret_hash(digest).is_none() {
-                    faults.add(
-                        &at(&format!("secret_hashes[{place}]")),
-                        "must be `sha256:` and 64 lower-case hex digits, never the secret itself",
-                    );
-                }
+            add_secret_faults(faults, &at("secret_hashes"), &client.secret_hashes);
+        }
+    }
+
+    fn add_auditor_faults(&self, faults: &mut Faults) {
+        if self.auditor.len() > MAX_AUDITORS {
+            faults.add("auditor", format!("has more than {MAX_AUDITORS} entries"));
+        }
+        let (mut names, mut secrets) = (HashSet::new(), HashSet::new());
+        for (index, auditor) in self.auditor.iter().enumerate() {
+            let at = |key: &str| format!("auditor[{index}].{key}");
+            if !clients::is_client_id(&auditor.name) {
+                faults.add(&at("name"), "must be 1 to 128 printable ascii characters without a colon or a space");
             }
+            if !names.insert(auditor.name.as_str()) {
+                faults.add(&at("name"), "is the name of an earlier auditor too");
+            }
+            if !(1..=2).contains(&auditor.secret_hashes.len()) {
+                faults.add(&at("secret_hashes"), "must hold one or two digests");
+            }
+            add_secret_faults(faults, &at("secret_hashes"), &auditor.secret_hashes);
+            // a credential carries no name, so two auditors of one secret could not be told apart
+            if !auditor.secret_hashes.iter().all(|digest| secrets.insert(digest)) {
+                faults.add(&at("secret_hashes"), "holds a digest that is listed before");
+            }
+        }
+    }
+}
+
+fn add_secret_faults(faults: &mut Faults, key: &str, digests: &[String]) {
+    for (place, digest) in digests.iter().enumerate() {
+        if clients::parse_secret_hash(digest).is_none() {
+            faults.add(&format!("{key}[{place}]"), "must be `sha256:` and 64 lower-case hex digits, never the secret itself");
         }
     }
 }
@@ -278,6 +304,8 @@ pub(super) fn without_quoted(message: &str) -> String {
 }
 
 const MAX_ROOT_KEYS: usize = 63;
+/// Each credential is compared with all of them.
+const MAX_AUDITORS: usize = 64;
 const MAX_CLIENTS: usize = 10_000;
 const MAX_JWKS_KEYS: usize = 16;
 const MAX_DISK_RESERVE_MB: u64 = 1 << 20;

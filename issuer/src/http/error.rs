@@ -81,7 +81,11 @@ impl IntoResponse for ApiError {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"narrows\", charset=\"UTF-8\""));
+            let challenge = match self.reason {
+                Reason::AuditorAuth => "Bearer realm=\"narrows-audit\"",
+                _ => "Basic realm=\"narrows\", charset=\"UTF-8\"",
+            };
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
@@ -111,15 +115,18 @@ struct PlainBody<'a> {
 fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
     match reason {
         Reason::ClientAuth => (StatusCode::UNAUTHORIZED, "invalid_client"),
-        Reason::RouteUnknown | Reason::WitnessLogUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
+        Reason::AuditorAuth => (StatusCode::UNAUTHORIZED, "invalid_client"),
+        Reason::RouteUnknown | Reason::WitnessLogUnknown | Reason::EntryUnknown | Reason::CheckpointUnknown => {
+            (StatusCode::NOT_FOUND, "invalid_request")
+        }
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
         Reason::ContentType | Reason::ContentEncoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
         Reason::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
         Reason::ResponseType => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
         Reason::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
-        Reason::ReportRate => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
-        Reason::EntriesPrivate | Reason::WitnessLogSignature => (StatusCode::FORBIDDEN, "invalid_request"),
+        Reason::ReportRate | Reason::AuditorRate => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+        Reason::EntriesPrivate | Reason::AuditorRole | Reason::WitnessLogSignature => (StatusCode::FORBIDDEN, "invalid_request"),
         Reason::WitnessConflict => (StatusCode::CONFLICT, "invalid_request"),
         Reason::WitnessInconsistent => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
         Reason::Overloaded

@@ -6,13 +6,16 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
+use http::HeaderMap;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use narrows_verifier::{
     Reason,
     log::{TileKind, TilePath},
 };
 
+use super::audit::read_tile;
 use super::error::ApiError;
+use super::request_id::TraceId;
 use crate::{app::App, log::LogError};
 
 /// `GET /log/checkpoint`: the newest signed checkpoint.
@@ -23,17 +26,24 @@ pub(super) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, 
 }
 
 /// `GET /log/tile/…`: hash tiles and entry bundles, which never change once they can be had.
-pub(super) async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn tile(
+    State(app): State<Arc<App>>,
+    Path(path): Path<String>,
+    trace: TraceId,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let absent = || ApiError::plain(Reason::RouteUnknown, "there is no such tile");
     let path = TilePath::parse(&format!("tile/{path}")).map_err(|_| absent())?;
-    // entry bundles show the delegation graph: outside of development they wait for an auditor's credential
-    if matches!(path.kind(), TileKind::Entries) && !app.public_entries {
-        return Err(ApiError::plain(Reason::EntriesPrivate, Reason::EntriesPrivate.meaning()));
+    // entry bundles show the delegation graph: outside of development they take an auditor's credential
+    let entries = matches!(path.kind(), TileKind::Entries);
+    if entries {
+        read_tile(&app, &headers, trace, path.to_string()).await?;
     }
     let bytes = app.log.tile(&path).map_err(unreadable)?.ok_or_else(absent)?;
     let headers = [
         (CONTENT_TYPE, "application/octet-stream"),
-        (CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        // what took a credential must not be served on to others by a cache in between
+        (CACHE_CONTROL, if entries && !app.public_entries { "private, no-store" } else { "public, max-age=31536000, immutable" }),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ];
     Ok((headers, bytes).into_response())

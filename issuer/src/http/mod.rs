@@ -1,5 +1,6 @@
 //! The service's face: transport bounds, the HTTP envelope, and one file per endpoint.
 
+mod audit;
 mod derivations;
 mod details;
 pub mod dev_idp;

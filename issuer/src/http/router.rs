@@ -10,6 +10,7 @@ use axum::{
 };
 
 use super::{
+    audit,
     derivations::derivations,
     envelope, health, log_tiles, metrics,
     token::token,
@@ -40,6 +41,13 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
         // auditors
         .route("/log/checkpoint", get(log_tiles::checkpoint))
         .route("/log/tile/{*path}", get(log_tiles::tile))
+        .route("/v1/audit/head", get(audit::head))
+        .route("/v1/audit/proof", get(audit::proof))
+        .route("/v1/audit/consistency", get(audit::consistency))
+        .route("/v1/audit/entries/{id}", get(audit::entry))
+        .route("/v1/audit/tasks/{id}", get(audit::task))
+        .route("/v1/audit/search", get(audit::search))
+        .route("/v1/audit/export", get(audit::export))
         .with_state(app)
         // operators
         .merge(health::routes(readiness))
@@ -72,6 +80,13 @@ pub(crate) const ROUTES: &[&str] = &[
     "/.well-known/narrows-keys",
     "/log/checkpoint",
     "/log/tile/{*path}",
+    "/v1/audit/head",
+    "/v1/audit/proof",
+    "/v1/audit/consistency",
+    "/v1/audit/entries/{id}",
+    "/v1/audit/tasks/{id}",
+    "/v1/audit/search",
+    "/v1/audit/export",
     "/livez",
     "/readyz",
     "/metrics",

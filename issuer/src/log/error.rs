@@ -31,7 +31,7 @@ impl LogError {
         self.retry_after_s
     }
 
-    pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into(), retry_after_s: None }
     }
 

@@ -227,7 +227,8 @@ impl fmt::Display for Shown {
     }
 }
 
-fn utc(t_ms: u64) -> String {
+/// Milliseconds since 1970 as RFC 3339, to the second.
+pub fn utc(t_ms: u64) -> String {
     i64::try_from(t_ms / 1000)
         .ok()
         .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())

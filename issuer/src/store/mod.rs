@@ -4,6 +4,7 @@ mod error;
 mod identity;
 mod sqlite;
 mod sqlite_batch;
+mod sqlite_index;
 mod sqlite_rows;
 #[cfg(test)]
 pub(crate) mod sqlite_tamper;
@@ -12,5 +13,6 @@ mod sqlite_witness;
 pub(crate) use error::StoreError;
 pub(crate) use sqlite::{Database, Readers, Snapshot};
 pub(crate) use sqlite_batch::Batch;
+pub(crate) use sqlite_index::{IndexFile, Term};
 pub(crate) use sqlite_rows::{Head, Rows, StoredCheckpoint, StoredLeaf, TaskRow, is_readable, is_stored};
 pub(crate) use sqlite_witness::{CosignedRow, WitnessState};

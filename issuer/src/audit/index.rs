@@ -1,0 +1,317 @@
+//! The search index: untrusted, made from the leaves by a thread of its own, and thrown away when in doubt.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hmac::{Hmac, Mac as _};
+use narrows_verifier::Reason;
+use narrows_verifier::log::{Disclosure, Leaf, NameField, Selection, TILE_WIDTH, names};
+use sha2::Sha256;
+
+use super::scan::{opening, parse};
+use crate::app::random;
+use crate::log::{Finding, LogError};
+use crate::store::{IndexFile, Rows, Snapshot, StoreError, StoredLeaf, Term};
+
+/// An index file. It only proposes leaves; whoever asks reads each of them in the log.
+pub struct Index {
+    path: PathBuf,
+    file: Mutex<IndexFile>,
+}
+
+/// The thread that keeps an index up with its log. Dropping it ends the thread.
+pub struct Indexer {
+    stop: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Leaves that may belong to a selection, and the index up to which no other does.
+pub(super) struct Proposed {
+    pub(super) indices: Vec<u64>,
+    pub(super) end: u64,
+}
+
+impl Index {
+    /// Opens the index at `path`, or begins a new one there when it is absent, damaged or of another version.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub fn open(path: &Path) -> Result<Self, LogError> {
+        Ok(Self { path: path.to_owned(), file: Mutex::new(IndexFile::open(path, &random())?) })
+    }
+
+    /// Opens the index at `path` for comparing it, or answers `None` when there is none of this version.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, LogError> {
+        let file = IndexFile::open_existing(path)?;
+        Ok(file.map(|file| Self { path: path.to_owned(), file: Mutex::new(file) }))
+    }
+
+    /// Throws all rows and the key of the names away and begins anew.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub fn clear(&self) -> Result<(), LogError> {
+        let mut file = self.lock();
+        IndexFile::delete(&self.path)?;
+        *file = IndexFile::open(&self.path, &random())?;
+        Ok(())
+    }
+
+    /// Reads the leaves that the index lacks, forgets names that are no longer disclosed, and says how far it reaches.
+    ///
+    /// # Errors
+    /// `LEAF_MALFORMED` or `LOG_UNREADABLE`; what is indexed so far stays.
+    pub fn catch_up(&self, log: &Path) -> Result<u64, LogError> {
+        let snapshot = Snapshot::open(log)?;
+        let rows = snapshot.rows();
+        if !self.belongs_to(&rows)? {
+            self.clear()?;
+        }
+        let mut erased = false;
+        loop {
+            // Held for one page at a time, so that nobody who asks waits for the whole log.
+            let mut file = self.lock();
+            let cursor = file.cursor()?;
+            let page = rows.leaves(cursor.next, TILE_WIDTH)?;
+            let Some(last) = page.last() else { break };
+            let (next, hash) = (last.index + 1, last.hash);
+            let mut entries = Vec::with_capacity(page.len());
+            for stored in &page {
+                let leaf = parse(stored)?;
+                erased |= leaf.kind.as_str() == ERASURE;
+                entries.push((stored.index, terms(&leaf, &opening(&rows, stored, &leaf)?, &cursor.key)));
+            }
+            file.add(&entries, next, &hash)?;
+        }
+        if erased {
+            self.forget(&rows)?;
+        }
+        Ok(self.lock().cursor()?.next)
+    }
+
+    /// Forgets names whose disclosure is gone: the log records an erasure, but a disclosure may also have expired.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub fn forget_withheld(&self, log: &Path) -> Result<(), LogError> {
+        self.forget(&Snapshot::open(log)?.rows())
+    }
+
+    /// Compares every row with the leaves up to where the index reaches, and says how many leaves that are.
+    ///
+    /// # Errors
+    /// `LOG_INDEX_CHANGED` at the first leaf whose rows differ from it.
+    pub fn compare(&self, log: &Path) -> Result<u64, Finding> {
+        let unreadable = |error: LogError| Finding { reason: error.reason(), index: None, detail: error.detail().to_owned() };
+        let changed = |index, detail: &str| Finding { reason: Reason::LogIndexChanged, index, detail: detail.to_owned() };
+        let snapshot = Snapshot::open(log)?;
+        let rows = snapshot.rows();
+        let file = self.lock();
+        let cursor = file.cursor()?;
+        let (mut at, mut seen) = (0, 0);
+        while at < cursor.next {
+            let page = rows.leaves(at, TILE_WIDTH)?;
+            if page.is_empty() {
+                return Err(changed(Some(at), "the index reaches beyond the log"));
+            }
+            for stored in page.iter().filter(|stored| stored.index < cursor.next) {
+                let leaf = parse(stored).map_err(unreadable)?;
+                let expected = terms(&leaf, &opening(&rows, stored, &leaf).map_err(unreadable)?, &cursor.key);
+                let found = file.terms(stored.index)?;
+                if found != expected {
+                    return Err(changed(Some(stored.index), "the index holds other rows for the leaf than it gives"));
+                }
+                seen += found.len() as u64;
+            }
+            at = page.last().map_or(cursor.next, |last| last.index + 1);
+        }
+        let (count, last) = file.count()?;
+        if count != seen {
+            return Err(changed(last, "the index holds rows of leaves that it does not reach"));
+        }
+        Ok(cursor.next)
+    }
+
+    /// Leaves between `first` and `end` that may belong to the selection; `None` where the index says nothing.
+    pub(super) fn propose(&self, selection: &Selection, first: u64, end: u64) -> Result<Option<Proposed>, LogError> {
+        let file = self.lock();
+        let cursor = file.cursor()?;
+        let wanted: Vec<Term> = terms_of(selection).into_iter().map(|(field, value)| term(field, value.as_bytes(), &cursor.key)).collect();
+        let end = end.min(cursor.next);
+        let Some((rarest, others)) = wanted.split_first().filter(|_| first < end) else { return Ok(None) };
+        let under = file.under(rarest, first, end, PROPOSALS)?;
+        // With a full page, more may follow behind its last row.
+        let end = if under.len() < PROPOSALS as usize { end } else { under.last().map_or(end, |last| last + 1) };
+        let mut indices = Vec::new();
+        for index in under {
+            let mut all = true;
+            for term in others {
+                all &= file.holds(term, index)?;
+            }
+            indices.extend(all.then_some(index));
+        }
+        Ok(Some(Proposed { indices, end }))
+    }
+
+    /// False when the leaf before the cursor is another than the one that was indexed: the log was replaced.
+    fn belongs_to(&self, rows: &Rows<'_>) -> Result<bool, LogError> {
+        let cursor = self.lock().cursor()?;
+        let Some(last) = cursor.next.checked_sub(1) else { return Ok(true) };
+        Ok(rows.leaf(last)?.map(|stored| stored.hash) == cursor.last)
+    }
+
+    fn forget(&self, rows: &Rows<'_>) -> Result<(), LogError> {
+        let mut first = 0;
+        loop {
+            let mut file = self.lock();
+            let named = file.with_fields(Field::Principal as u8, first, u32::from(TILE_WIDTH))?;
+            let Some(last) = named.last() else { break };
+            first = last + 1;
+            let key = file.cursor()?.key;
+            for index in named {
+                let stored = rows.leaf(index)?;
+                let expected = stored.map(|stored| expected_terms(rows, &stored, &key)).transpose()?.unwrap_or_default();
+                if file.terms(index)? != expected {
+                    file.replace(index, &expected)?;
+                }
+            }
+        }
+        Ok(self.lock().truncate_journal()?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, IndexFile> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Indexer {
+    /// Starts the thread. It looks for new leaves each second: what it has not seen yet, a search reads by itself.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE` when no thread can be had.
+    pub fn start(index: Arc<Index>, log: PathBuf) -> Result<Self, LogError> {
+        let (stop, stopped) = sync_channel(1);
+        let work = move || {
+            report(index.forget_withheld(&log));
+            loop {
+                report(index.catch_up(&log).map(drop));
+                match stopped.recv_timeout(INTERVAL) {
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("narrows-index".to_owned()).spawn(work).map_err(StoreError::failed)?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Indexer {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has nothing left to end.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Nothing that authority hangs on: searches go on by reading leaves.
+fn report(done: Result<(), LogError>) {
+    if let Err(error) = done {
+        tracing::warn!(reason = error.reason().code(), detail = error.detail(), "the search index could not be brought up to date");
+    }
+}
+
+/// What a leaf can be found under. Names come last, from [`Field::Principal`] on, and only as keyed hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Field {
+    Kind = 1,
+    Verdict = 2,
+    Reason = 3,
+    Task = 4,
+    Trace = 5,
+    Block = 6,
+    Parent = 7,
+    Principal = 32,
+    Agent = 33,
+    Tool = 34,
+}
+
+impl From<NameField> for Field {
+    fn from(name: NameField) -> Self {
+        match name {
+            NameField::Principal => Self::Principal,
+            NameField::Agent => Self::Agent,
+            NameField::Tool => Self::Tool,
+        }
+    }
+}
+
+/// What a selection asks for that is indexed, the rarest first: the first one drives the search.
+pub(super) fn terms_of(selection: &Selection) -> Vec<(Field, String)> {
+    let it = selection;
+    let wanted = [
+        (Field::Parent, it.parent.map(|block| block.to_string())),
+        (Field::Block, it.block.map(|block| block.to_string())),
+        (Field::Trace, it.trace.map(|trace| trace.to_string())),
+        (Field::Task, it.task.map(|task| task.to_string())),
+        (Field::Principal, it.principal.clone()),
+        (Field::Agent, it.agent.clone()),
+        (Field::Tool, it.tool.clone()),
+        (Field::Reason, it.reason.clone()),
+        (Field::Kind, it.kind.clone()),
+        (Field::Verdict, it.verdict.map(verdict_name)),
+    ];
+    wanted.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
+}
+
+fn expected_terms(rows: &Rows<'_>, stored: &StoredLeaf, key: &[u8; 32]) -> Result<Vec<Term>, LogError> {
+    let leaf = parse(stored)?;
+    Ok(terms(&leaf, &opening(rows, stored, &leaf)?, key))
+}
+
+/// All rows of one leaf, in the order in which the file gives them back.
+fn terms(leaf: &Leaf, disclosures: &[Disclosure], key: &[u8; 32]) -> Vec<Term> {
+    let mut clear = vec![(Field::Kind, leaf.kind.as_str().to_owned()), (Field::Verdict, verdict_name(leaf.verdict))];
+    clear.push((Field::Trace, leaf.trace.to_string()));
+    clear.extend(leaf.task.map(|task| (Field::Task, task.to_string())));
+    clear.extend(leaf.reasons.iter().map(|reason| (Field::Reason, reason.clone())));
+    clear.extend(leaf.blocks.iter().map(|block| (Field::Block, block.to_string())));
+    clear.extend(leaf.parents.iter().map(|block| (Field::Parent, block.to_string())));
+    clear.extend(names(disclosures).map(|(field, name)| (field.into(), name.to_owned())));
+    let mut terms: Vec<Term> = clear.into_iter().map(|(field, value)| term(field, value.as_bytes(), key)).collect();
+    terms.sort_unstable();
+    terms.dedup();
+    terms
+}
+
+fn term(field: Field, value: &[u8], key: &[u8; 32]) -> Term {
+    let number = field as u8;
+    if number < Field::Principal as u8 {
+        return (number, value.to_vec());
+    }
+    // A name must not outlive its disclosure: without the key, which goes with the file, the row says nothing.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return (number, Vec::new()) };
+    mac.update(&[number]);
+    mac.update(value);
+    (number, mac.finalize().into_bytes().iter().take(NAME_BYTES).copied().collect())
+}
+
+fn verdict_name(verdict: narrows_verifier::log::Verdict) -> String {
+    serde_json::to_value(verdict).ok().and_then(|name| name.as_str().map(ToOwned::to_owned)).unwrap_or_default()
+}
+
+const ERASURE: &str = "erasure";
+const NAME_BYTES: usize = 16;
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Rows that one step of a search takes out of the index.
+const PROPOSALS: u32 = 512;

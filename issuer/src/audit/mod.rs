@@ -1,0 +1,15 @@
+//! Reading the log: who may, what they ask, and the evidence that they get.
+
+mod access;
+mod archive;
+mod index;
+mod query;
+mod record;
+mod scan;
+
+// The public interface is:
+pub use access::{Auditor, Auditors};
+pub use archive::{Archive, Consistency, Head, LeafProof};
+pub use index::{Index, Indexer};
+pub use query::{Query, QueryError};
+pub(crate) use record::{Reading, record};
