@@ -33,7 +33,7 @@ pub enum TransportError {
     #[error("the peer did not answer in time or broke off")]
     Broken,
     /// The answer is larger than the bound.
-    #[error("the answer is larger than 512 KiB")]
+    #[error("the answer is larger than is read")]
     TooLarge,
 }
 
@@ -72,11 +72,16 @@ impl Http {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, TransportError> {
-        send(self.client.get(self.url(path))).await
+        send(self.client.get(self.url(path)), MAX_ANSWER).await
+    }
+
+    /// The same with headers, and up to `most` bytes of an answer.
+    pub(crate) async fn get_with(&self, path: &str, headers: HeaderMap, most: usize) -> Result<Answer, TransportError> {
+        send(self.client.get(self.url(path)).headers(headers), most).await
     }
 
     pub(crate) async fn post(&self, path: &str, headers: HeaderMap, body: String) -> Result<Answer, TransportError> {
-        send(self.client.post(self.url(path)).headers(headers).body(body)).await
+        send(self.client.post(self.url(path)).headers(headers).body(body), MAX_ANSWER).await
     }
 
     fn url(&self, path: &str) -> String {
@@ -84,14 +89,14 @@ impl Http {
     }
 }
 
-async fn send(request: RequestBuilder) -> Result<Answer, TransportError> {
+async fn send(request: RequestBuilder, most: usize) -> Result<Answer, TransportError> {
     // the library's own error texts name addresses with whatever the caller put there, so none is passed on
     let broken = |error: reqwest::Error| if error.is_connect() { TransportError::Connect } else { TransportError::Broken };
     let mut response = request.send().await.map_err(broken)?;
     let status = response.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
-        if body.len() + chunk.len() > MAX_ANSWER {
+        if body.len() + chunk.len() > most {
             return Err(TransportError::TooLarge);
         }
         body.extend(chunk);

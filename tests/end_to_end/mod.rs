@@ -1,6 +1,7 @@
 //! Whole roads over real HTTP, against programs that are not ours.
 
 mod attach;
+mod auditing;
 mod bad_requests;
 mod command_line;
 mod crashes;

@@ -40,7 +40,7 @@ enum Verb {
     Token(token::Token),
     /// Check the log
     #[command(subcommand)]
-    Audit(audit::Audit),
+    Audit(Box<audit::Audit>),
     /// Measure this machine
     #[command(subcommand)]
     Bench(bench::Bench),

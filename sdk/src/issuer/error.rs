@@ -63,7 +63,7 @@ impl fmt::Display for IssuerRefusal {
 }
 
 /// The body of a 200, or the refusal that any other answer is.
-pub(super) fn success(answer: Answer) -> Result<Vec<u8>, IssuerError> {
+pub(crate) fn success(answer: Answer) -> Result<Vec<u8>, IssuerError> {
     if answer.status == 200 {
         return Ok(answer.body);
     }

@@ -7,6 +7,7 @@ mod recorded;
 
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 
+pub(crate) use error::success;
 pub use error::{IssuerError, IssuerRefusal};
 pub use exchange::{ACCESS_TOKEN, ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN};
 pub use keys::IssuerKeys;

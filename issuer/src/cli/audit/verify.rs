@@ -1,4 +1,4 @@
-//! `narrows audit verify`: the full check of a log, offline, with nothing but its public key.
+//! `narrows audit verify`: evidence that was carried here, or the full check of a log; offline, with nothing but its public key.
 
 use std::path::PathBuf;
 
@@ -10,13 +10,22 @@ use narrows_issuer::{
     log::{Evidence, check_database, task_trees},
     service,
 };
-use narrows_verifier::{TaskId, log::VerifierKey};
+use narrows_verifier::{
+    TaskId,
+    log::{Bundle, MAX_BUNDLE_BYTES, VerifierKey, verify},
+};
+
+use super::line::line;
+use super::source::read_key;
 
 /// The flags of `narrows audit verify`.
 #[derive(Args)]
 pub(in crate::cli) struct Verify {
+    /// Exported evidence, a saved receipt (with --leaf) or a saved answer, to be checked under --vkey on its own
+    #[arg(value_name = "FILE", conflicts_with_all = ["data", "config", "answer", "receipt", "checkpoint", "task"], requires = "vkey")]
+    evidence: Option<PathBuf>,
     /// The issuer's data directory
-    #[arg(long, value_name = "DIR", required_unless_present = "config", conflicts_with = "config")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["config", "evidence"], conflicts_with = "config")]
     data: Option<PathBuf>,
     /// The issuer's configuration, which names the data directory
     #[arg(long, value_name = "FILE")]
@@ -32,7 +41,7 @@ pub(in crate::cli) struct Verify {
     #[arg(long, value_name = "FILE", requires = "leaf")]
     receipt: Vec<PathBuf>,
     /// The leaf of the receipt at the same place
-    #[arg(long, value_name = "FILE", requires = "receipt")]
+    #[arg(long, value_name = "FILE")]
     leaf: Vec<PathBuf>,
     /// A checkpoint kept from earlier, which the log must still contain
     #[arg(long, value_name = "FILE")]
@@ -44,13 +53,16 @@ pub(in crate::cli) struct Verify {
 
 impl Verify {
     pub(super) fn run(self) -> anyhow::Result<()> {
+        if let (Some(file), Some(vkey)) = (&self.evidence, &self.vkey) {
+            return self.check_carried(file, &read_key(vkey)?);
+        }
         let data = match (&self.data, &self.config) {
             (Some(data), _) => data.clone(),
             (None, Some(file)) => Config::load(file)?.data_dir,
             (None, None) => bail!("give `--data` or `--config`"),
         };
         let key = match &self.vkey {
-            Some(text) => VerifierKey::parse(text).map_err(|refusal| anyhow::anyhow!("`--vkey`: {refusal}"))?,
+            Some(text) => read_key(text)?,
             None => service::read_log_key(&data)?,
         };
         let task = self.task.as_deref().map(|text| TaskId::from_hex(text).context("`--task` is not 32 hex digits")).transpose()?;
@@ -81,6 +93,39 @@ impl Verify {
         Ok(())
     }
 
+    /// Checks a file on its own: nothing of the issuer is at hand.
+    fn check_carried(&self, file: &PathBuf, key: &VerifierKey) -> anyhow::Result<()> {
+        let keys = std::slice::from_ref(key);
+        if std::fs::metadata(file).with_context(|| file.display().to_string())?.len() > MAX_BUNDLE_BYTES as u64 {
+            bail!("`{}` is larger than any evidence (BUNDLE_MALFORMED)", file.display());
+        }
+        let text = read(file)?;
+        let receipt = match (self.leaf.as_slice(), text.starts_with("c2sp.org/")) {
+            ([leaf], true) => Some((text.clone(), std::fs::read(leaf).with_context(|| leaf.display().to_string())?)),
+            (_, true) => bail!("a receipt is checked with the one `--leaf` that it is of"),
+            ([], false) => answered(&text).ok(),
+            (_, false) => bail!("`--leaf` goes with a receipt"),
+        };
+        if let Some((receipt, leaf)) = receipt {
+            let verified = verify(&receipt, &leaf, keys)?;
+            println!("in order: leaf {} is in the log `{}` of {}", verified.index, verified.origin, verified.size);
+            return Ok(());
+        }
+        let verified = Bundle::parse(&text)?.verify(keys)?;
+        println!("log          {}", verified.checkpoint.origin);
+        println!("checkpoint   {} leaves, root {}", verified.checkpoint.size, verified.checkpoint.root.to_base64());
+        verified.packs.iter().for_each(|pack| println!("pack         {pack}"));
+        verified.entries.iter().for_each(|entry| println!("{}", line(entry)));
+        let left = match (verified.gapless, verified.goes_on) {
+            (true, false) => "no leaf of the range is left out",
+            (true, true) => "no leaf is left out up to the last one; the range goes on",
+            (false, true) => "the selection goes on",
+            (false, false) => "whether others belong to the selection, a range would show",
+        };
+        println!("\nin order: {} leaves, each in the log; {left}", verified.entries.len());
+        Ok(())
+    }
+
     fn receipts(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         if self.receipt.len() != self.leaf.len() {
             bail!("each `--receipt` needs one `--leaf`");
@@ -90,16 +135,19 @@ impl Verify {
             receipts.push((read(receipt)?, std::fs::read(leaf).with_context(|| leaf.display().to_string())?));
         }
         for file in &self.answer {
-            let answer: serde_json::Value = serde_json::from_str(&read(file)?).with_context(|| file.display().to_string())?;
-            let answer = answer.get("narrows").unwrap_or(&answer);
-            let member = |name: &str| {
-                answer.get(name).and_then(serde_json::Value::as_str).with_context(|| format!("`{}` has no `{name}`", file.display()))
-            };
-            let leaf = STANDARD.decode(member("leaf")?).with_context(|| format!("the leaf of `{}` is not base64", file.display()))?;
-            receipts.push((member("receipt")?.to_owned(), leaf));
+            receipts.push(answered(&read(file)?).with_context(|| file.display().to_string())?);
         }
         Ok(receipts)
     }
+}
+
+/// Receipt and leaf of a saved answer of the token or report endpoint.
+fn answered(text: &str) -> anyhow::Result<(String, Vec<u8>)> {
+    let answer: serde_json::Value = serde_json::from_str(text)?;
+    let answer = answer.get("narrows").unwrap_or(&answer);
+    let member = |name: &str| answer.get(name).and_then(serde_json::Value::as_str).with_context(|| format!("there is no `{name}`"));
+    let leaf = STANDARD.decode(member("leaf")?).context("the leaf is not base64")?;
+    Ok((member("receipt")?.to_owned(), leaf))
 }
 
 fn read(file: &PathBuf) -> anyhow::Result<String> {

@@ -1,0 +1,291 @@
+//! Where a log is read: a data directory on this machine, or a service, whose every answer is checked here.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use narrows::{AuditorClient, LeafPlace, Question};
+use narrows_issuer::{
+    audit::{Archive, Query},
+    config::Config,
+    service,
+};
+use narrows_verifier::{
+    EntryId,
+    log::{Bundle, Hash, Kept, Receipt, Selection, VerifiedBundle, VerifierKey, packs_of},
+};
+use tokio::runtime::Runtime;
+use zeroize::Zeroizing;
+
+/// Which log to read, and what is known of it.
+#[derive(Args)]
+pub(in crate::cli) struct SourceArgs {
+    #[command(flatten)]
+    place: Place,
+    /// A file with the auditor's secret
+    #[arg(long, value_name = "FILE", requires = "url")]
+    credential: Option<PathBuf>,
+    /// The log's public key, as you pinned it; without it, the one in the data directory, which whoever owns the directory
+    /// could have swapped
+    #[arg(long, value_name = "VKEY")]
+    vkey: Option<String>,
+    /// A file that keeps the largest checkpoint seen: a log that contradicts it later is refused
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Place {
+    /// The issuer's data directory
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The issuer's configuration, which names the data directory
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The issuer's address; what it answers is verified under --vkey
+    #[arg(long, value_name = "URL", requires = "vkey")]
+    url: Option<String>,
+}
+
+/// An open log.
+pub(in crate::cli) struct Source {
+    reader: Reader,
+    key: VerifierKey,
+    state: Option<PathBuf>,
+}
+
+enum Reader {
+    File { archive: Box<Archive>, database: PathBuf, kept: Option<Box<Kept>> },
+    Service { client: Box<AuditorClient>, runtime: Runtime },
+}
+
+impl SourceArgs {
+    /// A log named by other flags than these.
+    pub(super) const fn new(data: Option<PathBuf>, url: Option<String>, vkey: Option<String>) -> Self {
+        Self { place: Place { data, config: None, url }, credential: None, vkey, state: None }
+    }
+
+    pub(super) fn open(&self) -> anyhow::Result<Source> {
+        let pinned = self.vkey.as_deref().map(read_key).transpose()?;
+        let data = match (&self.place.data, &self.place.config) {
+            (Some(data), _) => Some(data.clone()),
+            (None, Some(file)) => Some(Config::load(file)?.data_dir),
+            (None, None) => None,
+        };
+        let kept = self.state.as_deref().map(read_state).transpose()?.flatten();
+        match (data, &self.place.url) {
+            (Some(data), _) => {
+                let key = pinned.map_or_else(|| service::read_log_key(&data), Ok)?;
+                let kept = kept.map(|note| Kept::new(&note, std::slice::from_ref(&key))).transpose()?;
+                let database = service::log_file_in(&data);
+                let archive = Box::new(Archive::new(&database, None, key.clone()));
+                Ok(Source { reader: Reader::File { archive, database, kept: kept.map(Box::new) }, key, state: self.state.clone() })
+            }
+            (None, Some(url)) => {
+                let key = pinned.context("give `--vkey`: over HTTP nothing else vouches for the log")?;
+                let credential = self.credential.as_deref().map(read_secret).transpose()?;
+                let client = AuditorClient::new(url, key.clone(), credential, kept.as_deref())?;
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                Ok(Source { reader: Reader::Service { client: Box::new(client), runtime }, key, state: self.state.clone() })
+            }
+            (None, None) => bail!("give `--data`, `--config` or `--url`"),
+        }
+    }
+
+    /// True when the key was not read from the place that it is to vouch for.
+    pub(super) const fn is_pinned(&self) -> bool {
+        self.vkey.is_some()
+    }
+}
+
+impl Source {
+    /// The key that all checkpoints must be signed under.
+    pub(super) const fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    /// The log's file, where it is read from one.
+    pub(super) fn database(&self) -> Option<&Path> {
+        match &self.reader {
+            Reader::File { database, .. } => Some(database),
+            Reader::Service { .. } => None,
+        }
+    }
+
+    /// The newest checkpoint, consistent with the one kept, and the time of the newest leaf.
+    pub(super) fn head(&mut self) -> anyhow::Result<(Kept, u64, String)> {
+        let head = match &mut self.reader {
+            Reader::Service { client, runtime } => {
+                let head = runtime.block_on(client.head())?;
+                (head.checkpoint, head.minimum_index, head.t_ms)
+            }
+            Reader::File { archive, .. } => {
+                let head = archive.head()?;
+                (Kept::new(&head.checkpoint, std::slice::from_ref(&self.key))?, head.minimum_index, head.t_ms.to_string())
+            }
+        };
+        self.observe(&head.0)?;
+        Ok(head)
+    }
+
+    /// Everything of a selection, up to `most` leaves, as one verified bundle under one checkpoint.
+    pub(super) fn collect(
+        &mut self,
+        selection: &Selection,
+        most: usize,
+        (names, export): (bool, bool),
+    ) -> anyhow::Result<(Bundle, VerifiedBundle)> {
+        let mut whole: Option<(Bundle, VerifiedBundle)> = None;
+        loop {
+            let have = whole.as_ref().map_or(0, |(bundle, _)| bundle.entries.len());
+            let next = whole.as_ref().map(|(bundle, _)| bundle.next);
+            let after = match next {
+                Some(None) => break,
+                Some(next) if have < most => next,
+                Some(_) => break,
+                None => selection.after,
+            };
+            let limit = u16::try_from(most - have).unwrap_or(PAGE).clamp(1, PAGE);
+            let size = whole.as_ref().map(|(_, verified)| verified.checkpoint.size);
+            let query = Query { selection: Selection { after, ..selection.clone() }, limit, size, names };
+            let (page, verified) = self.page(&query, export)?;
+            match &mut whole {
+                None => whole = Some((page, verified)),
+                Some((bundle, all)) => {
+                    if all.checkpoint != verified.checkpoint {
+                        bail!("the log answered under another checkpoint than it was asked to");
+                    }
+                    bundle.entries.extend(page.entries);
+                    bundle.next = page.next;
+                    all.entries.extend(verified.entries);
+                    all.goes_on = verified.goes_on;
+                }
+            }
+        }
+        let (mut bundle, mut verified) = whole.context("the log gave no answer")?;
+        bundle.selection = selection.clone();
+        bundle.packs = packs_of(&bundle.entries);
+        verified.packs.clone_from(&bundle.packs);
+        Ok((bundle, verified))
+    }
+
+    /// One entry by its id.
+    pub(super) fn entry(&mut self, id: &EntryId, names: bool) -> anyhow::Result<(Bundle, VerifiedBundle)> {
+        let (bundle, verified) = match &mut self.reader {
+            Reader::Service { client, runtime } => {
+                let path = format!("/v1/audit/entries/{id}");
+                let pairs = if names { vec![("names", "true".to_owned())] } else { Vec::new() };
+                runtime.block_on(client.ask(&Question { path: &path, pairs, selection: None, earlier: false }))?
+            }
+            Reader::File { archive, .. } => {
+                let bundle = archive.entry(id, names)?.context("the log has no such entry (ENTRY_UNKNOWN)")?;
+                let verified = bundle.verify(std::slice::from_ref(&self.key))?;
+                (bundle, verified)
+            }
+        };
+        if !verified.entries.iter().all(|entry| entry.leaf.id == *id) || verified.entries.len() != 1 {
+            bail!("the log answered with another entry");
+        }
+        self.observe(&Kept::new(&bundle.checkpoint, std::slice::from_ref(&self.key))?)?;
+        Ok((bundle, verified))
+    }
+
+    /// A fresh receipt by index or entry id, with the hash of its leaf.
+    pub(super) fn receipt(&mut self, place: LeafPlace<'_>) -> anyhow::Result<(Hash, String)> {
+        let (hash, receipt) = match &mut self.reader {
+            Reader::Service { client, runtime } => runtime.block_on(client.receipt(place))?,
+            Reader::File { archive, .. } => {
+                let proof = match place {
+                    LeafPlace::Index(index) => archive.proof(index, None)?,
+                    LeafPlace::Entry(entry) => archive.proof_of_entry(entry, None)?,
+                };
+                let proof = proof.context("the log has no such entry (ENTRY_UNKNOWN)")?;
+                (proof.leaf_hash, proof.receipt)
+            }
+        };
+        let shown = Kept::new(Receipt::parse(&receipt)?.checkpoint, std::slice::from_ref(&self.key))?;
+        self.observe(&shown)?;
+        Ok((hash, receipt))
+    }
+
+    /// The hashes that show a tree's root at an earlier size, unchecked.
+    pub(super) fn prefix_path(&mut self, from: u64, to: u64) -> anyhow::Result<Vec<Hash>> {
+        match &mut self.reader {
+            Reader::Service { client, runtime } => Ok(runtime.block_on(client.prefix_path(from, to))?),
+            Reader::File { archive, .. } => Ok(archive.consistency(from, Some(to))?.path),
+        }
+    }
+
+    fn page(&mut self, query: &Query, export: bool) -> anyhow::Result<(Bundle, VerifiedBundle)> {
+        let earlier = query.size.is_some();
+        let (bundle, verified) = match &mut self.reader {
+            Reader::Service { client, runtime } => {
+                let mut pairs = Query::selection_pairs(&query.selection);
+                pairs.push(("limit", query.limit.to_string()));
+                pairs.extend(query.size.map(|size| ("size", size.to_string())));
+                pairs.extend(query.names.then(|| ("names", "true".to_owned())));
+                let path = if export { "/v1/audit/export" } else { "/v1/audit/search" };
+                runtime.block_on(client.ask(&Question { path, pairs, selection: Some(&query.selection), earlier }))?
+            }
+            Reader::File { archive, .. } => {
+                let bundle = archive.search(query)?;
+                let verified = bundle.verify(std::slice::from_ref(&self.key))?;
+                (bundle, verified)
+            }
+        };
+        if !earlier {
+            self.observe(&Kept::new(&bundle.checkpoint, std::slice::from_ref(&self.key))?)?;
+        }
+        Ok((bundle, verified))
+    }
+
+    /// Holds what is shown against what was kept, and keeps it. The client of a service has compared already.
+    fn observe(&mut self, shown: &Kept) -> anyhow::Result<()> {
+        if let Reader::File { archive, kept, .. } = &mut self.reader {
+            if let Some(old) = kept {
+                let needed = old.needs_proof(shown);
+                let sizes = (old.checkpoint().size, shown.checkpoint().size);
+                let proof = if needed { archive.consistency(sizes.0, Some(sizes.1))?.proof } else { Vec::new() };
+                let told = |refusal| anyhow::anyhow!("{refusal}\n\nseen before:\n{}\nshown now:\n{}", old.note(), shown.note());
+                old.check(shown, &proof).map_err(told)?;
+            }
+            *kept = Some(Box::new(shown.clone()));
+        }
+        match &self.state {
+            Some(file) => write_state(file, shown.note()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads a verifier key from an argument.
+pub(super) fn read_key(text: &str) -> anyhow::Result<VerifierKey> {
+    VerifierKey::parse(text.trim()).map_err(|refusal| anyhow::anyhow!("`--vkey`: {refusal}"))
+}
+
+fn read_secret(file: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let text = Zeroizing::new(std::fs::read_to_string(file).with_context(|| file.display().to_string())?);
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+/// A state file that is not there yet is a first visit.
+fn read_state(file: &Path) -> anyhow::Result<Option<String>> {
+    match std::fs::read_to_string(file) {
+        Ok(note) => Ok(Some(note)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| file.display().to_string()),
+    }
+}
+
+/// Replaces the file whole: half a note would be refused at the next visit.
+fn write_state(file: &Path, note: &str) -> anyhow::Result<()> {
+    let mut fresh = file.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    std::fs::write(&fresh, note).with_context(|| fresh.display().to_string())?;
+    std::fs::rename(&fresh, file).with_context(|| file.display().to_string())
+}
+
+/// Leaves asked for at once.
+const PAGE: u16 = 256;

@@ -1,0 +1,230 @@
+//! The log as an auditor reads it over HTTP: every proof is checked here, and what was seen once must stay true.
+
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use narrows_verifier::{
+    EntryId, Reason,
+    log::{Bundle, BundleRefusal, Checkpoint, Hash, Kept, LogRefusal, Receipt, Selection, VerifiedBundle, VerifierKey, verify_inclusion},
+};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::http::{Http, Origin};
+use crate::issuer::{IssuerError, success};
+
+/// Reads one log under a pinned key. It keeps the largest checkpoint seen and refuses whatever contradicts it.
+///
+/// Answers are bounded to 8 MiB and 20 seconds. No error text holds the credential.
+pub struct AuditorClient {
+    http: Http,
+    credential: Option<Zeroizing<String>>,
+    key: VerifierKey,
+    kept: Option<Kept>,
+}
+
+/// Where a log stands, by its own word but for the signed checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogHead {
+    /// The signed checkpoint, verified and consistent with all that was seen before.
+    pub checkpoint: Kept,
+    /// The first leaf that can still be had.
+    pub minimum_index: u64,
+    /// The time of the newest leaf in milliseconds since 1970.
+    pub t_ms: String,
+}
+
+/// A question, as a path, with what the answer must be about.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// The path below the issuer, such as `/v1/audit/search`.
+    pub path: &'a str,
+    /// The query.
+    pub pairs: Vec<(&'static str, String)>,
+    /// What the answer must say that it was asked for; `None` where the answer decides, as for one entry.
+    pub selection: Option<&'a Selection>,
+    /// True where the question names an earlier checkpoint itself, so that an older one is no rollback.
+    pub earlier: bool,
+}
+
+/// Why the log gave nothing that an auditor accepts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuditError {
+    /// The service refused, or no usable answer came.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// The evidence does not hold.
+    #[error(transparent)]
+    Evidence(#[from] BundleRefusal),
+    /// The log contradicts what it signed before. Both notes together show it to anybody.
+    #[error("{refusal}\n\nseen before:\n{kept}\nshown now:\n{shown}")]
+    Contradiction {
+        /// `AUDIT_ROLLBACK_DETECTED` or `SPLIT_VIEW`.
+        refusal: LogRefusal,
+        /// The note seen before.
+        kept: String,
+        /// The note shown now.
+        shown: String,
+    },
+}
+
+impl AuditorClient {
+    /// A client of the log whose service is at this address, under the pinned `key`. `kept` is the note of an earlier
+    /// session.
+    ///
+    /// # Errors
+    /// `ADDRESS_REFUSED`, or why `kept` is no checkpoint of this log.
+    pub fn new(issuer: &str, key: VerifierKey, credential: Option<Zeroizing<String>>, kept: Option<&str>) -> Result<Self, AuditError> {
+        let http = Http::new(Origin::parse(issuer).map_err(IssuerError::from)?).map_err(IssuerError::from)?;
+        let kept = kept.map(|note| Kept::new(note, std::slice::from_ref(&key))).transpose().map_err(BundleRefusal::from)?;
+        Ok(Self { http, credential, key, kept })
+    }
+
+    /// The largest checkpoint seen, to be handed to the next session.
+    pub const fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
+    }
+
+    /// Where the log stands.
+    ///
+    /// # Errors
+    /// As [`AuditorClient::ask`].
+    pub async fn head(&mut self) -> Result<LogHead, AuditError> {
+        let answer: HeadAnswer = self.get("/v1/audit/head").await?;
+        let checkpoint = self.observe(&answer.checkpoint).await?;
+        Ok(LogHead { checkpoint, minimum_index: answer.minimum_index, t_ms: answer.t_ms })
+    }
+
+    /// Asks for evidence and checks all of it.
+    ///
+    /// # Errors
+    /// The service's refusal; the first thing in the evidence that does not hold; a contradiction with what was seen.
+    pub async fn ask(&mut self, question: &Question<'_>) -> Result<(Bundle, VerifiedBundle), AuditError> {
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&question.pairs).finish();
+        let path = if query.is_empty() { question.path.to_owned() } else { format!("{}?{query}", question.path) };
+        let text = String::from_utf8(self.fetch(&path).await?).map_err(|_| IssuerError::Answer(Reason::PeerAnswer))?;
+        let bundle = Bundle::parse(&text).map_err(BundleRefusal::from)?;
+        if question.selection.is_some_and(|asked| *asked != bundle.selection) {
+            return Err(IssuerError::Answer(Reason::PeerAnswer).into());
+        }
+        let verified = bundle.verify(std::slice::from_ref(&self.key))?;
+        if !question.earlier {
+            self.observe(&bundle.checkpoint).await?;
+        }
+        Ok((bundle, verified))
+    }
+
+    /// A fresh receipt by index or entry id, and the hash of the leaf that it proves: compare it with that of a leaf you hold.
+    ///
+    /// # Errors
+    /// As [`AuditorClient::ask`].
+    pub async fn receipt(&mut self, place: LeafPlace<'_>) -> Result<(Hash, String), AuditError> {
+        let path = match place {
+            LeafPlace::Index(index) => format!("/v1/audit/proof?index={index}"),
+            LeafPlace::Entry(entry) => format!("/v1/audit/proof?entry={entry}"),
+        };
+        let answer: ProofAnswer = self.get(&path).await?;
+        let hash = Hash::from_base64(&answer.leaf_hash).ok_or(IssuerError::Answer(Reason::PeerAnswer))?;
+        let receipt = Receipt::parse(&answer.receipt).map_err(BundleRefusal::from)?;
+        if matches!(place, LeafPlace::Index(index) if index != receipt.index) {
+            return Err(IssuerError::Answer(Reason::PeerAnswer).into());
+        }
+        let signed = self.observe(receipt.checkpoint).await?;
+        let Checkpoint { size, root, .. } = signed.checkpoint();
+        verify_inclusion(&hash, receipt.index, *size, &receipt.proof, root).map_err(BundleRefusal::from)?;
+        Ok((hash, answer.receipt))
+    }
+
+    /// The hashes that show the root of the tree of `to` leaves at the size `from`
+    /// ([`narrows_verifier::log::prefix_path`]), unchecked: with them, two checkpoints can be compared.
+    ///
+    /// # Errors
+    /// `PEER_UNREACHABLE`, `PEER_ANSWER`, or the service's refusal.
+    pub async fn prefix_path(&self, from: u64, to: u64) -> Result<Vec<Hash>, AuditError> {
+        hashes(&self.consistency(from, to).await?.path)
+    }
+
+    async fn consistency(&self, from: u64, to: u64) -> Result<ConsistencyAnswer, AuditError> {
+        self.get(&format!("/v1/audit/consistency?from={from}&to={to}")).await
+    }
+
+    /// Believes a checkpoint only as a continuation of the largest one seen, and keeps it.
+    async fn observe(&mut self, note: &str) -> Result<Kept, AuditError> {
+        let shown = Kept::new(note, std::slice::from_ref(&self.key)).map_err(BundleRefusal::from)?;
+        if let Some(kept) = &self.kept {
+            let proof = match kept.needs_proof(&shown) {
+                true => hashes(&self.consistency(kept.checkpoint().size, shown.checkpoint().size).await?.proof)?,
+                false => Vec::new(),
+            };
+            let contradiction =
+                |refusal| AuditError::Contradiction { refusal, kept: kept.note().to_owned(), shown: shown.note().to_owned() };
+            kept.check(&shown, &proof).map_err(contradiction)?;
+        }
+        self.kept = Some(shown.clone());
+        Ok(shown)
+    }
+
+    async fn get<T: for<'a> Deserialize<'a>>(&self, path: &str) -> Result<T, AuditError> {
+        let body = self.fetch(path).await?;
+        serde_json::from_slice(&body).map_err(|_| IssuerError::Answer(Reason::PeerAnswer).into())
+    }
+
+    async fn fetch(&self, path: &str) -> Result<Vec<u8>, AuditError> {
+        let mut headers = HeaderMap::new();
+        if let Some(credential) = &self.credential {
+            let bearer = Zeroizing::new(format!("Bearer {}", credential.as_str()));
+            let mut value = HeaderValue::from_str(&bearer).map_err(|_| IssuerError::Answer(Reason::AuditorAuth))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let answer = self.http.get_with(path, headers, MAX_ANSWER).await.map_err(IssuerError::from)?;
+        Ok(success(answer)?)
+    }
+}
+
+/// How a leaf is named.
+#[derive(Clone, Copy, Debug)]
+pub enum LeafPlace<'a> {
+    /// By its position.
+    Index(u64),
+    /// By its entry id.
+    Entry(&'a EntryId),
+}
+
+impl AuditError {
+    /// The stable reason; `None` when the service gave a code that this version does not know.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Issuer(error) => error.reason(),
+            Self::Evidence(error) => Some(error.refusal.reason),
+            Self::Contradiction { refusal, .. } => Some(refusal.reason),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct HeadAnswer {
+    checkpoint: String,
+    minimum_index: u64,
+    t_ms: String,
+}
+
+#[derive(Deserialize)]
+struct ProofAnswer {
+    leaf_hash: String,
+    receipt: String,
+}
+
+#[derive(Deserialize)]
+struct ConsistencyAnswer {
+    proof: Vec<String>,
+    path: Vec<String>,
+}
+
+fn hashes(texts: &[String]) -> Result<Vec<Hash>, AuditError> {
+    let hashes: Option<Vec<Hash>> = texts.iter().take(MAX_PROOF + 1).map(|text| Hash::from_base64(text)).collect();
+    hashes.filter(|hashes| hashes.len() <= MAX_PROOF).ok_or(AuditError::Issuer(IssuerError::Answer(Reason::PeerAnswer)))
+}
+
+/// A page of evidence is smaller: the service hands out 2 MiB of leaves at most, with 256 proofs.
+const MAX_ANSWER: usize = 8 << 20;
+/// Twice the height of the largest tree.
+const MAX_PROOF: usize = 128;
