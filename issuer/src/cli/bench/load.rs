@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use narrows_issuer::log::{LeafDraft, Log, Outcome, SideRow};
+use narrows_issuer::log::{Log, Outcome, SideRow};
 use narrows_issuer::{app::timed_id, clock::system_clock};
 use narrows_verifier::{
     BlockId, EntryId, Reason, TaskId,
     json::Value,
-    log::{Disclosure, Kind, PackDigest, Salt, TraceId, commit},
+    log::{Disclosure, Kind, Leaf, PackDigest, Salt, TraceId, commit},
 };
 use rand_core::{OsRng, RngCore};
 
@@ -51,9 +51,9 @@ pub(super) async fn append(log: &Arc<Log>, load: Load, callers: usize, count: us
         running.spawn(async move {
             let mut each = Vec::with_capacity(count);
             for _ in 0..count {
-                let (draft, rows) = entry(load, now_ms());
+                let (leaf, rows) = entry(load, now_ms());
                 let started = Instant::now();
-                match log.append(draft, rows).await? {
+                match log.append(leaf, rows).await? {
                     Outcome::Appended { .. } => each.push(started.elapsed()),
                     other => bail!("an entry was not appended: {other:?}"),
                 }
@@ -70,7 +70,7 @@ pub(super) async fn append(log: &Arc<Log>, load: Load, callers: usize, count: us
     Ok(Measured { took, each })
 }
 
-fn entry(load: Load, now_ms: u64) -> (LeafDraft, Vec<SideRow>) {
+fn entry(load: Load, now_ms: u64) -> (Leaf, Vec<SideRow>) {
     let mut disclosures = Vec::new();
     let mut commitment = |name: &str, value: &str| {
         let disclosure = Disclosure { name: name.to_owned(), salt: Salt::new(random()), value: Value::Text(value.to_owned()) };
@@ -79,7 +79,7 @@ fn entry(load: Load, now_ms: u64) -> (LeafDraft, Vec<SideRow>) {
         commitment
     };
     let (task, block) = (TaskId::new(timed_id(now_ms, random())), BlockId::new(random()));
-    let draft = LeafDraft {
+    let leaf = Leaf {
         task: Some(task),
         pack: Some(PackDigest([7; 32])),
         chain: vec![commitment("chain/0", "alice at the login service"), commitment("chain/1", "planner")],
@@ -88,17 +88,17 @@ fn entry(load: Load, now_ms: u64) -> (LeafDraft, Vec<SideRow>) {
             .into_iter()
             .collect::<BTreeMap<_, _>>(),
         blocks: vec![block],
-        ..LeafDraft::new(Kind::Mint, EntryId::new(timed_id(now_ms, random())), TraceId::new(random()))
+        ..Leaf::draft(Kind::Mint, EntryId::new(timed_id(now_ms, random())), TraceId::new(random()))
     };
     if load == Load::Leaf {
-        return (draft, Vec::new());
+        return (leaf, Vec::new());
     }
     let mut rows = vec![
         SideRow::SingleUse { key: random(), expires_s: now_ms / 1000 + 60, reason: Reason::ProofReplayed },
         SideRow::NewTask { task, expires_s: now_ms / 1000 + 900, max_hops: 64 },
     ];
     rows.extend(disclosures.into_iter().map(SideRow::Disclosure));
-    (draft, rows)
+    (leaf, rows)
 }
 
 pub(super) fn random<const N: usize>() -> [u8; N] {
