@@ -313,14 +313,14 @@ async fn an_auditor_reads_over_http_what_the_owner_reads_from_the_file() {
 
     // the log goes on, and then an old copy of it comes back
     issuer.stop();
-    let old = issuer.keep("old.db", fs::read(issuer.database()).unwrap());
+    let old = Backup::of(&issuer);
     issuer.start().await;
     issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
     over_http("head", &[]).succeeded();
     let kept = fs::read_to_string(&state).unwrap();
     issuer.stop();
-    let newer = issuer.keep("newer.db", fs::read(issuer.database()).unwrap());
-    fs::copy(&old, issuer.database()).unwrap();
+    let newer = Backup::of(&issuer);
+    old.restore(&issuer);
     let from_file = |issuer: &Issuer, verb: &str| audit(issuer, verb, vec!["--state".into(), state.to_string_lossy().into_owned()]);
     from_file(&issuer, "head").refused("AUDIT_ROLLBACK_DETECTED");
     issuer.start().await;
@@ -341,7 +341,7 @@ async fn an_auditor_reads_over_http_what_the_owner_reads_from_the_file() {
     let told = compare(&state, &["--data", &data]);
     assert!(told.errors.contains(&kept), "{told:?}");
     told.refused("SPLIT_VIEW");
-    fs::copy(&newer, issuer.database()).unwrap();
+    newer.restore(&issuer);
     let told = compare(&state, &["--data", &data]).succeeded();
     assert!(told.starts_with("consistent:"), "{told}");
     assert!(compare(&state, &[state.to_str().unwrap(), "--vkey", &key]).succeeded().starts_with("consistent:"));
@@ -351,10 +351,10 @@ async fn an_auditor_reads_over_http_what_the_owner_reads_from_the_file() {
 async fn two_trees_of_one_size_are_shown_as_proof_to_anybody() {
     let (mut issuer, provider) = audited("").await;
     issuer.stop();
-    let old = issuer.keep("old.db", fs::read(issuer.database()).unwrap());
+    let old = Backup::of(&issuer);
     let mut notes = Vec::new();
     for branch in ["one", "two"] {
-        fs::copy(&old, issuer.database()).unwrap();
+        old.restore(&issuer);
         issuer.start().await;
         issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
         notes.push(issuer.keep(branch, get(&issuer.at("/log/checkpoint")).await.text()).to_string_lossy().into_owned());
@@ -463,4 +463,21 @@ fn audit(issuer: &Issuer, verb: &str, more: Vec<String>) -> Ran {
 
 fn index(issuer: &Issuer) -> Connection {
     Connection::open(issuer.data().join("index.db")).unwrap()
+}
+
+/// Database and anchor together, which the service alone can't tell from its own past.
+struct Backup {
+    database: Vec<u8>,
+    anchor: Vec<u8>,
+}
+
+impl Backup {
+    fn of(issuer: &Issuer) -> Self {
+        Self { database: fs::read(issuer.database()).unwrap(), anchor: fs::read(issuer.data().join("log.anchor")).unwrap() }
+    }
+
+    fn restore(&self, issuer: &Issuer) {
+        fs::write(issuer.database(), &self.database).unwrap();
+        fs::write(issuer.data().join("log.anchor"), &self.anchor).unwrap();
+    }
 }
