@@ -4,6 +4,7 @@ use narrows_verifier::{
     BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, Roots, UnverifiedToken, VerifiedToken,
     biscuit::{HopClaims, append_hop, seal},
     json::Value,
+    log::{PresentedReceipt, read_receipts, write_receipts},
     proof::{
         PossessionClaims, ReportClaims,
         dpop::{DpopRequest, sign_dpop},
@@ -16,7 +17,7 @@ use narrows_verifier::{
 use rand_core::{CryptoRngCore, OsRng, RngCore as _};
 use zeroize::Zeroizing;
 
-use crate::HolderKey;
+use crate::{HolderKey, Recorded};
 
 /// A verified token together with the key that it is bound to.
 pub struct Held {
@@ -25,6 +26,7 @@ pub struct Held {
     sealed: String,
     token: VerifiedToken,
     key: HolderKey,
+    receipts: Vec<PresentedReceipt>,
 }
 
 /// What to hand on, and to whom.
@@ -57,6 +59,8 @@ pub struct Narrowed {
 pub struct Presentation {
     /// The sealed token.
     pub token: String,
+    /// Receipts of its derivations, for tools that demand them; empty where the holder has none.
+    pub receipts: String,
     /// What kind of proof it carries.
     pub kind: ProofKind,
     /// The proof of possession for this very call. It is accepted once, within a minute or in its session.
@@ -105,7 +109,30 @@ impl Held {
             return Err(Reason::HopSigner.into());
         }
         let sealed = token_text(&seal(&bytes)?);
-        Ok(Self { bytes, sealed, token, key })
+        Ok(Self { bytes, sealed, token, key, receipts: Vec::new() })
+    }
+
+    /// The same token with a receipt of one of its derivations, to be presented with each call.
+    #[must_use]
+    pub fn keeping(mut self, recorded: &Recorded) -> Self {
+        self.receipts.push(presented(recorded));
+        self
+    }
+
+    /// The same token with the receipts that came with it from its delegator: those of [`Held::receipts_with`].
+    ///
+    /// They are not verified here, since only a tool knows which logs it trusts.
+    ///
+    /// # Errors
+    /// `RECEIPTS_MALFORMED`.
+    pub fn with_receipts(self, text: &str) -> Result<Self, Reason> {
+        Ok(Self { receipts: read_receipts(text).map_err(|refusal| refusal.reason)?, ..self })
+    }
+
+    /// What the next holder needs beside its token when tools demand `every_hop`: our receipts, and that of the hop to it.
+    pub fn receipts_with(&self, hop: &Recorded) -> String {
+        let all: Vec<_> = self.receipts.iter().cloned().chain([presented(hop)]).collect();
+        write_receipts(&all)
     }
 
     /// The verified contents: who delegated to whom, and every caveat.
@@ -207,7 +234,14 @@ impl Held {
     }
 
     fn present(&self, kind: ProofKind, proof: String, tool: &str, arguments: &Value) -> Presentation {
-        Presentation { token: self.sealed.clone(), kind, proof, tool: tool.to_owned(), arguments: arguments.canonical() }
+        Presentation {
+            token: self.sealed.clone(),
+            receipts: write_receipts(&self.receipts),
+            kind,
+            proof,
+            tool: tool.to_owned(),
+            arguments: arguments.canonical(),
+        }
     }
 
     /// A report of the hop by which this token came to us. `issuer` is the issuer's identifier.
@@ -280,8 +314,13 @@ impl Presentation {
             ProofKind::Dpop => return Err(Reason::McpMalformed),
         };
         let arguments = crate::arguments(&self.arguments)?;
-        write_call(Value::object([]), &McpCall { token: self.token.clone(), proof, tool: self.tool.clone(), arguments })
+        let (token, receipts, tool) = (self.token.clone(), self.receipts.clone(), self.tool.clone());
+        write_call(Value::object([]), &McpCall { token, proof, receipts, tool, arguments })
     }
+}
+
+fn presented(recorded: &Recorded) -> PresentedReceipt {
+    PresentedReceipt { leaf: recorded.leaf.clone(), receipt: recorded.receipt.clone() }
 }
 
 fn fresh<const N: usize>(random: &mut impl CryptoRngCore) -> [u8; N] {

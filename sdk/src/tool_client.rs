@@ -78,6 +78,9 @@ impl ToolClient {
         };
         headers.extend(sensitive(&format!("{scheme} {}", call.token)).map(|value| (AUTHORIZATION, value)));
         headers.extend(sensitive(&call.proof).map(|value| (name, value)));
+        if !call.receipts.is_empty() {
+            headers.extend(HeaderValue::try_from(&call.receipts).ok().map(|value| (RECEIPTS, value)));
+        }
         let path = format!("/tools/{}", form_urlencoded::byte_serialize(call.tool.as_bytes()).collect::<String>());
         result(&self.http.post(&path, headers, call.arguments.clone()).await?)
     }
@@ -130,3 +133,4 @@ impl fmt::Display for CallRefusal {
 const PROOF: HeaderName = HeaderName::from_static("narrows-proof");
 const SESSION: HeaderName = HeaderName::from_static("narrows-session");
 const DPOP: HeaderName = HeaderName::from_static("dpop");
+const RECEIPTS: HeaderName = HeaderName::from_static("narrows-receipts");

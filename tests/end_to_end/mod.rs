@@ -7,6 +7,7 @@ mod command_line;
 mod crashes;
 mod demo;
 mod openid_provider;
+mod receipts;
 mod reports;
 mod rotation;
 mod secrets;

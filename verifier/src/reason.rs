@@ -143,6 +143,9 @@ reasons! {
     InclusionProof = "INCLUSION_PROOF": "the leaf is not in the tree that the checkpoint names";
     ConsistencyProof = "CONSISTENCY_PROOF": "the older tree is not a prefix of the newer one";
     ReceiptOtherToken = "RECEIPT_OTHER_TOKEN": "the receipt's leaf names other block ids than the token";
+    ReceiptMissing = "RECEIPT_MISSING": "the tool demands a receipt for each derivation of the token, or for the first, and one is missing";
+    ReceiptsMalformed = "RECEIPTS_MALFORMED": "the receipts beside a token are not at most 16 pairs of leaf and receipt, or larger than 96 KiB";
+    ReceiptKind = "RECEIPT_KIND": "the receipt's leaf does not record that the block was made";
     LeafMalformed = "LEAF_MALFORMED": "a leaf is not a canonical envelope of a known version";
     LogLeafChanged = "LOG_LEAF_CHANGED": "a stored leaf does not hash to its stored leaf hash";
     LogHashChanged = "LOG_HASH_CHANGED": "a stored tree hash differs from the one computed from the leaves";

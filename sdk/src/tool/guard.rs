@@ -7,6 +7,7 @@ use rand_core::RngCore;
 use narrows_verifier::{
     BlockId, Call, Denial, Maker, Reason, Refusal, Roots, TaskId, VerifiedToken, Verifier,
     json::{Limits, Value, parse},
+    log::VerifierKey,
     proof::{
         Evidence, Once, ReplayCache,
         mcp::{McpProof, read_call},
@@ -17,6 +18,7 @@ use narrows_verifier::{
 use super::{
     Manifest, Proof, Requires, ToolKey,
     possession::{Asked, OpenSessions},
+    receipts::{Credentials, TrustedLogs},
 };
 
 /// Decides on calls to the tools of one manifest.
@@ -30,6 +32,7 @@ pub struct Guard {
     /// As `roots`.
     revocations: RwLock<Option<Arc<Revocations>>>,
     revocation: Revocation,
+    logs: TrustedLogs,
     accept_dev: bool,
     /// Locked only to look up and insert, never across work.
     replay: Mutex<ReplayCache>,
@@ -116,6 +119,7 @@ impl Guard {
             roots,
             revocations,
             revocation,
+            logs: TrustedLogs::default(),
             accept_dev,
             replay,
             sessions: None,
@@ -156,6 +160,12 @@ impl Guard {
         self.revocations.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Believes receipts of the logs with these keys from now on, and of no others. A tool whose manifest demands receipts
+    /// refuses every call before the first.
+    pub fn replace_logs(&self, keys: Vec<VerifierKey>) {
+        self.logs.replace(keys);
+    }
+
     fn roots(&self) -> Arc<Roots> {
         Arc::clone(&self.roots.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -166,9 +176,17 @@ impl Guard {
     /// MAC is right.
     ///
     /// # Errors
-    /// The first refusal in this order: tool, token, development issuer, revocation, arguments, proof, caveats, second use.
-    pub fn check(&self, token: &str, proof: Proof<'_>, tool: &str, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
-        self.admit(token, tool)?.check(self, proof, body, now)
+    /// The first refusal in this order: tool, token, development issuer, receipts, revocation, arguments, proof, caveats, second
+    /// use.
+    pub fn check<'a>(
+        &self,
+        credentials: impl Into<Credentials<'a>>,
+        proof: Proof<'_>,
+        tool: &str,
+        body: &[u8],
+        now: u64,
+    ) -> Result<PermittedCall, Refused> {
+        self.admit(credentials, tool)?.check(self, proof, body, now)
     }
 
     /// Decides on one MCP tool call. `params` is the JSON text of the request's `params`, as it was received.
@@ -187,7 +205,8 @@ impl Guard {
             McpProof::Possession(proof) => Proof::Possession(proof),
             McpProof::Session(proof) => Proof::Session(proof),
         };
-        self.check(&call.token, proof, &call.tool, call.arguments.canonical().as_bytes(), now)
+        let credentials = Credentials { token: &call.token, receipts: &call.receipts };
+        self.check(credentials, proof, &call.tool, call.arguments.canonical().as_bytes(), now)
     }
 
     /// Opens a session for a token: checks the holder's signed `opening` and gives the signed acceptance.
@@ -205,13 +224,16 @@ impl Guard {
     }
 
     /// The part of the decision that needs no body, so that nobody without a token makes a server read one.
-    pub(super) fn admit(&self, token: &str, tool: &str) -> Result<Admitted, Refused> {
+    pub(super) fn admit<'a>(&self, credentials: impl Into<Credentials<'a>>, tool: &str) -> Result<Admitted, Refused> {
+        let Credentials { token, receipts } = credentials.into();
         match self.manifest.requires(tool) {
             None => return Err(Refused::Tool(Reason::UnknownTool)),
             Some(Requires::Permit) => return Err(Refused::Tool(Reason::PermitRequired)),
             Some(Requires::Token) => {}
         }
-        Ok(Admitted { token: self.verify(token)?, tool: tool.to_owned() })
+        let token = self.verify(token)?;
+        self.logs.check(&token.token, receipts, self.manifest.receipts(tool))?;
+        Ok(Admitted { token, tool: tool.to_owned() })
     }
 
     /// Verifies a token for a call or a session; its caveats have not been looked at.

@@ -19,7 +19,7 @@ use narrows_verifier::{Reason, json::Limits, proof::session::MAX_STATEMENT};
 use tower::{BoxError, Layer, Service};
 
 use super::{
-    Clock, Guard, PermittedCall, Proof, Refused,
+    Clock, Credentials, Guard, PermittedCall, Proof, Refused,
     answer::{Scheme, accepted, refuse, refuse_form},
 };
 
@@ -121,13 +121,14 @@ where
         return Err(accepted(accept));
     }
     let tool = parts.uri.path().strip_prefix(TOOLS).unwrap_or_default();
-    let admitted = guard.admit(token, tool).map_err(refused)?;
+    let receipts = single(&parts.headers, &RECEIPTS).ok_or_else(|| refused(Refused::Token(Reason::ReceiptsMalformed.into())))?;
+    let admitted = guard.admit(Credentials { token, receipts }, tool).map_err(refused)?;
     let proof = proof(&parts.headers, scheme).ok_or_else(|| refused(Refused::Proof(Reason::ProofMalformed)))?;
     let body = Limited::new(body, Limits::ARGUMENTS.bytes).collect().await;
     let body = body.map_err(|error| if too_large(&error) { refused(Refused::Arguments(Reason::JsonTooLarge)) } else { malformed() })?;
     let call = admitted.check(guard, proof, &body.to_bytes(), clock()).map_err(refused)?;
     let canonical = call.arguments.canonical();
-    for header in [AUTHORIZATION, PROOF, SESSION, DPOP, TRANSFER_ENCODING] {
+    for header in [AUTHORIZATION, PROOF, SESSION, DPOP, RECEIPTS, TRANSFER_ENCODING] {
         parts.headers.remove(header);
     }
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(canonical.len()));
@@ -170,6 +171,7 @@ const SESSIONS: &str = "/sessions";
 const PROOF: HeaderName = HeaderName::from_static("narrows-proof");
 const SESSION: HeaderName = HeaderName::from_static("narrows-session");
 const DPOP: HeaderName = HeaderName::from_static("dpop");
+const RECEIPTS: HeaderName = HeaderName::from_static("narrows-receipts");
 
 #[cfg(test)]
 mod tests {
@@ -187,7 +189,7 @@ mod tests {
     /// What the tool saw: its body and the call, and whether a credential came through.
     async fn tool(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
         let call = request.extensions().get::<PermittedCall>().cloned().unwrap();
-        assert!([AUTHORIZATION, PROOF, SESSION, DPOP].iter().all(|name| !request.headers().contains_key(name)));
+        assert!([AUTHORIZATION, PROOF, SESSION, DPOP, RECEIPTS].iter().all(|name| !request.headers().contains_key(name)));
         let body = request.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, call.arguments.canonical().as_bytes());
         Ok(Response::new(Full::new(body)))
@@ -206,6 +208,7 @@ mod tests {
         Request::post(format!("{TOOLS}{}", call.tool))
             .header(AUTHORIZATION, format!("narrows {}", call.token))
             .header(PROOF, &call.proof)
+            .header(RECEIPTS, &call.receipts)
             .body(Full::new(Bytes::from(call.arguments.clone())))
             .unwrap()
     }
@@ -256,6 +259,7 @@ mod tests {
             (with(PROOF, "a.b"), "PROOF_MALFORMED"),
             (with(SESSION, "a"), "PROOF_MALFORMED"),
             (with(DPOP, "a.b.c"), "PROOF_MALFORMED"),
+            (with(RECEIPTS, "a.b"), "RECEIPTS_MALFORMED"),
         ];
         for (request, reason) in table {
             let (status, challenge, body) = send(request).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use narrows_verifier::{Reason, proof::dpop::normal_url, revocation::ToolClass};
+use narrows_verifier::{Reason, log::ReceiptDemand, proof::dpop::normal_url, revocation::ToolClass};
 use serde::Deserialize;
 
 /// The tools of one server.
@@ -21,6 +21,7 @@ struct Rules {
     class: ToolClass,
     reversible: bool,
     dpop: DpopProofs,
+    receipts: ReceiptDemand,
 }
 
 /// Which DPoP proofs are enough for a tool.
@@ -58,7 +59,7 @@ pub struct ManifestError {
 
 impl Manifest {
     /// Reads a manifest: TOML with `audience`, optionally `url`, and at least one `[[tool]]` of `name`, `requires`, `class`,
-    /// `reversible` and `dpop`.
+    /// `reversible`, `dpop` and `receipts`.
     ///
     /// # Errors
     /// `MANIFEST_INVALID` for unknown keys and classes, a tool named twice, names outside letters, digits and `._-`, a `url`
@@ -87,7 +88,7 @@ impl Manifest {
             }
             // what only reads leaves nothing to undo
             let reversible = tool.reversible || class == ToolClass::Read;
-            let rules = Rules { requires: tool.requires, class, reversible, dpop: tool.dpop };
+            let rules = Rules { requires: tool.requires, class, reversible, dpop: tool.dpop, receipts: tool.receipts };
             if tools.insert(tool.name.clone(), rules).is_some() {
                 return Err(invalid(&format!("the tool `{}` is listed twice", tool.name)));
             }
@@ -149,6 +150,11 @@ impl Manifest {
         self.tools.get(tool).map_or(DpopProofs::Call, |rules| rules.dpop)
     }
 
+    /// Which of a token's derivations must be shown to be in the log.
+    pub fn receipts(&self, tool: &str) -> ReceiptDemand {
+        self.tools.get(tool).map_or(ReceiptDemand::EveryHop, |rules| rules.receipts)
+    }
+
     /// The address at which a tool is called; `None` when the manifest names none, and DPoP proofs are not read.
     pub(super) fn url_of(&self, tool: &str) -> Option<String> {
         self.url.as_ref().map(|origin| format!("{origin}/tools/{tool}"))
@@ -185,6 +191,8 @@ struct Tool {
     reversible: bool,
     #[serde(default)]
     dpop: DpopProofs,
+    #[serde(default)]
+    receipts: ReceiptDemand,
 }
 
 /// A tool that says nothing of itself is taken for one that can't be undone.

@@ -7,6 +7,9 @@ mod layer;
 mod manifest;
 mod possession;
 #[cfg(test)]
+mod receipt_tests;
+mod receipts;
+#[cfg(test)]
 mod trust_tests;
 
 use std::{
@@ -18,8 +21,10 @@ pub use guard::{Guard, GuardOptions, PermittedCall, Principal, Refused, Revocati
 pub use key::ToolKey;
 pub use layer::{GuardLayer, Guarded};
 pub use manifest::{DpopProofs, Manifest, ManifestError, Requires};
+pub use narrows_verifier::log::{ReceiptDemand, VerifierKey};
 pub use narrows_verifier::proof::Evidence;
 pub use possession::Proof;
+pub use receipts::Credentials;
 
 /// Tells the time in seconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;

@@ -10,8 +10,8 @@ use crate::{
 /// The member of `_meta` that is ours: a name in reverse DNS notation, as MCP asks for.
 pub const META_KEY: &str = "dev.narrows/authorization";
 
-/// Bounds for the parameters of a call: the arguments' own, with room for token, proof and other members.
-pub const PARAMETERS: Limits = Limits { bytes: 128 * 1024, depth: 34, values: 2048 };
+/// Bounds for the parameters of a call: the arguments' own, with room for token, proof, receipts and other members.
+pub const PARAMETERS: Limits = Limits { bytes: 256 * 1024, depth: 34, values: 2048 };
 
 /// A tool call with its authorization, as its parameters say. Nothing in it has been verified.
 pub struct McpCall {
@@ -19,6 +19,8 @@ pub struct McpCall {
     pub token: String,
     /// How the caller proves possession.
     pub proof: McpProof,
+    /// Receipts of the token's derivations as they travel; empty where there are none.
+    pub receipts: String,
     /// The tool's name: `name`.
     pub tool: String,
     /// `arguments`, or an empty object when there are none. `_meta` and whatever else stands beside them is no part of
@@ -69,8 +71,9 @@ pub fn read_call(params: &[u8]) -> Result<McpCall, Reason> {
         (None, None) => return Err(Reason::ProofMissing),
         (Some(_), Some(_)) => return Err(Reason::McpMalformed),
     };
+    let receipts = take_text(&mut ours, "receipts")?.unwrap_or_default();
     // what is left is not understood, and may have been meant to restrict
-    if ours.is_empty() { Ok(McpCall { token, proof, tool, arguments }) } else { Err(Reason::McpMalformed) }
+    if ours.is_empty() { Ok(McpCall { token, proof, receipts, tool, arguments }) } else { Err(Reason::McpMalformed) }
 }
 
 /// Puts a call with its authorization into `params`, beside what is there already.
@@ -88,7 +91,9 @@ pub fn write_call(params: Value, call: &McpCall) -> Result<Value, Reason> {
         McpProof::Possession(proof) => ("proof", proof),
         McpProof::Session(proof) => ("session", proof),
     };
-    let ours = Value::object([("token", Value::Text(call.token.clone())), (kind, Value::Text(proof.clone()))]);
+    let receipts = Some(("receipts", &call.receipts)).filter(|(_, receipts)| !receipts.is_empty());
+    let ours = [("token", &call.token), (kind, proof)].into_iter().chain(receipts);
+    let ours = Value::Object(ours.map(|(name, text)| (Key(name.to_owned()), Value::Text(text.clone()))).collect());
     meta.insert(Key(META_KEY.to_owned()), ours);
     params.insert(Key("_meta".to_owned()), Value::Object(meta));
     params.insert(Key("name".to_owned()), Value::Text(call.tool.clone()));
@@ -118,14 +123,15 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_the_rest_is_left_alone() {
-        for proof in [McpProof::Possession("p".into()), McpProof::Session("s".into())] {
+        for (proof, receipts) in [(McpProof::Possession("p".into()), ""), (McpProof::Session("s".into()), "r.r")] {
             let arguments = Value::object([("id", Value::Integer(1))]);
-            let call = McpCall { token: "t".into(), proof, tool: "crm.read".into(), arguments };
+            let call = McpCall { token: "t".into(), proof, receipts: receipts.into(), tool: "crm.read".into(), arguments };
             let before = parse(br#"{"_meta":{"progressToken":7,"dev.narrows/authorization":0},"task":{}}"#, PARAMETERS).unwrap();
             let params = write_call(before, &call).unwrap().canonical();
             assert!(params.contains(r#""progressToken":7"#) && params.contains(r#""task":{}"#), "{params}");
             let back = read(&params).ok().unwrap();
-            assert_eq!((back.token, back.tool, back.arguments), (call.token, call.tool, call.arguments));
+            assert_eq!((back.token, back.receipts), (call.token, call.receipts));
+            assert_eq!((back.tool, back.arguments), (call.tool, call.arguments));
             assert!(back.proof == call.proof);
         }
     }
@@ -157,6 +163,7 @@ mod tests {
             (ours("1"), Reason::McpMalformed),
             (ours("{}"), Reason::TokenMissing),
             (ours(r#"{"token":1,"proof":"p"}"#), Reason::McpMalformed),
+            (ours(r#"{"token":"t","proof":"p","receipts":["r.r"]}"#), Reason::McpMalformed),
             (ours(r#"{"token":"t"}"#), Reason::ProofMissing),
             (ours(r#"{"token":"t","proof":"p","session":"s"}"#), Reason::McpMalformed),
             (ours(r#"{"token":"t","proof":"p","only":"reads"}"#), Reason::McpMalformed),

@@ -1,0 +1,215 @@
+//! What a tool that demands receipts accepts, and what it refuses.
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use narrows_verifier::{
+    BlockId, EntryId, Reason, TaskId, VerifiedToken,
+    json::Value,
+    log::{
+        Checkpoint, Frontier, Kind, Leaf, Node, OutOfRange, PackDigest, Receipt, Salt, TraceId, Verdict, VerifierKey, commit,
+        inclusion_proof, leaf_hash, signature_line,
+    },
+    public_key,
+};
+
+use super::{Guard, GuardOptions, Manifest, Revocation};
+use crate::{
+    Held, HolderKey, NarrowRequest, Recorded,
+    tests::{AUDIENCE, NOW, arguments, caveats, held, root},
+};
+
+const LOG_SEED: u8 = 20;
+
+fn log_key(name: &str, seed: u8) -> VerifierKey {
+    VerifierKey::new(name, public_key(&[seed; 32]).as_bytes()).unwrap()
+}
+
+/// A guard with a tool for each demand, which trusts one log.
+fn guard() -> Guard {
+    let tool = |name: &str| format!("[[tool]]\nname = \"crm.{name}\"\nrequires = \"token\"\nreceipts = \"{name}\"\n");
+    let tools = ["none", "authority", "every_hop"].map(tool).concat();
+    let manifest = Manifest::parse(&format!("audience = \"{AUDIENCE}\"\n{tools}")).unwrap();
+    let guard =
+        Guard::new(manifest, root().into(), GuardOptions { accept_dev: false, replay_capacity: 64, revocation: Revocation::NotChecked });
+    guard.replace_logs(vec![log_key("log", LOG_SEED)]);
+    guard
+}
+
+/// The planner's token, and the executor's below it.
+fn chain() -> [Held; 2] {
+    let parent = held("[]");
+    let hop = NarrowRequest { holder: HolderKey::of(12).public(), agent: "executor".into(), caveats: caveats("[]") };
+    let token = parent.narrow(&hop, NOW).ok().unwrap().token;
+    [parent, Held::new(&token, HolderKey::of(12), &root().into()).ok().unwrap()]
+}
+
+/// The leaf that records the token's newest block, as the service writes it.
+fn leaf(token: &VerifiedToken) -> Leaf {
+    let hidden = commit(&Salt::new([1; 16]), "chain/0", &Value::Null);
+    let hop = token.blocks.len() > 1;
+    let kind = if hop { Kind::Hop } else { Kind::Mint };
+    let names = kind.spec().unwrap().required;
+    let (_, _, entry) = token.principals().last().unwrap();
+    let blocks = token.block_ids();
+    Leaf {
+        t_ms: NOW * 1000,
+        task: Some(token.authority.task),
+        pack: (!hop).then_some(PackDigest([1; 32])),
+        chain: vec![hidden],
+        fields: names.iter().map(|name| ((*name).to_owned(), hidden)).collect(),
+        parents: if hop { vec![blocks[0]] } else { Vec::new() },
+        blocks,
+        ..Leaf::draft(kind, *entry, TraceId::new([0; 16]))
+    }
+}
+
+#[derive(Debug)]
+struct Missing;
+impl From<OutOfRange> for Missing {
+    fn from(_: OutOfRange) -> Self {
+        Self
+    }
+}
+
+/// Receipts for these leaves in a log of this name and key.
+fn recorded(leaves: &[Leaf], name: &str, seed: u8) -> Vec<Recorded> {
+    let (mut frontier, mut nodes): (_, Vec<Node>) = (Frontier::empty(), Vec::new());
+    let bytes: Vec<_> = leaves.iter().map(|leaf| leaf.to_bytes().unwrap()).collect();
+    bytes.iter().for_each(|bytes| nodes.extend(frontier.append(leaf_hash(bytes)).unwrap()));
+    let size = frontier.size();
+    let text = Checkpoint { origin: name.to_owned(), size, root: frontier.root() }.to_string();
+    let signature = SigningKey::from_bytes(&[seed; 32]).sign(text.as_bytes()).to_bytes();
+    let checkpoint = format!("{text}\n{}", signature_line(&log_key(name, seed), &signature));
+    let node = |level, index| nodes.iter().find(|node| (node.level, node.index) == (level, index)).map(|node| node.hash).ok_or(Missing);
+    let receipt = |index| Receipt { index, proof: inclusion_proof(index, size, node).unwrap(), checkpoint: &checkpoint }.encode();
+    let all = leaves.iter().zip(bytes).zip(0..);
+    all.map(|((leaf, bytes), index)| Recorded { entry: leaf.id, leaf: bytes, receipt: receipt(index) }).collect()
+}
+
+/// The answer of the tool for this demand to a call with these receipts.
+fn answer(guard: &Guard, demand: &str, holder: Held, receipts: &[&Recorded]) -> Option<Reason> {
+    let holder = receipts.iter().fold(holder, |holder, recorded| holder.keeping(recorded));
+    let call = holder.prove(&format!("crm.{demand}"), &arguments("{}"), AUDIENCE, NOW);
+    guard.check(&call, (&call).into(), &call.tool, b"{}", NOW).err().map(|refused| refused.reason())
+}
+
+fn executor() -> Held {
+    Held::new(&EXECUTOR.with(|token| token.clone()), HolderKey::of(12), &root().into()).ok().unwrap()
+}
+
+thread_local! {
+    /// One hop is made per thread, so that its entry id is known to all that a test does.
+    static EXECUTOR: String = {
+        let hop = NarrowRequest { holder: HolderKey::of(12).public(), agent: "executor".into(), caveats: caveats("[]") };
+        held("[]").narrow(&hop, NOW).ok().unwrap().token.to_string()
+    };
+}
+
+#[test]
+fn each_demand_is_met_by_its_receipts_and_by_no_fewer() {
+    let guard = guard();
+    let logged = recorded(&[leaf(held("[]").inspect()), leaf(executor().inspect())], "log", LOG_SEED);
+    let (mint, hop) = (&logged[0], &logged[1]);
+    let missing = Some(Reason::ReceiptMissing);
+    for (demand, receipts, expected) in [
+        ("none", &[][..], None),
+        ("authority", &[], missing),
+        ("authority", &[hop], missing),
+        ("authority", &[mint], None),
+        ("authority", &[mint, hop], None),
+        ("every_hop", &[], missing),
+        ("every_hop", &[mint], missing),
+        ("every_hop", &[hop], missing),
+        ("every_hop", &[mint, hop], None),
+        ("every_hop", &[hop, mint], None),
+    ] {
+        assert_eq!(answer(&guard, demand, executor(), receipts), expected, "{demand} with {}", receipts.len());
+    }
+    assert_eq!(answer(&guard, "every_hop", held("[]"), &[mint]), None, "a token without hops needs the mint's alone");
+}
+
+#[test]
+fn a_receipt_of_another_token_task_or_kind_is_refused() {
+    let guard = guard();
+    let mint = leaf(held("[]").inspect());
+    type Change<'a> = (&'a dyn Fn(&mut Leaf), Reason);
+    let changed: [Change<'_>; 7] = [
+        (&|leaf| leaf.blocks = vec![BlockId::new([9; 32])], Reason::ReceiptOtherToken),
+        (&|leaf| leaf.blocks.push(BlockId::new([9; 32])), Reason::ReceiptOtherToken),
+        (&|leaf| leaf.task = Some(TaskId::new([9; 16])), Reason::ReceiptOtherToken),
+        (&|leaf| leaf.id = EntryId::new([9; 16]), Reason::ReceiptMissing),
+        (&|leaf| leaf.kind = Kind::Other("later".to_owned()), Reason::ReceiptKind),
+        (&|leaf| (leaf.kind, leaf.verdict) = (Kind::Other("mint.refused".to_owned()), Verdict::Block), Reason::ReceiptKind),
+        (
+            &|leaf| {
+                leaf.parents = leaf.blocks.clone();
+                leaf.pack = None;
+                leaf.kind = Kind::Hop;
+                leaf.fields = leaf.fields.values().take(1).map(|it| ("caveats".to_owned(), *it)).collect();
+            },
+            Reason::ReceiptKind,
+        ),
+    ];
+    for (position, (change, reason)) in changed.iter().enumerate() {
+        let mut leaf = mint.clone();
+        change(&mut leaf);
+        let logged = recorded(&[leaf], "log", LOG_SEED);
+        assert_eq!(answer(&guard, "authority", held("[]"), &[&logged[0]]), Some(*reason), "change {position}");
+    }
+    // a hop with the same caveats, to the same holder, is another block under another entry
+    let [_, twin] = chain();
+    let logged = recorded(&[mint, leaf(twin.inspect())], "log", LOG_SEED);
+    assert_eq!(answer(&guard, "every_hop", executor(), &[&logged[0], &logged[1]]), Some(Reason::ReceiptMissing));
+}
+
+#[test]
+fn a_receipt_of_another_log_key_or_leaf_is_refused() {
+    let mint = leaf(held("[]").inspect());
+    let good = recorded(std::slice::from_ref(&mint), "log", LOG_SEED).remove(0);
+    let elsewhere = recorded(std::slice::from_ref(&mint), "staging", LOG_SEED).remove(0);
+    let staged = recorded(std::slice::from_ref(&mint), "log", LOG_SEED + 1).remove(0);
+    let moved = Recorded { leaf: Leaf { t_ms: 1, ..mint }.to_bytes().unwrap(), ..good.clone() };
+    let broken = Recorded { leaf: b"{}".to_vec(), ..good.clone() };
+    let guard = guard();
+    for (recorded, reason) in [
+        (&elsewhere, Reason::ReceiptOrigin),
+        (&staged, Reason::CheckpointSignature),
+        (&moved, Reason::InclusionProof),
+        (&broken, Reason::LeafMalformed),
+    ] {
+        assert_eq!(answer(&guard, "authority", held("[]"), &[recorded]), Some(reason));
+    }
+    assert_eq!(answer(&guard, "authority", held("[]"), &[&good]), None);
+    // with the old key gone, and with no key at all
+    guard.replace_logs(vec![log_key("log", LOG_SEED + 1)]);
+    assert_eq!(answer(&guard, "authority", held("[]"), &[&good]), Some(Reason::CheckpointSignature));
+    guard.replace_logs(Vec::new());
+    assert_eq!(answer(&guard, "authority", held("[]"), &[&good]), Some(Reason::ReceiptOrigin));
+    assert_eq!(answer(&guard, "none", held("[]"), &[&good]), None);
+}
+
+/// While a log's key changes, receipts under the old and the new one are both good.
+#[test]
+fn receipts_of_a_rotated_log_key_stay_good_while_both_keys_are_trusted() {
+    let guard = guard();
+    guard.replace_logs(vec![log_key("log", LOG_SEED), log_key("log", LOG_SEED + 1)]);
+    let mint = leaf(held("[]").inspect());
+    for seed in [LOG_SEED, LOG_SEED + 1] {
+        let logged = recorded(std::slice::from_ref(&mint), "log", seed);
+        assert_eq!(answer(&guard, "authority", held("[]"), &[&logged[0]]), None);
+    }
+}
+
+#[test]
+fn receipts_travel_from_holder_to_holder_and_in_mcp_calls() {
+    let guard = guard();
+    let logged = recorded(&[leaf(held("[]").inspect()), leaf(executor().inspect())], "log", LOG_SEED);
+    let handed = held("[]").keeping(&logged[0]).receipts_with(&logged[1]);
+    let holder = executor().with_receipts(&handed).ok().unwrap();
+    assert_eq!(executor().with_receipts("a").err(), Some(Reason::ReceiptsMalformed));
+    let call = holder.prove("crm.every_hop", &arguments("{}"), AUDIENCE, NOW);
+    let params = call.mcp_params().ok().unwrap().canonical();
+    assert!(guard.check_mcp(params.as_bytes(), NOW).is_ok());
+    let call = executor().prove("crm.every_hop", &arguments("{}"), AUDIENCE, NOW);
+    let params = call.mcp_params().ok().unwrap().canonical();
+    assert_eq!(guard.check_mcp(params.as_bytes(), NOW).err().map(|refused| refused.reason()), Some(Reason::ReceiptMissing));
+}
