@@ -112,7 +112,8 @@ pub async fn exchange(
     let agent = agent_name(client.client, &request)?;
     // a client assertion that was used before authenticates nobody (RFC 7523 §3)
     let assertion = client.once.map(|once| spend(once, Reason::ClientAuth));
-    let spends = [Some(spend(holder_once, Reason::ProofReplayed)), assertion].into_iter().flatten().collect::<Vec<_>>();
+    let person = SideRow::Subject(app.log.pseudonym(&subject.issuer, &subject.subject)?);
+    let spends = [Some(spend(holder_once, Reason::ProofReplayed)), assertion, Some(person)].into_iter().flatten().collect::<Vec<_>>();
 
     let mut draft = Leaf::draft(Kind::Mint, app.fresh_entry(), trace);
     draft.dev = app.dev;

@@ -178,7 +178,8 @@ pub fn read_log_key(data_dir: &Path) -> Result<VerifierKey, StartError> {
         .map_err(|_| at_fault(Reason::KeyFileMalformed, format!("`{}` holds no verifier key", path.display())))
 }
 
-fn log_settings(config: &Config) -> Settings {
+/// How the configuration says that the log is run.
+pub fn log_settings(config: &Config) -> Settings {
     let anchor = AnchorPlace {
         path: config.anchor_file(),
         lag: Duration::from_millis(config.log.anchor_lag_ms),
@@ -187,7 +188,11 @@ fn log_settings(config: &Config) -> Settings {
     Settings::new(config.log.disk_reserve_mb << 20, Some(anchor))
 }
 
-fn log_signer(config: &Config) -> Result<LogSigner, StartError> {
+/// The log's signing key.
+///
+/// # Errors
+/// A reason of key files, or that of an origin that is no key name.
+pub fn log_signer(config: &Config) -> Result<LogSigner, StartError> {
     let key = SecretKey::read(&config.log_key_file(), KeyRole::Log).map_err(key_error)?;
     LogSigner::new(&config.log.origin, &Zeroizing::new(*key.danger_seed()))
         .map_err(|refusal| at_fault(refusal.reason, "`log.origin` is no key name"))

@@ -49,7 +49,12 @@ async fn a_changed_log_is_found_out() {
         ("the middle", "DELETE FROM leaf WHERE idx = 2".into(), "LOG_LEAF_MISSING", true),
         ("the order", SWAP.into(), "LOG_", true),
         ("the head", "UPDATE head SET root = zeroblob(32)".into(), "LOG_ROOT_MISMATCH", true),
-        ("a disclosed name", "UPDATE disclosure SET value = '\"mallory\"' WHERE name = 'chain/1'".into(), "DISCLOSURE_MISMATCH", false),
+        (
+            "a disclosed name",
+            "UPDATE disclosure SET sealed = zeroblob(length(sealed)) WHERE name = 'chain/1'".into(),
+            "DISCLOSURE_MISMATCH",
+            false,
+        ),
     ] {
         restore();
         tamper(&issuer, &sql);

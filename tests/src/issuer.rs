@@ -177,6 +177,16 @@ impl Issuer {
         program::run(["audit", "verify", "--data", &data].iter().chain(more))
     }
 
+    /// Erases a person's disclosures, as an operator would, and gives the pseudonym.
+    pub fn erase(&self, provider: &str, subject: &str) -> String {
+        let (data, config) = (self.data(), self.config());
+        let [data, config] = [&data, &config].map(|path| path.to_string_lossy());
+        let told = program::run(["audit", "pseudonym", "--data", &data, "--issuer", provider, "--subject", subject]).succeeded();
+        let erase = ["audit", "erase", "--config", &config, "--subject", told.trim(), "--basis", "asked for", "--by", "officer"];
+        program::run(erase).succeeded();
+        told.trim().to_owned()
+    }
+
     fn config(&self) -> PathBuf {
         self.data().join("narrows.toml")
     }

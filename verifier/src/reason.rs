@@ -216,6 +216,7 @@ reasons! {
     TaskExists = "TASK_EXISTS": "a task of this id exists";
     EntryExists = "ENTRY_EXISTS": "the log has an entry of this id";
     DisclosureMismatch = "DISCLOSURE_MISMATCH": "a disclosure does not open the commitment of its leaf";
+    SubjectUnknown = "SUBJECT_UNKNOWN": "nothing is disclosed about a person of this pseudonym";
     LogMissing = "LOG_MISSING": "there is no log at the given path";
     LogExists = "LOG_EXISTS": "the path already holds a database, so no log is made there";
     LogBusy = "LOG_BUSY": "another process is writing this log";

@@ -1,15 +1,19 @@
 //! What callers hand to the log with a leaf, what comes back, and which requests are refused before anything is written.
 
 use narrows_verifier::Reason;
-use narrows_verifier::log::{BlockId, Disclosure, EntryId, Leaf, TaskId};
+use narrows_verifier::log::{BlockId, Disclosure, Leaf, TaskId};
 
-use crate::store::{Batch, Rows, StoreError, TaskRow, is_readable};
+use crate::store::{Batch, NOBODY, Pseudonym, Rows, StoreError, TaskRow, is_readable};
 
 /// What is stored with a leaf, in the same transaction.
 #[derive(Clone, Debug)]
 pub enum SideRow {
     /// Opens one of the leaf's commitments until it is deleted.
     Disclosure(Disclosure),
+    /// Whom the disclosures of this leaf are about, and those of later leaves of its task. Without it, it is whom the task is for.
+    Subject(Pseudonym),
+    /// Takes the values out of all disclosures about a person.
+    Erase(Pseudonym),
     /// Makes a task known, with its end in seconds since 1970 and the number of hops that may be reported for it.
     NewTask {
         /// The task.
@@ -96,13 +100,26 @@ pub(super) fn admit(rows: &Rows<'_>, leaf: &Leaf, side_rows: &[SideRow], now_s: 
     Ok(Admission::Append)
 }
 
-pub(super) fn write_side_row(batch: &Batch<'_>, index: u64, entry: &EntryId, row: &SideRow) -> Result<(), StoreError> {
-    match row {
-        SideRow::Disclosure(disclosure) => batch.insert_disclosure(entry, disclosure),
-        SideRow::NewTask { task, expires_s, max_hops } => batch.insert_task(task, *expires_s, *max_hops),
+pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_rows: &[SideRow], now_s: u64) -> Result<(), StoreError> {
+    let subject = subject(batch, leaf, side_rows)?;
+    side_rows.iter().try_for_each(|row| match row {
+        SideRow::Disclosure(disclosure) => batch.insert_disclosure(&leaf.id, subject, disclosure),
+        SideRow::Subject(_) => Ok(()),
+        SideRow::Erase(subject) => batch.erase_disclosures(*subject, now_s),
+        SideRow::NewTask { task, expires_s, max_hops } => batch.insert_task(task, *expires_s, *max_hops, subject),
         SideRow::TaskHop { task } => batch.count_hop(task),
         SideRow::Derivation { block_id } => batch.insert_derivation(block_id, index),
         SideRow::SingleUse { key, expires_s, .. } => batch.insert_single_use(key, *expires_s),
+    })
+}
+
+/// Whom a leaf's disclosures are about.
+fn subject(batch: &Batch<'_>, leaf: &Leaf, side_rows: &[SideRow]) -> Result<Pseudonym, StoreError> {
+    let named = side_rows.iter().find_map(|row| if let SideRow::Subject(subject) = row { Some(*subject) } else { None });
+    match (named, &leaf.task) {
+        (Some(subject), _) => Ok(subject),
+        (None, Some(task)) => Ok(batch.rows().task(task)?.map_or(NOBODY, |task| task.subject)),
+        (None, None) => Ok(NOBODY),
     }
 }
 
@@ -115,7 +132,7 @@ fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Op
             Some(task) => refusal_of_hop(&task, now_s),
         },
         SideRow::SingleUse { key, expires_s, reason } => rows.is_used(key, *expires_s)?.then_some(*reason),
-        SideRow::Derivation { .. } => None,
+        SideRow::Derivation { .. } | SideRow::Subject(_) | SideRow::Erase(_) => None,
     })
 }
 

@@ -4,6 +4,7 @@ mod anchor;
 mod anchoring;
 mod append;
 mod disk;
+mod erase;
 mod error;
 mod health;
 mod lanes;
@@ -37,7 +38,9 @@ use health::Health;
 use lanes::{Lane, Lanes};
 
 // The public interface is:
+pub use crate::store::Pseudonym;
 pub use append::{Outcome, SideRow};
+pub use erase::{Erasure, erase, pseudonym};
 pub use error::LogError;
 pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Settings};
 pub use signer::LogSigner;
@@ -163,6 +166,14 @@ impl Log {
             Ok(Err(_)) => Err(LogError::halted(self.halted().unwrap_or(Reason::AuditUnavailable))),
             Err(_) => Err(LogError::too_slow()),
         }
+    }
+
+    /// The name by which the log's store knows a person, and under whose key it seals what it discloses about the person.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub fn pseudonym(&self, issuer: &str, subject: &str) -> Result<Pseudonym, LogError> {
+        Ok(self.readers.subjects().pseudonym(issuer, subject)?)
     }
 
     /// Stops the log for good, as when a witness shows that it was rolled back: the process must then end.

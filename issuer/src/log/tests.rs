@@ -2,6 +2,7 @@
 
 mod anchoring;
 mod appending;
+mod erasing;
 mod failing;
 mod guarding;
 mod serving;

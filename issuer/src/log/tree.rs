@@ -75,7 +75,11 @@ pub fn task_trees(path: &Path, only: Option<&TaskId>) -> Result<Vec<TaskTree>, F
             let index = stored.index;
             let leaf = Leaf::parse(&stored.bytes).map_err(|refusal| Finding::new(refusal.reason, Some(index), refusal.detail))?;
             let Some(task) = leaf.task.filter(|task| only.is_none_or(|only| only == task)) else { continue };
-            let read = Read::new(index, leaf, &rows.disclosures(&stored.entry)?)?;
+            let read = Read::new(
+                index,
+                leaf,
+                &rows.disclosures(&stored.entry).map_err(|error| Finding::new(error.reason(), Some(index), error.to_string()))?,
+            )?;
             let place = *places.entry(task).or_insert_with(|| {
                 tasks.push((task, Vec::new()));
                 tasks.len() - 1

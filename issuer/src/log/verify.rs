@@ -9,7 +9,7 @@ use narrows_verifier::log::{
     verify_checkpoint,
 };
 
-use crate::store::{Head, Rows, Snapshot, StoreError, is_stored};
+use crate::store::{Head, Rows, Snapshot, StoreError, Unsealed, is_stored};
 
 /// What the auditor brings: things that the log gave out earlier and must still stand by.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,8 +33,12 @@ pub struct Report {
     pub checkpoints: u64,
     /// Derivation rows that agree with their leaf.
     pub derivations: u64,
-    /// Disclosures that open their leaf's commitment.
+    /// Commitments that a disclosure opens.
     pub disclosures: u64,
+    /// Commitments whose disclosure was erased: the value is gone, or the key that opened it.
+    pub erased: u64,
+    /// Commitments without a disclosure here, such as all of them where the subjects' keys are not at hand.
+    pub withheld: u64,
     /// Receipts that verify against this very log.
     pub receipts: u64,
 }
@@ -89,8 +93,9 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
     }
     check_end(&rows, &head, &walk, &checkpoints, nodes)?;
     let derivations = check_derivations(&rows)?;
-    let disclosures = check_disclosures(&rows)?;
-    Ok(Report { checkpoints: checkpoints.seen, derivations, disclosures, ..walk.finish()? })
+    let (disclosures, erased) = check_disclosures(&rows)?;
+    let withheld = walk.commitments.saturating_sub(disclosures + erased);
+    Ok(Report { checkpoints: checkpoints.seen, derivations, disclosures, erased, withheld, ..walk.finish()? })
 }
 
 /// Checks a log as fetched over HTTP: all its leaves in order, one signed checkpoint, and the given evidence.
@@ -124,6 +129,8 @@ struct Walk<'k> {
     /// Sizes and roots that the log has signed for, with the code to report when they don't hold.
     claims: BTreeMap<u64, Vec<Claim>>,
     receipts: u64,
+    /// Commitments in all leaves so far.
+    commitments: u64,
 }
 
 struct Claim {
@@ -146,7 +153,7 @@ impl<'k> Walk<'k> {
             let Checkpoint { size, root, .. } = verify_checkpoint(note, keys)?;
             claims.entry(size).or_default().push(Claim { root, reason: Reason::LogRootMismatch, index: None });
         }
-        Ok(Self { key, frontier: Frontier::empty(), claims, receipts: evidence.receipts.len() as u64 })
+        Ok(Self { key, frontier: Frontier::empty(), claims, receipts: evidence.receipts.len() as u64, commitments: 0 })
     }
 
     const fn size(&self) -> u64 {
@@ -164,6 +171,7 @@ impl<'k> Walk<'k> {
         if opens && leaf.origin.as_deref() != Some(self.key.name()) {
             return Err(Finding::new(Reason::CheckpointSignature, Some(index), "the log opened under another name than that of the key"));
         }
+        self.commitments += (leaf.chain.len() + leaf.fields.len()) as u64;
         let completed = self.frontier.append(leaf_hash(bytes))?;
         for claim in self.claims.remove(&self.size()).unwrap_or_default() {
             if claim.root != self.frontier.root() {
@@ -185,6 +193,8 @@ impl<'k> Walk<'k> {
             checkpoints: 0,
             derivations: 0,
             disclosures: 0,
+            erased: 0,
+            withheld: self.commitments,
             receipts: self.receipts,
         })
     }
@@ -253,20 +263,33 @@ fn check_derivations(rows: &Rows<'_>) -> Result<u64, Finding> {
     Ok(count)
 }
 
-fn check_disclosures(rows: &Rows<'_>) -> Result<u64, Finding> {
-    let mut count = 0;
-    rows.for_each_disclosure(|entry: EntryId, disclosure| {
+/// The numbers of disclosures that open their commitment, and of erased ones.
+fn check_disclosures(rows: &Rows<'_>) -> Result<(u64, u64), Finding> {
+    let (mut opened, mut erased) = (0, 0);
+    rows.for_each_disclosure(|entry: EntryId, name, disclosure| {
         let stored = rows.leaf_by_entry(&entry)?;
         let index = stored.as_ref().map(|stored| stored.index);
         let leaf = stored.and_then(|stored| Leaf::parse(&stored.bytes).ok());
-        let opens = leaf.as_ref().and_then(|leaf| leaf.commitment(&disclosure.name)).is_some_and(|commitment| disclosure.opens(commitment));
-        if !opens {
-            return Err(Finding::new(Reason::DisclosureMismatch, index, "a disclosure does not open its leaf's commitment"));
+        // Also a row without a value must belong to a commitment, or it would count as one that was erased.
+        let commitment = leaf.as_ref().and_then(|leaf| leaf.commitment(name));
+        let sound = match (commitment, disclosure) {
+            (Some(commitment), Unsealed::Disclosed(disclosure)) if disclosure.opens(commitment) => {
+                opened += 1;
+                true
+            }
+            (Some(_), Unsealed::Erased) => {
+                erased += 1;
+                true
+            }
+            (Some(_), Unsealed::Withheld) => true,
+            _ => false,
+        };
+        if sound {
+            return Ok(());
         }
-        count += 1;
-        Ok(())
+        Err(Finding::new(Reason::DisclosureMismatch, index, "a disclosure does not open its leaf's commitment"))
     })?;
-    Ok(count)
+    Ok((opened, erased))
 }
 
 impl Finding {

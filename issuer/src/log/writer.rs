@@ -8,7 +8,7 @@ use narrows_verifier::log::{Checkpoint, EntryId, Frontier, Hash, Kind, Leaf, Rec
 use tokio::sync::oneshot;
 
 use super::anchoring::Anchoring;
-use super::append::{Admission, Outcome, SideRow, admit, write_side_row};
+use super::append::{Admission, Outcome, SideRow, admit, write_side_rows};
 use super::disk::{FreeSpace, Room};
 use super::error::LogError;
 use super::health::Health;
@@ -205,9 +205,7 @@ impl Growth {
         let completed = self.frontier.append(hash)?;
         batch.insert_nodes(&completed)?;
         self.nodes.extend(completed.iter().map(|node| ((node.level, node.index), node.hash)));
-        for row in &work.side_rows {
-            write_side_row(batch, index, &leaf.id, row)?;
-        }
+        write_side_rows(batch, index, &leaf, &work.side_rows, time.now_s)?;
         Ok(Placed::Appended(index, stored.bytes))
     }
 }

@@ -17,6 +17,10 @@ pub(crate) enum StoreError {
     HeadMoved,
     #[error("another file lies at the path of the database or its journal")]
     Swapped,
+    #[error("a disclosure does not open under its subject's key")]
+    DisclosureBroken,
+    #[error("the file with the subjects' keys is missing")]
+    SubjectsMissing,
     #[error("the store failed: {0}")]
     Failed(String),
 }
@@ -35,6 +39,8 @@ impl StoreError {
             Self::NotDurable(_) => Reason::LogNotDurable,
             Self::HeadMoved => Reason::AuditUnavailable,
             Self::Swapped => Reason::AuditFileSwapped,
+            Self::DisclosureBroken => Reason::DisclosureMismatch,
+            Self::SubjectsMissing => Reason::LogUnreadable,
             Self::Failed(_) => Reason::LogUnreadable,
         }
     }

@@ -6,6 +6,7 @@ mod sqlite;
 mod sqlite_batch;
 mod sqlite_index;
 mod sqlite_rows;
+mod sqlite_subjects;
 #[cfg(test)]
 pub(crate) mod sqlite_tamper;
 mod sqlite_witness;
@@ -15,4 +16,6 @@ pub(crate) use sqlite::{Database, Readers, Snapshot};
 pub(crate) use sqlite_batch::Batch;
 pub(crate) use sqlite_index::{IndexFile, Term};
 pub(crate) use sqlite_rows::{Head, Rows, StoredCheckpoint, StoredLeaf, TaskRow, is_readable, is_stored};
+pub use sqlite_subjects::Pseudonym;
+pub(crate) use sqlite_subjects::{NOBODY, Unsealed};
 pub(crate) use sqlite_witness::{CosignedRow, WitnessState};

@@ -13,11 +13,13 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::identity::{Identity, identity};
 use super::sqlite_batch::Batch;
 use super::sqlite_rows::Rows;
+use super::sqlite_subjects::{Pseudonym, Subjects, clean};
 use super::{Head, StoreError};
 
 /// The one write connection. While it lives, no other process can open the same file for writing.
 pub(crate) struct Database {
     connection: Connection,
+    subjects: Subjects,
     identity: Identity,
     /// Held for its lock, which the system releases when the process ends.
     _lock: File,
@@ -37,7 +39,8 @@ impl Database {
         make_durable(&connection)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         migrate(&transaction, 0)?;
-        let batch = Batch::new(transaction);
+        let subjects = Subjects::open(path)?;
+        let batch = Batch::new(transaction, &subjects);
         fill(&batch)?;
         batch.commit()
     }
@@ -63,7 +66,7 @@ impl Database {
         if before != identity(path) {
             return Err(StoreError::Swapped);
         }
-        Ok(Self { connection, identity: identity_after, _lock: lock })
+        Ok(Self { connection, subjects: Subjects::open(path)?, identity: identity_after, _lock: lock })
     }
 
     /// Fails when another file lies at the path than the one that is open.
@@ -82,25 +85,34 @@ impl Database {
 
     /// Begins the one kind of transaction that writes.
     pub(crate) fn begin(&mut self) -> Result<Batch<'_>, StoreError> {
-        Ok(Batch::new(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?))
+        // What an earlier transaction left behind had no commit.
+        self.subjects.drop_fresh();
+        Ok(Batch::new(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?, &self.subjects))
     }
 
     /// Reads through the write connection, outside any transaction.
     pub(crate) const fn rows(&self) -> Rows<'_> {
-        Rows::new(&self.connection)
+        Rows::new(&self.connection, &self.subjects)
+    }
+
+    /// Destroys a person's key, and what is left of its disclosures in free pages and journals.
+    pub(crate) fn shred(&self, subject: Pseudonym) -> Result<(), StoreError> {
+        self.subjects.destroy(subject)?;
+        clean(&self.connection)
     }
 }
 
 /// A few read-only connections; a read takes whichever is free.
 pub(crate) struct Readers {
     connections: Vec<Mutex<Connection>>,
+    subjects: Subjects,
     next: AtomicUsize,
 }
 
 impl Readers {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let connections = (0..READERS).map(|_| connect_read_only(path).map(Mutex::new)).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(Self { connections, next: AtomicUsize::new(0) })
+        Ok(Self { connections, subjects: Subjects::open_read_only(path)?, next: AtomicUsize::new(0) })
     }
 
     /// Closes every connection; a later read finds nothing.
@@ -108,29 +120,40 @@ impl Readers {
         self.connections.clear();
     }
 
+    /// The keys of the people whom disclosures are about.
+    pub(crate) const fn subjects(&self) -> &Subjects {
+        &self.subjects
+    }
+
     /// Runs `read` on a connection of its own.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % READERS;
         let connection = self.connections.get(turn).ok_or(StoreError::Missing)?;
         let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-        read(&Rows::new(&connection))
+        read(&Rows::new(&connection, &self.subjects))
     }
 }
 
 /// One unchanging view of the whole file, also while the service writes.
 pub(crate) struct Snapshot {
     connection: Connection,
+    subjects: Subjects,
 }
 
 impl Snapshot {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = connect_read_only(path)?;
         connection.execute_batch("BEGIN; SELECT count(*) FROM head;")?;
-        Ok(Self { connection })
+        Ok(Self { connection, subjects: Subjects::open_read_only(path)? })
+    }
+
+    /// The keys of the people whom disclosures are about.
+    pub(crate) const fn subjects(&self) -> &Subjects {
+        &self.subjects
     }
 
     pub(crate) const fn rows(&self) -> Rows<'_> {
-        Rows::new(&self.connection)
+        Rows::new(&self.connection, &self.subjects)
     }
 }
 
@@ -216,7 +239,7 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.read(true).write(true).mode(0o600)
 }
 
-fn version(connection: &Connection) -> Result<i64, StoreError> {
+pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 

@@ -4,21 +4,23 @@ use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, Node, TaskId};
 use rusqlite::{Params, Transaction};
 
 use super::sqlite_rows::{Rows, is_stored, saturating, signed};
+use super::sqlite_subjects::{Pseudonym, Subjects};
 use super::{Head, StoreError, StoredLeaf};
 
 /// An open write transaction. Dropped without [`Batch::commit`], it leaves no trace.
 pub(crate) struct Batch<'c> {
     transaction: Transaction<'c>,
+    subjects: &'c Subjects,
 }
 
 impl<'c> Batch<'c> {
-    pub(super) const fn new(transaction: Transaction<'c>) -> Self {
-        Self { transaction }
+    pub(super) const fn new(transaction: Transaction<'c>, subjects: &'c Subjects) -> Self {
+        Self { transaction, subjects }
     }
 
     /// The tables as this transaction sees them.
     pub(crate) fn rows(&self) -> Rows<'_> {
-        Rows::new(&self.transaction)
+        Rows::new(&self.transaction, self.subjects)
     }
 
     pub(crate) fn insert_leaf(&self, leaf: &StoredLeaf) -> Result<(), StoreError> {
@@ -64,17 +66,25 @@ impl<'c> Batch<'c> {
     }
 
     /// Rows that a request brings twice are kept once.
-    pub(crate) fn insert_disclosure(&self, entry: &EntryId, disclosure: &Disclosure) -> Result<(), StoreError> {
+    pub(crate) fn insert_disclosure(&self, entry: &EntryId, subject: Pseudonym, disclosure: &Disclosure) -> Result<(), StoreError> {
+        let sealed = self.subjects.seal(subject, entry, disclosure)?;
         self.write(
-            "INSERT OR IGNORE INTO disclosure (entry, name, salt, value) VALUES (?1, ?2, ?3, ?4)",
-            (entry.as_bytes(), &disclosure.name, disclosure.salt.as_bytes(), disclosure.value.canonical()),
+            "INSERT OR IGNORE INTO disclosure (entry, name, subject, sealed) VALUES (?1, ?2, ?3, ?4)",
+            (entry.as_bytes(), &disclosure.name, subject.0, sealed),
         )
     }
 
-    pub(crate) fn insert_task(&self, task: &TaskId, expires_s: u64, max_hops: u32) -> Result<(), StoreError> {
+    /// Takes the values out of all disclosures about a person, and the person out of its tasks that have ended. A running one
+    /// keeps the pseudonym, so that what is still to come can be erased as well.
+    pub(crate) fn erase_disclosures(&self, subject: Pseudonym, now_s: u64) -> Result<(), StoreError> {
+        self.write("UPDATE disclosure SET sealed = NULL, subject = zeroblob(16) WHERE subject = ?1", [subject.0])?;
+        self.write("UPDATE task SET subject = zeroblob(16) WHERE subject = ?1 AND expires_s <= ?2", (subject.0, saturating(now_s)))
+    }
+
+    pub(crate) fn insert_task(&self, task: &TaskId, expires_s: u64, max_hops: u32, subject: Pseudonym) -> Result<(), StoreError> {
         self.write(
-            "INSERT OR IGNORE INTO task (task, expires_s, max_hops) VALUES (?1, ?2, ?3)",
-            (task.as_bytes(), saturating(expires_s), max_hops),
+            "INSERT OR IGNORE INTO task (task, expires_s, max_hops, subject) VALUES (?1, ?2, ?3, ?4)",
+            (task.as_bytes(), saturating(expires_s), max_hops, subject.0),
         )
     }
 
@@ -99,6 +109,7 @@ impl<'c> Batch<'c> {
     }
 
     pub(crate) fn commit(self) -> Result<(), StoreError> {
+        self.subjects.keep_fresh()?;
         Ok(self.transaction.commit()?)
     }
 

@@ -1,15 +1,17 @@
 //! Reading the log's tables, from any connection.
 
 use narrows_verifier::Reason;
-use narrows_verifier::json::{self, Limits};
-use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, Salt, TaskId, node_hash};
+use narrows_verifier::json;
+use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, TaskId, node_hash};
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use super::StoreError;
+use super::sqlite_subjects::{DISCLOSURE_LIMITS, Pseudonym, Subjects, Unsealed};
 
 /// A view of the tables through one connection or transaction.
 pub(crate) struct Rows<'c> {
     connection: &'c Connection,
+    subjects: &'c Subjects,
 }
 
 /// Where the log ends.
@@ -42,11 +44,13 @@ pub(crate) struct TaskRow {
     pub(crate) expires_s: i64,
     pub(crate) max_hops: i64,
     pub(crate) hops: i64,
+    /// Whom the task is for.
+    pub(crate) subject: Pseudonym,
 }
 
 impl<'c> Rows<'c> {
-    pub(super) const fn new(connection: &'c Connection) -> Self {
-        Self { connection }
+    pub(super) const fn new(connection: &'c Connection, subjects: &'c Subjects) -> Self {
+        Self { connection, subjects }
     }
 
     pub(crate) fn head(&self) -> Result<Option<Head>, StoreError> {
@@ -136,8 +140,8 @@ impl<'c> Rows<'c> {
     }
 
     pub(crate) fn task(&self, task: &TaskId) -> Result<Option<TaskRow>, StoreError> {
-        self.one("SELECT expires_s, max_hops, hops FROM task WHERE task = ?1", [task.as_bytes()], |row| {
-            Ok(TaskRow { expires_s: row.get(0)?, max_hops: row.get(1)?, hops: row.get(2)? })
+        self.one("SELECT expires_s, max_hops, hops, subject FROM task WHERE task = ?1", [task.as_bytes()], |row| {
+            Ok(TaskRow { expires_s: row.get(0)?, max_hops: row.get(1)?, hops: row.get(2)?, subject: Pseudonym(row.get(3)?) })
         })
     }
 
@@ -152,18 +156,27 @@ impl<'c> Rows<'c> {
     }
 
     pub(crate) fn disclosures(&self, entry: &EntryId) -> Result<Vec<Disclosure>, StoreError> {
-        let rows =
-            self.all("SELECT name, salt, value FROM disclosure WHERE entry = ?1 ORDER BY name", [entry.as_bytes()], disclosure_row)?;
-        rows.into_iter().map(disclosure).collect()
+        let sql = "SELECT entry, name, subject, sealed FROM disclosure WHERE entry = ?1 ORDER BY name";
+        let rows = self.all(sql, [entry.as_bytes()], sealed_row)?;
+        rows.into_iter().filter_map(|row| self.disclosed(row).transpose()).collect()
+    }
+
+    fn disclosed(&self, row: SealedRow) -> Result<Option<Disclosure>, StoreError> {
+        match self.subjects.unseal(row.subject, &row.entry, row.name, row.sealed.as_deref())? {
+            Unsealed::Disclosed(disclosure) => Ok(Some(disclosure)),
+            Unsealed::Erased | Unsealed::Withheld => Ok(None),
+            Unsealed::Broken => Err(StoreError::DisclosureBroken),
+        }
     }
 
     pub(crate) fn for_each_disclosure<E: From<StoreError>>(
         &self,
-        mut visit: impl FnMut(EntryId, Disclosure) -> Result<(), E>,
+        mut visit: impl FnMut(EntryId, &str, Unsealed) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.for_each("SELECT name, salt, value, entry FROM disclosure", |row| {
-            let entry = row.get::<_, [u8; 16]>(3).map(EntryId::new).map_err(StoreError::from)?;
-            visit(entry, disclosure(disclosure_row(row).map_err(StoreError::from)?)?)
+        self.for_each("SELECT entry, name, subject, sealed FROM disclosure", |row| {
+            let row = sealed_row(row).map_err(StoreError::from)?;
+            let unsealed = self.subjects.unseal(row.subject, &row.entry, row.name.clone(), row.sealed.as_deref())?;
+            visit(row.entry, &row.name, unsealed)
         })
     }
 
@@ -224,13 +237,16 @@ fn stored_checkpoint(row: &Row<'_>) -> rusqlite::Result<StoredCheckpoint> {
     Ok(StoredCheckpoint { size: number(row, 0)?, root: hash(row, 1)?, note: row.get(2)? })
 }
 
-fn disclosure_row(row: &Row<'_>) -> rusqlite::Result<(String, [u8; 16], String)> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+/// A disclosure as stored.
+struct SealedRow {
+    entry: EntryId,
+    name: String,
+    subject: Pseudonym,
+    sealed: Option<Vec<u8>>,
 }
 
-fn disclosure((name, salt, value): (String, [u8; 16], String)) -> Result<Disclosure, StoreError> {
-    let value = json::parse(value.as_bytes(), DISCLOSURE_LIMITS).map_err(StoreError::failed)?;
-    Ok(Disclosure { name, salt: Salt::new(salt), value })
+fn sealed_row(row: &Row<'_>) -> rusqlite::Result<SealedRow> {
+    Ok(SealedRow { entry: EntryId::new(row.get(0)?), name: row.get(1)?, subject: Pseudonym(row.get(2)?), sealed: row.get(3)? })
 }
 
 fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<Hash> {
@@ -244,6 +260,3 @@ fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 
 /// The height of a tile.
 const STORED_EVERY: u8 = 8;
-
-/// As much as one request can bring in.
-const DISCLOSURE_LIMITS: Limits = Limits { bytes: 64 * 1024, depth: 32, values: 8192 };

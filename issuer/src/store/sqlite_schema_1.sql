@@ -30,12 +30,13 @@ CREATE TABLE head (
   anchored  INTEGER NOT NULL DEFAULT 0 CHECK (anchored IN (0, 1))
 ) STRICT;
 
--- What opens the leaves' commitments. Rows can be deleted; nothing refers to them and nothing cascades.
+-- What opens the leaves' commitments: salt and value, sealed under the key that subjects.db holds for the subject. Rows can be
+-- deleted; nothing refers to them and nothing cascades. Without a sealed value, the row says that it was erased.
 CREATE TABLE disclosure (
-  entry BLOB NOT NULL CHECK (length(entry) = 16),
-  name  TEXT NOT NULL,
-  salt  BLOB NOT NULL CHECK (length(salt) = 16),
-  value TEXT NOT NULL,
+  entry   BLOB NOT NULL CHECK (length(entry) = 16),
+  name    TEXT NOT NULL,
+  subject BLOB NOT NULL CHECK (length(subject) = 16),
+  sealed  BLOB,
   PRIMARY KEY (entry, name)
 ) STRICT, WITHOUT ROWID;
 
@@ -43,7 +44,8 @@ CREATE TABLE task (
   task      BLOB PRIMARY KEY CHECK (length(task) = 16),
   expires_s INTEGER NOT NULL,
   max_hops  INTEGER NOT NULL,
-  hops      INTEGER NOT NULL DEFAULT 0
+  hops      INTEGER NOT NULL DEFAULT 0,
+  subject   BLOB NOT NULL CHECK (length(subject) = 16)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE derivation (

@@ -30,6 +30,11 @@ pub(crate) fn break_commits(path: &Path) {
         .unwrap();
 }
 
+/// One blob, read through a connection of its own.
+pub(crate) fn blob(path: &Path, sql: &str) -> Vec<u8> {
+    Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
 /// One number, read through a connection of its own.
 pub(crate) fn number(path: &Path, sql: &str) -> i64 {
     Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()

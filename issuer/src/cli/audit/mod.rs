@@ -1,6 +1,7 @@
 //! `narrows audit`: checking and reading the log. One file per verb.
 
 mod compare;
+mod erase;
 mod export;
 mod fsck;
 mod head;
@@ -31,6 +32,10 @@ pub(super) enum Audit {
     Prove(prove::Prove),
     /// Check a receipt or exported evidence; or recompute the whole log of a data directory
     Verify(verify::Verify),
+    /// Erase what is disclosed about a person; the leaves stay
+    Erase(erase::Erase),
+    /// Tell the pseudonym of a person
+    Pseudonym(erase::NameOf),
     /// Be a witness for other logs: cosign each checkpoint that follows from the ones before
     Witness(witness::Witness),
     /// Recompute the whole log and check its checkpoints, disclosures and search index
@@ -53,6 +58,8 @@ impl Audit {
             Self::Show(show) => show.run(),
             Self::Prove(prove) => prove.run(),
             Self::Verify(verify) => verify.run(),
+            Self::Erase(erase) => erase.run(),
+            Self::Pseudonym(name) => name.run(),
             Self::Witness(witness) => witness.run(),
             Self::Fsck(fsck) => fsck.run(),
             Self::Compare(compare) => compare.run(),

@@ -75,7 +75,7 @@ impl Verify {
         println!("root         {}", report.root.to_base64());
         println!("checkpoints  {} signed and consistent", report.checkpoints);
         println!("receipts     {} of {} given verify against this log", report.receipts, receipts.len());
-        println!("disclosures  {} open their commitments", report.disclosures);
+        println!("disclosures  {} open their commitments, {} erased, {} withheld", report.disclosures, report.erased, report.withheld);
         let trees = task_trees(&database, task.as_ref())?;
         if task.is_some() && trees.is_empty() {
             bail!("the log has no such task");

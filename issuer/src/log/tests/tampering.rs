@@ -59,7 +59,7 @@ async fn every_change_to_the_file_is_found_and_named() {
         ("DELETE FROM head;", Reason::LogTailMissing, None),
         ("INSERT INTO derivation VALUES (zeroblob(32), 2);", Reason::LogIndexChanged, Some(2)),
         (
-            "INSERT INTO disclosure SELECT entry, 'agent', zeroblob(16), '\"mallory\"' FROM leaf WHERE idx = 2;",
+            "INSERT INTO disclosure SELECT entry, 'agent', zeroblob(16), zeroblob(64) FROM leaf WHERE idx = 2;",
             Reason::DisclosureMismatch,
             Some(2),
         ),
@@ -208,7 +208,7 @@ async fn a_disclosure_that_does_not_open_its_commitment_is_no_name() {
     let log = place.log();
     appended(&log, mint(1), vec![SideRow::Disclosure(disclosure("chain/0", "alice"))]).await;
     drop(log);
-    tamper(&place.database(), "UPDATE disclosure SET value = '\"mallory\"';");
+    tamper(&place.database(), "UPDATE disclosure SET sealed = zeroblob(length(sealed));");
     let finding = task_trees(&place.database(), None).unwrap_err();
     assert_eq!((finding.reason, finding.index), (Reason::DisclosureMismatch, Some(1)));
     tamper(&place.database(), "DELETE FROM disclosure;");
