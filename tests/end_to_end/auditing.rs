@@ -14,7 +14,7 @@ use narrows_verifier::log::{Bundle, Kept, VerifiedBundle, VerifierKey, verify};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::{hop_to, trusting};
+use super::{capability, hop_to, trusting};
 
 const IDA: &str = "ida-reads-leaves-and-no-names";
 const ADA: &str = "ada-reads-names-as-well";
@@ -418,6 +418,39 @@ async fn exported_evidence_is_checked_where_nobody_knows_the_issuer() {
         assert!(told.errors.contains(reason), "{case}: {told:?}");
         told.refused(reason);
     }
+}
+
+#[tokio::test]
+async fn a_task_is_rebuilt_and_what_is_missing_is_named() {
+    let (issuer, provider) = audited("").await;
+    let (sdk, keys) = issuer.sdk().await;
+    let planner = capability(&issuer, &provider, &keys, HolderKey::generate()).await;
+    let task = planner.inspect().authority.task.to_string();
+    let (key, admin) = (vkey(&issuer).to_string(), issuer.keep("ada.secret", ADA));
+    let over_http = || {
+        let source = ["--url", issuer.url(), "--vkey", &key, "--credential", admin.to_str().unwrap(), "--names"];
+        run([&["audit", "task", &task], &source[..]].concat())
+    };
+    let executor = HolderKey::generate();
+    let seen = planner.narrow(&hop_to(&executor), now()).unwrap();
+    sdk.report(&planner.report_hop(&seen, issuer.url(), now()), &keys).await.unwrap();
+    for told in [over_http().succeeded(), audit(&issuer, "task", vec![task.clone()]).succeeded()] {
+        assert!(told.contains("└─ agent") && told.contains("· hop ·") && told.contains("complete: nothing"), "{told}");
+    }
+    assert!(over_http().succeeded().contains("agent \"executor\""));
+    assert!(audit(&issuer, "task", vec![task.clone()]).succeeded().contains("none is left out"));
+
+    // a hop that nobody reported shows as soon as one below it is
+    let (middle, worker) = (HolderKey::generate(), HolderKey::generate());
+    let unseen = planner.narrow(&hop_to(&middle), now()).unwrap();
+    let unseen = Held::new(&unseen.token, middle, &keys.roots).ok().unwrap();
+    let below = unseen.narrow(&hop_to(&worker), now()).unwrap();
+    sdk.report(&unseen.report_hop(&below, issuer.url(), now()), &keys).await.unwrap();
+    let hole = format!("derived from block {}, which is in no leaf", unseen.inspect().newest());
+    for told in [over_http(), audit(&issuer, "task", vec![task.clone()])] {
+        assert!(told.code == Some(1) && told.out.contains("incomplete:") && told.out.contains(&hole), "{told:?}");
+    }
+    audit(&issuer, "task", vec!["00".repeat(16)]).refused("ENTRY_UNKNOWN");
 }
 
 /// A running issuer with two auditors: ida reads leaves, ada names as well.

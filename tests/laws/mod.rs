@@ -11,6 +11,7 @@ mod determinism;
 mod dialects;
 mod differential;
 mod effective;
+mod evidence;
 mod generate;
 mod parsers;
 mod pitfalls;

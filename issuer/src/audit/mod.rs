@@ -6,6 +6,7 @@ mod index;
 mod query;
 mod record;
 mod scan;
+mod task;
 
 // The public interface is:
 pub use access::{Auditor, Auditors};
@@ -13,3 +14,4 @@ pub use archive::{Archive, Consistency, Head, LeafProof};
 pub use index::{Index, Indexer};
 pub use query::{Query, QueryError};
 pub(crate) use record::{Reading, record};
+pub use task::{Act, Hole, Missing, TaskRecord};

@@ -45,6 +45,7 @@ pub use error::LogError;
 pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Settings};
 pub use signer::LogSigner;
 pub use tree::{Shown, TaskNode, TaskTree, task_trees, utc};
+pub(crate) use tree::{derives, tree_of};
 pub use verify::{Evidence, Finding, Report, check_database, check_pieces};
 
 /// An open log: one writer thread, and readers beside it. Dropping it waits for the writer to finish its last batch.

@@ -75,6 +75,9 @@ pub fn task_trees(path: &Path, only: Option<&TaskId>) -> Result<Vec<TaskTree>, F
             let index = stored.index;
             let leaf = Leaf::parse(&stored.bytes).map_err(|refusal| Finding::new(refusal.reason, Some(index), refusal.detail))?;
             let Some(task) = leaf.task.filter(|task| only.is_none_or(|only| only == task)) else { continue };
+            if !derives(&leaf.kind) {
+                continue;
+            }
             let read = Read::new(
                 index,
                 leaf,
@@ -90,6 +93,17 @@ pub fn task_trees(path: &Path, only: Option<&TaskId>) -> Result<Vec<TaskTree>, F
         }
     }
     Ok(tasks.into_iter().map(|(task, leaves)| TaskTree { task, roots: link(leaves) }).collect())
+}
+
+/// Rebuilds one task's tree from its derivations, in the order of the log.
+pub(crate) fn tree_of<'a>(task: TaskId, leaves: impl Iterator<Item = (u64, Leaf, &'a [Disclosure])>) -> Result<TaskTree, Finding> {
+    let leaves = leaves.map(|(index, leaf, disclosures)| Read::new(index, leaf, disclosures)).collect::<Result<Vec<_>, _>>()?;
+    Ok(TaskTree { task, roots: link(leaves) })
+}
+
+/// Whether a leaf of this kind makes authority. A kind that is not known here may: its place is in the tree.
+pub(crate) const fn derives(kind: &Kind) -> bool {
+    matches!(kind, Kind::Mint | Kind::Exchange | Kind::Hop | Kind::Narrow | Kind::Permit | Kind::Other(_))
 }
 
 /// A leaf's node before its children are known, with the blocks that lead to it.

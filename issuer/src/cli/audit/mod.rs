@@ -12,6 +12,7 @@ mod search;
 mod selecting;
 mod show;
 mod source;
+mod task;
 mod verify;
 mod witness;
 
@@ -28,6 +29,8 @@ pub(super) enum Audit {
     Search(Box<search::Search>),
     /// Show one leaf in full
     Show(show::Show),
+    /// Rebuild a task from its leaves, and say what is missing
+    Task(task::Task),
     /// Make a fresh receipt for a leaf
     Prove(prove::Prove),
     /// Check a receipt or exported evidence; or recompute the whole log of a data directory
@@ -56,6 +59,7 @@ impl Audit {
             Self::Tail(tail) => tail.run(),
             Self::Search(search) => search.run(),
             Self::Show(show) => show.run(),
+            Self::Task(task) => task.run(),
             Self::Prove(prove) => prove.run(),
             Self::Verify(verify) => verify.run(),
             Self::Erase(erase) => erase.run(),

@@ -1,0 +1,224 @@
+//! A task rebuilt from its leaves alone: who delegated what to whom, what was proposed, decided and done, and what is missing.
+
+use core::fmt;
+use std::collections::{HashMap, HashSet};
+
+use narrows_verifier::log::{BlockId, EntryId, Kind, Leaf, Plane, Point, TaskId, Verdict, VerifiedEntry};
+
+use crate::log::{Finding, Shown, TaskTree, derives, tree_of, utc};
+
+/// Everything that the log says about one task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskRecord {
+    /// Who delegated what to whom.
+    pub tree: TaskTree,
+    /// Every other leaf of the task, in the order of the log.
+    pub acts: Vec<Act>,
+    /// What the leaves speak of and the log does not hold.
+    pub missing: Vec<Missing>,
+}
+
+/// A leaf that made no token: a decision, what became of it, an approval, an amount, an end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Act {
+    /// Position in the log.
+    pub index: u64,
+    /// The entry.
+    pub entry: EntryId,
+    /// What happened.
+    pub kind: Kind,
+    /// When, in milliseconds since 1970.
+    pub t_ms: u64,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Reason codes of the verdict.
+    pub reasons: Vec<String>,
+    /// The plane that speaks.
+    pub plane: Option<Plane>,
+    /// The mediation point.
+    pub point: Option<Point>,
+    /// The newest block of the token that it is about.
+    pub block: Option<BlockId>,
+    /// The entry that it answers.
+    pub of: Option<EntryId>,
+    /// Its fields, by name.
+    pub fields: Vec<(String, Shown)>,
+}
+
+/// A hole in the evidence, and the leaf that shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The leaf that speaks of what is not there; `None` when there is no leaf at all.
+    pub index: Option<u64>,
+    /// What is not there.
+    pub what: Hole,
+}
+
+/// What can be missing. A field that is withheld or erased is not: its commitment is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hole {
+    /// The mint that the task began with.
+    Beginning,
+    /// The leaf of a block that a token was derived from.
+    Parent(BlockId),
+    /// The leaf of the hop that made the token which was used.
+    Token(BlockId),
+    /// The entry that this one answers.
+    Question(EntryId),
+    /// What became of it, as one of these kinds.
+    Answer(&'static [Kind]),
+}
+
+impl TaskRecord {
+    /// Rebuilds a task from leaves that were proven to be in the log. Leaves of other tasks are passed over.
+    ///
+    /// # Errors
+    /// `DISCLOSURE_MISMATCH`, when a disclosure opens nothing.
+    pub fn rebuild(task: TaskId, entries: &[VerifiedEntry]) -> Result<Self, Finding> {
+        let mut own: Vec<&VerifiedEntry> = entries.iter().filter(|entry| entry.leaf.task == Some(task)).collect();
+        own.sort_by_key(|entry| entry.index);
+        let derivations = own.iter().filter(|entry| derives(&entry.leaf.kind));
+        let tree = tree_of(task, derivations.map(|entry| (entry.index, entry.leaf.clone(), entry.disclosures.as_slice())))?;
+        let acts = own.iter().filter(|entry| !derives(&entry.leaf.kind)).map(|entry| Act::new(entry)).collect();
+        let missing = missing(&own);
+        Ok(Self { tree, acts, missing })
+    }
+
+    /// True when nothing that the leaves speak of is missing.
+    pub const fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
+}
+
+impl Act {
+    fn new(entry: &VerifiedEntry) -> Self {
+        let leaf = &entry.leaf;
+        let shown = |name: &String| {
+            let disclosed = entry.disclosures.iter().find(|disclosure| disclosure.name == *name);
+            disclosed.map_or(Shown::Withheld, |disclosure| Shown::Disclosed(disclosure.value.clone()))
+        };
+        Self {
+            index: entry.index,
+            entry: leaf.id,
+            kind: leaf.kind.clone(),
+            t_ms: leaf.t_ms,
+            verdict: leaf.verdict,
+            reasons: leaf.reasons.clone(),
+            plane: leaf.plane,
+            point: leaf.point,
+            block: leaf.blocks.last().copied(),
+            of: leaf.of,
+            fields: leaf.fields.keys().map(|name| (name.clone(), shown(name))).collect(),
+        }
+    }
+}
+
+fn missing(own: &[&VerifiedEntry]) -> Vec<Missing> {
+    let mut holes = Vec::new();
+    if !own.first().is_some_and(|first| first.leaf.kind == Kind::Mint) {
+        holes.push(Missing { index: own.first().map(|first| first.index), what: Hole::Beginning });
+    }
+    let mut answered: HashSet<(EntryId, &str)> = HashSet::new();
+    for entry in own {
+        answered.extend(entry.leaf.of.map(|of| (of, entry.leaf.kind.as_str())));
+    }
+    // Only what came before can have been derived from or answered: a later leaf does not mend a hole.
+    let mut derived: HashMap<BlockId, usize> = HashMap::new();
+    let mut entries: HashSet<EntryId> = HashSet::new();
+    for entry in own {
+        let leaf = &entry.leaf;
+        let mut hole = |what| holes.push(Missing { index: Some(entry.index), what });
+        leaf.parents.iter().filter(|parent| !derived.contains_key(parent)).for_each(|parent| hole(Hole::Parent(*parent)));
+        if let Some(block) = unreported(leaf, &derived) {
+            hole(Hole::Token(block));
+        }
+        if let Some(of) = leaf.of.filter(|of| !entries.contains(of)) {
+            hole(Hole::Question(of));
+        }
+        let awaited = awaited(leaf);
+        if !awaited.is_empty() && !awaited.iter().any(|kind| answered.contains(&(leaf.id, kind.as_str()))) {
+            hole(Hole::Answer(awaited));
+        }
+        if let Some(block) = leaf.blocks.last().filter(|_| derives(&leaf.kind)) {
+            derived.entry(*block).or_insert(leaf.chain.len());
+        }
+        entries.insert(leaf.id);
+    }
+    holes
+}
+
+/// The newest block of a token that was used, when a hop that led to it is in no leaf. A plain block names no new holder
+/// and is never reported, so the chain tells the two apart.
+fn unreported(leaf: &Leaf, derived: &HashMap<BlockId, usize>) -> Option<BlockId> {
+    let newest = *leaf.blocks.last().filter(|_| !derives(&leaf.kind))?;
+    let known = leaf.blocks.iter().rev().find_map(|block| derived.get(block));
+    let same_holder = known.is_some_and(|chain| leaf.chain.is_empty() || *chain == leaf.chain.len());
+    (!same_holder).then_some(newest)
+}
+
+/// The kinds of which one must follow a leaf.
+fn awaited(leaf: &Leaf) -> &'static [Kind] {
+    match (&leaf.kind, leaf.verdict) {
+        (Kind::Decision, Verdict::Allow | Verdict::Modify) => &[Kind::Outcome],
+        (Kind::Decision, Verdict::Escalate) => &[Kind::ApprovalAsk],
+        (Kind::ApprovalAsk, _) => &[Kind::ApprovalGrant, Kind::ApprovalRefuse, Kind::ApprovalExpire],
+        (Kind::BudgetAuthorize, Verdict::Allow) => &[Kind::BudgetCommit, Kind::BudgetRefund],
+        _ => &[],
+    }
+}
+
+impl fmt::Display for TaskRecord {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.tree)?;
+        if !self.acts.is_empty() {
+            write!(formatter, "\n")?;
+        }
+        for act in &self.acts {
+            write!(formatter, "\n{act}")?;
+        }
+        match self.missing.as_slice() {
+            [] => write!(formatter, "\n\ncomplete: nothing that these leaves speak of is missing"),
+            missing => {
+                write!(formatter, "\n\nincomplete:")?;
+                missing.iter().try_for_each(|missing| write!(formatter, "\n  {missing}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "leaf {} · {} · {} · {}", self.index, utc(self.t_ms), self.kind.as_str(), self.verdict.as_str())?;
+        self.reasons.iter().try_for_each(|reason| write!(formatter, " {reason}"))?;
+        if let Some(plane) = self.plane {
+            write!(formatter, " · {} plane", plane.as_str())?;
+        }
+        if let Some(point) = self.point {
+            write!(formatter, " · {}", point.as_str())?;
+        }
+        write!(formatter, " · entry {}", self.entry)?;
+        if let Some(of) = self.of {
+            write!(formatter, " · answers {of}")?;
+        }
+        self.fields.iter().try_for_each(|(name, value)| write!(formatter, "\n   {name}: {value}"))
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            Some(index) => write!(formatter, "leaf {index}: ")?,
+            None => write!(formatter, "no leaf: ")?,
+        }
+        match &self.what {
+            Hole::Beginning => formatter.write_str("the task's mint is not in the log"),
+            Hole::Parent(block) => write!(formatter, "derived from block {block}, which is in no leaf"),
+            Hole::Token(block) => write!(formatter, "used a token of block {block}, whose hop was never reported"),
+            Hole::Question(entry) => write!(formatter, "answers entry {entry}, which is in no leaf before it"),
+            Hole::Answer(kinds) => {
+                let kinds: Vec<&str> = kinds.iter().map(Kind::as_str).collect();
+                write!(formatter, "nothing says what became of it ({})", kinds.join(", "))
+            }
+        }
+    }
+}

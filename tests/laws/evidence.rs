@@ -1,0 +1,244 @@
+//! L4: from leaves alone a task is rebuilt as it happened, and a leaf that is taken away is missed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use narrows_issuer::{
+    audit::{Archive, Query, TaskRecord},
+    log::{Log, LogSigner, Opening, Outcome, Settings, TaskNode},
+};
+use narrows_tests::{
+    scratch::Scratch,
+    vectors::{Vector, all},
+};
+use narrows_verifier::{
+    BlockId, EntryId, Reason, TaskId, TraceId,
+    json::Value,
+    log::{
+        Bundle, Commitment, Kind, Leaf, PackDigest, Plane, Point, Salt, Selection, Verdict, VerifiedEntry, VerifierKey, commit, packs_of,
+    },
+};
+use proptest::prelude::*;
+use zeroize::Zeroizing;
+
+use super::cases;
+
+proptest! {
+    #![proptest_config(cases(24))]
+
+    #[test]
+    fn a_task_is_rebuilt_as_it_happened_and_a_leaf_taken_away_is_missed(steps in prop::collection::vec((0u8..8, any::<u8>()), 1..14)) {
+        let history = History::of(&steps);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let scratch = Scratch::new();
+        let path = scratch.join("log.db");
+        let signer = || LogSigner::new("log.example/laws", &Zeroizing::new([5; 32])).unwrap();
+        let opening = Opening { id: EntryId([0xee; 16]), trace: TRACE, t_ms: 1, dev: false };
+        Log::init(&path, &signer(), opening).unwrap();
+        let log = Log::open(&path, signer(), Arc::new(|| 1_763_700_000_000), Settings::default()).unwrap();
+        for leaf in &history.leaves {
+            let appended = runtime.block_on(log.append(leaf.clone(), Vec::new())).unwrap();
+            prop_assert!(matches!(appended, Outcome::Appended { .. }), "{:?}: {appended:?}", leaf.kind);
+        }
+        let key = signer().verifier_key().clone();
+        let archive = Archive::new(&path, None, key.clone());
+        let asked = |selection| archive.search(&Query { selection, limit: 256, ..Query::default() }).unwrap();
+        let keys = [key];
+
+        let of_task = asked(Selection { task: Some(TASK), ..Selection::default() });
+        let entries = of_task.verify(&keys).unwrap().entries;
+        let record = TaskRecord::rebuild(TASK, &entries).unwrap();
+        prop_assert_eq!(&record.missing, &[]);
+        let mut rebuilt = BTreeMap::new();
+        record.tree.roots.iter().for_each(|root| flatten(root, None, &mut rebuilt));
+        prop_assert_eq!(rebuilt, history.parents());
+        let acts: Vec<_> = record.acts.iter().map(|act| (act.index, act.kind.clone(), act.verdict, act.of, act.block)).collect();
+        prop_assert_eq!(acts, history.acts());
+
+        let whole = asked(Selection::default());
+        prop_assert!(whole.verify(&keys).unwrap().gapless);
+        for taken in 1..=history.leaves.len() as u64 {
+            let mut shorter = whole.clone();
+            shorter.entries.retain(|entry| entry.index != taken);
+            shorter.packs = packs_of(&shorter.entries);
+            let error = shorter.verify(&keys).unwrap_err();
+            prop_assert_eq!((error.refusal.reason, error.index), (Reason::BundleGap, Some(taken)));
+            let left: Vec<VerifiedEntry> = entries.iter().filter(|entry| entry.index != taken).cloned().collect();
+            let record = TaskRecord::rebuild(TASK, &left).unwrap();
+            prop_assert_eq!(record.is_complete(), !history.is_spoken_of(taken), "leaf {} of {:?}: {}", taken, history.kinds(), record);
+        }
+    }
+}
+
+#[test]
+fn every_changed_or_missing_byte_of_a_bundle_is_noticed() {
+    let Vector::Bundle(vector) = &all()["bundle_task"] else { panic!("a bundle") };
+    let keys: Vec<VerifierKey> = vector.keys.iter().map(|key| VerifierKey::parse(key).unwrap()).collect();
+    let holds = |text: &str| Bundle::parse(text).is_ok_and(|bundle| bundle.verify(&keys).is_ok());
+    assert!(holds(&vector.text));
+    for position in 0..vector.text.len() {
+        let mut bytes = vector.text.clone().into_bytes();
+        bytes[position] ^= 0x01;
+        assert!(!String::from_utf8(bytes).is_ok_and(|text| holds(&text)), "byte {position}");
+        assert!(!vector.text.get(..position).is_some_and(holds), "cut at {position}");
+    }
+}
+
+/// Leaves of one task as an issuer would write them; leaf `n` of the log is at `n - 1`.
+struct History {
+    leaves: Vec<Leaf>,
+    /// Places of the leaves that made a token.
+    tokens: Vec<usize>,
+}
+
+impl History {
+    fn of(steps: &[(u8, u8)]) -> Self {
+        let mut history = Self { leaves: Vec::new(), tokens: Vec::new() };
+        let mint = history.draft(Kind::Mint, &["audience", "client", "tools"]);
+        let block = history.block();
+        history.derive(Leaf { chain: chain(2), blocks: vec![block], pack: Some(PACK), ..mint });
+        for (step, choice) in steps {
+            let under = history.leaves[history.tokens[usize::from(*choice) % history.tokens.len()]].clone();
+            history.step(*step, *choice, &under);
+        }
+        history
+    }
+
+    fn step(&mut self, step: u8, choice: u8, under: &Leaf) {
+        let newest = *under.blocks.last().unwrap();
+        let used = |leaf: Leaf| Leaf { chain: under.chain.clone(), blocks: under.blocks.clone(), ..leaf };
+        let next = self.block();
+        match step {
+            0 | 1 => {
+                let hop = self.draft(Kind::Hop, &["caveats"]);
+                let blocks = under.blocks.iter().copied().chain([next]).collect();
+                self.derive(Leaf { chain: chain(under.chain.len() + 1), blocks, parents: vec![newest], ..hop });
+            }
+            2 => {
+                let (kind, fields, pack): (_, &[&str], _) = match choice % 3 {
+                    0 => (Kind::Exchange, &["audience", "client", "tools"], Some(PACK)),
+                    1 => (Kind::Narrow, &["caveats"], None),
+                    _ => (Kind::Permit, &["args", "audience", "tool"], Some(PACK)),
+                };
+                let made = self.draft(kind, fields);
+                self.derive(Leaf { chain: under.chain.clone(), blocks: vec![next], parents: vec![newest], pack, ..made });
+            }
+            3 => {
+                let decision = self.decide(used, Verdict::Allow);
+                for plane in [Plane::Identity, Plane::Network].iter().take(1 + usize::from(choice % 2)) {
+                    let outcome = self.draft(Kind::Outcome, &[]);
+                    self.leaves.push(used(Leaf { of: Some(decision), plane: Some(*plane), ..outcome }));
+                }
+            }
+            4 => {
+                self.decide(used, Verdict::Block);
+            }
+            5 => {
+                let decision = self.decide(used, Verdict::Escalate);
+                let ask = self.draft(Kind::ApprovalAsk, &["args", "tool"]);
+                let asked = ask.id;
+                self.leaves.push(used(Leaf { of: Some(decision), ..because(ask, Verdict::Escalate) }));
+                let answer = match choice % 3 {
+                    0 => self.draft(Kind::ApprovalGrant, &["approver"]),
+                    1 => because(self.draft(Kind::ApprovalRefuse, &["approver"]), Verdict::Block),
+                    _ => because(self.draft(Kind::ApprovalExpire, &[]), Verdict::Block),
+                };
+                self.leaves.push(Leaf { of: Some(asked), ..answer });
+            }
+            6 => {
+                let authorize = self.draft(Kind::BudgetAuthorize, &["amount", "budget"]);
+                let authorized = authorize.id;
+                self.leaves.push(Leaf { blocks: under.blocks.clone(), ..authorize });
+                let kind = if choice % 2 == 0 { Kind::BudgetCommit } else { Kind::BudgetRefund };
+                let settled = self.draft(kind, &["amount"]);
+                self.leaves.push(Leaf { of: Some(authorized), ..settled });
+            }
+            _ => {
+                let pause = because(self.draft(Kind::Pause, &["by"]), Verdict::Pause);
+                let paused = pause.id;
+                self.leaves.push(pause);
+                let resume = self.draft(Kind::Resume, &["by"]);
+                self.leaves.push(Leaf { of: Some(paused), ..resume });
+            }
+        }
+    }
+
+    fn decide(&mut self, used: impl Fn(Leaf) -> Leaf, verdict: Verdict) -> EntryId {
+        let decision = self.draft(Kind::Decision, &[]);
+        let id = decision.id;
+        let decision = if verdict == Verdict::Allow { decision } else { because(decision, verdict) };
+        self.leaves.push(used(Leaf { plane: Some(Plane::Reasoning), point: Some(Point::ToolCall), pack: Some(PACK), ..decision }));
+        id
+    }
+
+    fn derive(&mut self, leaf: Leaf) {
+        self.tokens.push(self.leaves.len());
+        self.leaves.push(leaf);
+    }
+
+    /// A leaf of the task with these fields, under the next id.
+    fn draft(&self, kind: Kind, fields: &[&str]) -> Leaf {
+        let fields = fields.iter().map(|name| ((*name).to_owned(), field(name))).collect();
+        // two drafts of one step are told apart by their kinds
+        let id = [vec![1, self.leaves.len() as u8], kind.as_str().bytes().chain([0; 14]).take(14).collect()].concat();
+        Leaf { task: Some(TASK), fields, ..Leaf::draft(kind, EntryId::from_slice(&id).unwrap(), TRACE) }
+    }
+
+    fn block(&self) -> BlockId {
+        BlockId([1 + self.leaves.len() as u8; 32])
+    }
+
+    /// The leaf that each derivation hangs below.
+    fn parents(&self) -> BTreeMap<u64, Option<u64>> {
+        let made = |block: &BlockId| self.tokens.iter().find(|place| self.leaves[**place].blocks.last() == Some(block));
+        self.tokens
+            .iter()
+            .map(|place| (*place as u64 + 1, self.leaves[*place].parents.first().and_then(made).map(|parent| *parent as u64 + 1)))
+            .collect()
+    }
+
+    fn acts(&self) -> Vec<(u64, Kind, Verdict, Option<EntryId>, Option<BlockId>)> {
+        let others = self.leaves.iter().enumerate().filter(|(place, _)| !self.tokens.contains(place));
+        others.map(|(place, leaf)| (place as u64 + 1, leaf.kind.clone(), leaf.verdict, leaf.of, leaf.blocks.last().copied())).collect()
+    }
+
+    /// Whether another leaf would be left hanging without this one.
+    fn is_spoken_of(&self, index: u64) -> bool {
+        let place = index as usize - 1;
+        let leaf = &self.leaves[place];
+        let later = || self.leaves.iter().skip(place + 1);
+        let made = leaf.blocks.last().filter(|_| self.tokens.contains(&place));
+        // without a chain, a token with a plain block more looks the same as one with a hop more
+        let uses = |it: &Leaf, block| it.blocks.last() == Some(block) && (!it.chain.is_empty() || it.blocks.len() == 1);
+        let derived_or_used = made.is_some_and(|block| later().any(|it| it.parents.contains(block) || uses(it, block)));
+        let answered = later().any(|it| it.of == Some(leaf.id));
+        // a pause may stay open, and one of two outcomes is enough
+        let only_answer =
+            leaf.of.is_some_and(|of| leaf.kind != Kind::Resume && self.leaves.iter().filter(|it| it.of == Some(of)).count() == 1);
+        place == 0 || derived_or_used || answered || only_answer
+    }
+
+    fn kinds(&self) -> Vec<&str> {
+        self.leaves.iter().map(|leaf| leaf.kind.as_str()).collect()
+    }
+}
+
+fn flatten(node: &TaskNode, parent: Option<u64>, into: &mut BTreeMap<u64, Option<u64>>) {
+    into.insert(node.index, parent);
+    node.children.iter().for_each(|child| flatten(child, Some(node.index), into));
+}
+
+fn because(leaf: Leaf, verdict: Verdict) -> Leaf {
+    Leaf { verdict, reasons: vec!["POLICY_DENIED".to_owned()], ..leaf }
+}
+
+fn chain(length: usize) -> Vec<Commitment> {
+    (0..length).map(|place| field(&format!("chain/{place}"))).collect()
+}
+
+fn field(name: &str) -> Commitment {
+    commit(&Salt::new([7; 16]), name, &Value::Text("x".to_owned()))
+}
+
+const TASK: TaskId = TaskId([3; 16]);
+const TRACE: TraceId = TraceId([4; 16]);
+const PACK: PackDigest = PackDigest([5; 32]);
