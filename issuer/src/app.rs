@@ -20,6 +20,7 @@ use crate::{
     log::Log,
     mint::Mint,
     report_rate::ReportRate,
+    witness::Witnesses,
 };
 
 /// The service's long-lived parts. No Debug: it holds keys.
@@ -43,7 +44,9 @@ pub struct App {
     /// Keeps the search index up with the log. Declared before the log, whose connections must be the last to close.
     pub(crate) _indexer: Indexer,
     /// The log.
-    pub log: Log,
+    pub log: Arc<Log>,
+    /// The log's witnesses, where it has any.
+    pub witnesses: Option<Arc<Witnesses>>,
     /// Who may read the log's entries.
     pub auditors: Auditors,
     /// The log for reading.

@@ -16,6 +16,7 @@ pub use self::check::{ConfigError, ConfigFault};
 pub use self::root_key::PublishedRootKey;
 use crate::federation::TrustedIssuer;
 use crate::log::{ANCHOR_LAG_MS, DISK_RESERVE_MB};
+use crate::witness::{Witness, WitnessMode};
 
 /// Everything the service is told. Whoever can write this file decides who may get which token: give it to the
 /// administrator alone.
@@ -53,6 +54,9 @@ pub struct Config {
     /// The issuers whose login tokens are believed.
     #[serde(default)]
     pub trusted_issuer: Vec<TrustedIssuer>,
+    /// The witnesses of the log, up to 15.
+    #[serde(default)]
+    pub witness: Vec<Witness>,
     /// The clients that may ask for tokens.
     #[serde(default)]
     pub client: Vec<Client>,
@@ -98,6 +102,14 @@ pub struct Log {
     /// The operator's word, for one start and from the command line alone, to go on without an anchor that was there.
     #[serde(skip)]
     pub accept_missing_anchor: bool,
+    /// How many of the `[[witness]]` entries must cosign a checkpoint before it is published as witnessed; without it, the
+    /// newest checkpoint is published with the cosignatures that it has. An attacker who lowers it needs fewer accomplices.
+    #[serde(default)]
+    pub quorum: Option<usize>,
+    /// What happens without the quorum: `prefer` goes on and counts it, `require` releases nothing. An attacker who sets
+    /// `prefer` can go on issuing on a log that witnesses no longer see.
+    #[serde(default)]
+    pub witness: WitnessMode,
 }
 
 const fn anchor_lag_ms() -> u64 {
@@ -275,11 +287,14 @@ impl Config {
                 anchor: None,
                 anchor_lag_ms: ANCHOR_LAG_MS,
                 accept_missing_anchor: false,
+                quorum: None,
+                witness: WitnessMode::Prefer,
             },
             limits: Limits::default(),
             telemetry: Telemetry::default(),
             policy: Policy::default(),
             trusted_issuer: Vec::new(),
+            witness: Vec::new(),
             client: Vec::new(),
             auditor: Vec::new(),
         })

@@ -1,4 +1,4 @@
-//! The one way out: fetches small JSON documents from addresses that an administrator named.
+//! The one way out: fetches small JSON documents from, and posts small texts to, addresses that an administrator named.
 //!
 //! A service that fetches URLs is a tool for reaching what only it can reach. So: https unless the exact origin was named as
 //! plain loopback, no redirects, no cookies, no proxy from the environment, no private addresses unless the host was named,
@@ -141,6 +141,22 @@ impl Egress {
         read_bounded(response).await
     }
 
+    /// Posts a text within a second and gives back whatever comes, of any status: witnesses answer with several.
+    ///
+    /// # Errors
+    /// When the address may not be reached, or no answer comes within the bounds.
+    pub async fn post_text(&self, url: &str, body: String) -> Result<Posted, EgressError> {
+        let url = parse(url)?;
+        self.rules.check(&url)?;
+        let client = if url.scheme() == "http" { &self.plain } else { self.secure()? };
+        let request = client.post(url).header(header::CONTENT_TYPE, "text/plain; charset=utf-8").timeout(POST_TIMEOUT);
+        let response = request.body(body).send().await.map_err(|error| classify(&error))?;
+        let status = response.status().as_u16();
+        let content_type =
+            response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        Ok(Posted { status, content_type, body: read_bounded(response).await? })
+    }
+
     fn secure(&self) -> Result<&Client, EgressError> {
         if let Some(client) = self.secure.get() {
             return Ok(client);
@@ -155,6 +171,16 @@ impl Fetch for Egress {
     fn fetch_json<'a>(&'a self, url: &'a str) -> Fetching<'a> {
         Box::pin(self.fetch(url))
     }
+}
+
+/// What came back for a posted text.
+pub struct Posted {
+    /// The HTTP status.
+    pub status: u16,
+    /// The declared type, empty without one.
+    pub content_type: String,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// A scripted browser for the development identity provider: plain http on loopback, no cookies, follows nothing.
@@ -345,6 +371,7 @@ fn classify(error: &reqwest::Error) -> EgressError {
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+const POST_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_BODY_BYTES: usize = 512 * 1024;
 
 #[cfg(test)]

@@ -60,10 +60,18 @@ pub(crate) async fn append(
         Outcome::Appended { index, leaf, receipt } => {
             app.metrics.set_log_size(index + 1);
             app.metrics.set_clock_regressions(app.log.clock_regressions());
-            Ok((leaf, receipt))
+            Ok((leaf, release(app, index, receipt).await?))
         }
-        Outcome::Existing { leaf, receipt, .. } => Ok((leaf, receipt)),
+        Outcome::Existing { index, leaf, receipt } => Ok((leaf, release(app, index, receipt).await?)),
         Outcome::Refused(reason) => Err(ExchangeError::Refused(reason)),
+    }
+}
+
+/// Waits for the witnesses where nothing may leave without them.
+async fn release(app: &App, index: u64, receipt: String) -> Result<String, ExchangeError> {
+    match &app.witnesses {
+        None => Ok(receipt),
+        Some(witnesses) => Ok(witnesses.release(&app.log, index, receipt).await?),
     }
 }
 

@@ -32,6 +32,7 @@ use crate::{
     log::{AnchorPlace, Log, LogSigner, Opening, Settings},
     mint::Mint,
     report_rate::ReportRate,
+    witness::Witnesses,
 };
 
 /// What development mode adds: an identity provider of its own, with these people, and a public log.
@@ -81,6 +82,8 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     let indexer = Indexer::start(Arc::clone(&index), log_file(config)).map_err(|error| at_fault(error.reason(), error.detail()))?;
     let metrics = Arc::new(Metrics::new(ROUTES));
     metrics.set_log_size(size(&log, &log_key)?);
+    let log = Arc::new(log);
+    let witnesses = witnesses(config, &log, &log_key, &metrics)?;
     let dev = development.is_some();
     let extra = development.map(|development| dev_idp_router(config, development, &clock)).transpose()?;
     let mint = Mint::new(issuer_key.danger_seed(), root_id, since).map_err(|reason| at_fault(reason, "the issuer key can't be used"))?;
@@ -99,6 +102,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         auditors: Auditors::new(&config.auditor),
         archive: Archive::new(&log_file(config), Some(index), log_key.clone()),
         readings: Semaphore::new(READINGS),
+        witnesses,
         log_key,
         max_hops: config.limits.max_hops_per_task,
         report_rate: ReportRate::new(config.limits.max_reports_per_minute),
@@ -108,6 +112,15 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     });
     let router = router(Arc::clone(&app), &config.limits, extra);
     Ok(Service { app, router })
+}
+
+fn witnesses(config: &Config, log: &Log, log_key: &VerifierKey, metrics: &Arc<Metrics>) -> Result<Option<Arc<Witnesses>>, StartError> {
+    if config.witness.is_empty() {
+        return Ok(None);
+    }
+    let file = config.data_dir.join(WITNESS_FILE);
+    let witnesses = Witnesses::open(&file, &config.witness, config.log.quorum, config.log.witness, log, log_key, Arc::clone(metrics));
+    witnesses.map(|witnesses| Some(Arc::new(witnesses))).map_err(|error| at_fault(error.reason(), error.detail()))
 }
 
 /// Makes the log with its first leaf, and the file with its public key beside it.
@@ -239,4 +252,5 @@ const INDEX_FILE: &str = "index.db";
 /// Readings of evidence at one time.
 const READINGS: usize = 4;
 
+const WITNESS_FILE: &str = "witness.db";
 const LOG_KEY_FILE: &str = "log.vkey";

@@ -69,6 +69,9 @@ async fn serve_configured(file: &std::path::Path, accept_missing_anchor: bool) -
     let pack = service::read_pack(&config)?;
     let service = service::open(&config, &pack, None, system_clock())?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("can't listen on {}", config.listen))?;
+    if let Some(witnesses) = &service.app.witnesses {
+        witnesses.check(&service.app.log).await?;
+    }
     tracing::info!(issuer = config.issuer, listen = %config.listen, "serving");
     drain(run(&config, listener, service).await)
 }
@@ -124,7 +127,17 @@ async fn run(config: &Config, listener: TcpListener, service: Service) -> Draine
             tracing::error!(%error, "can't listen for signals");
         }
     };
-    serve(listener, service.router, &config.limits, Arc::clone(&service.app.metrics), stop).await
+    let witnessing = service.app.witnesses.clone().map(|witnesses| {
+        let log = Arc::clone(&service.app.log);
+        tokio::spawn(async move { witnesses.run(log).await })
+    });
+    let drained = serve(listener, service.router, &config.limits, Arc::clone(&service.app.metrics), stop).await;
+    if let Some(witnessing) = witnessing {
+        // Until the task has gone, it holds the log, whose file is whole only when the last holder lets go.
+        witnessing.abort();
+        let _ = witnessing.await;
+    }
+    drained
 }
 
 fn drain(drained: Drained) -> anyhow::Result<()> {

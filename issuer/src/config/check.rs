@@ -9,7 +9,9 @@ use url::{Host, Url};
 
 use super::{AuthMethod, Client, Config, Limits};
 use crate::clients;
+use crate::egress::EgressRules;
 use crate::jose::KeySet;
+use crate::witness::{MAX_WITNESSES, WitnessMode};
 
 /// One fault of a configuration, by the key it is at; the text never repeats a value that might be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +65,36 @@ impl Config {
                 faults.add(&format!("trusted_issuer[{index}]"), error.to_string());
             }
         }
+        self.add_witness_faults(&mut faults);
         self.add_client_faults(&mut faults);
         self.add_auditor_faults(&mut faults);
         faults.0
+    }
+
+    fn add_witness_faults(&self, faults: &mut Faults) {
+        if self.witness.len() > MAX_WITNESSES {
+            faults.add("witness", format!("has more than {MAX_WITNESSES} entries, and a note takes no more signatures"));
+        }
+        if self.log.quorum.is_some_and(|quorum| !(1..=self.witness.len()).contains(&quorum)) {
+            faults.add("log.quorum", "must be from 1 to the number of `[[witness]]` entries");
+        }
+        if self.log.witness == WitnessMode::Require && self.log.quorum.is_none() {
+            faults.add("log.witness", "`require` needs `log.quorum`");
+        }
+        let mut seen = HashSet::new();
+        for (index, witness) in self.witness.iter().enumerate() {
+            let at = |key: &str| format!("witness[{index}].{key}");
+            match witness.key() {
+                Err(message) => faults.add(&at("vkey"), message),
+                Ok(key) if !seen.insert(*key.public_key().as_bytes()) => {
+                    faults.add(&at("vkey"), "is of the same key as an earlier witness")
+                }
+                Ok(_) => {}
+            }
+            if let Err(error) = witness.allow(&mut EgressRules::default()) {
+                faults.add(&at("url"), error.to_string());
+            }
+        }
     }
 
     fn add_root_key_faults(&self, faults: &mut Faults) {

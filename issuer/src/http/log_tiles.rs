@@ -18,9 +18,13 @@ use super::error::ApiError;
 use super::request_id::TraceId;
 use crate::{app::App, log::LogError};
 
-/// `GET /log/checkpoint`: the newest signed checkpoint.
+/// `GET /log/checkpoint`: the newest signed checkpoint, with the witnesses' lines where there are witnesses.
 pub(super) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    let note = app.log.checkpoint().map_err(unreadable)?;
+    let note = match &app.witnesses {
+        None => app.log.checkpoint(),
+        Some(witnesses) => witnesses.published(&app.log),
+    };
+    let note = note.map_err(unreadable)?;
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")], note)
         .into_response())
 }

@@ -21,6 +21,10 @@ pub struct Metrics {
     derivations: AtomicU64,
     log_size: AtomicU64,
     clock_regressions: AtomicU64,
+    cosignatures: AtomicU64,
+    witness_failures: AtomicU64,
+    fail_open: AtomicU64,
+    witnessed_size: AtomicU64,
     connections_open: AtomicU64,
     connections_refused: AtomicU64,
     connections_expired: AtomicU64,
@@ -43,6 +47,10 @@ impl Metrics {
             derivations: AtomicU64::new(0),
             log_size: AtomicU64::new(0),
             clock_regressions: AtomicU64::new(0),
+            cosignatures: AtomicU64::new(0),
+            witness_failures: AtomicU64::new(0),
+            fail_open: AtomicU64::new(0),
+            witnessed_size: AtomicU64::new(0),
             connections_open: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
             connections_expired: AtomicU64::new(0),
@@ -68,6 +76,26 @@ impl Metrics {
     /// States how often the clock stepped back under the log.
     pub fn set_clock_regressions(&self, times: u64) {
         self.clock_regressions.fetch_max(times, Ordering::Relaxed);
+    }
+
+    /// Counts a witness's cosignature of our log.
+    pub fn count_cosignature(&self) {
+        add(&self.cosignatures);
+    }
+
+    /// Counts a question to a witness that brought no cosignature.
+    pub fn count_witness_failure(&self) {
+        add(&self.witness_failures);
+    }
+
+    /// Counts a checkpoint that was published without the quorum.
+    pub fn count_fail_open(&self) {
+        add(&self.fail_open);
+    }
+
+    /// States the size of the newest checkpoint with a quorum.
+    pub fn set_witnessed_size(&self, leaves: u64) {
+        self.witnessed_size.fetch_max(leaves, Ordering::Relaxed);
     }
 
     /// Counts a refusal by its reason, and as fail-closed when the service itself was the cause.
@@ -127,6 +155,15 @@ impl Metrics {
             ("narrows_tokens_issued_total", "counter", "tokens that left the service", &self.tokens_issued),
             ("narrows_derivations_total", "counter", "offline derivations reported and logged", &self.derivations),
             ("narrows_log_leaves", "gauge", "leaves in the merkle log", &self.log_size),
+            ("narrows_witness_cosignatures_total", "counter", "cosignatures that witnesses gave our log", &self.cosignatures),
+            ("narrows_witness_failures_total", "counter", "questions to witnesses that brought no cosignature", &self.witness_failures),
+            ("narrows_witness_fail_open_total", "counter", "checkpoints published without the quorum of witnesses", &self.fail_open),
+            (
+                "narrows_log_witnessed_leaves",
+                "gauge",
+                "leaves under the newest checkpoint with a quorum of witnesses",
+                &self.witnessed_size,
+            ),
             ("narrows_clock_regressions_total", "counter", "steps back of the clock that the log wrote down", &self.clock_regressions),
             ("narrows_connections_open", "gauge", "connections open now", &self.connections_open),
             (

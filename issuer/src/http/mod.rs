@@ -10,6 +10,7 @@ pub mod health;
 pub mod limits;
 mod log_tiles;
 pub mod metrics;
+mod receipts;
 pub mod request_id;
 pub mod router;
 pub mod serve;

@@ -12,7 +12,7 @@ use axum::{
 use super::{
     audit,
     derivations::derivations,
-    envelope, health, log_tiles, metrics,
+    envelope, health, log_tiles, metrics, receipts,
     token::token,
     well_known::{AuthorizationServer, NarrowsKeys, PublishedKey, PublishedLog, document, refuse_authorization},
 };
@@ -39,6 +39,7 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
         // tools and verifiers
         .route("/.well-known/narrows-keys", get(narrows_keys))
         // auditors
+        .route("/v1/receipts/{entry}", get(receipts::receipt))
         .route("/log/checkpoint", get(log_tiles::checkpoint))
         .route("/log/tile/{*path}", get(log_tiles::tile))
         .route("/v1/audit/head", get(audit::head))
@@ -76,6 +77,7 @@ pub(crate) const ROUTES: &[&str] = &[
     "/oauth/token",
     "/oauth/authorize",
     "/v1/derivations",
+    "/v1/receipts/{entry}",
     "/.well-known/oauth-authorization-server",
     "/.well-known/narrows-keys",
     "/log/checkpoint",

@@ -48,6 +48,12 @@ impl LogError {
         Self { reason: Reason::AuditDiskReserve, detail: detail.to_owned(), retry_after_s: Some(60) }
     }
 
+    /// The entry is durable, and the witnesses that must have seen it have not.
+    pub(crate) fn not_witnessed() -> Self {
+        let detail = Reason::WitnessQuorum.meaning();
+        Self { reason: Reason::WitnessQuorum, detail: detail.to_owned(), retry_after_s: Some(5) }
+    }
+
     /// The log has stopped, for `reason`.
     pub(super) fn halted(reason: Reason) -> Self {
         match reason {

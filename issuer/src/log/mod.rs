@@ -8,6 +8,7 @@ mod erase;
 mod error;
 mod health;
 mod lanes;
+mod proofs;
 mod settings;
 mod signer;
 mod startup;
@@ -28,7 +29,7 @@ use narrows_verifier::log::{
     Checkpoint, EntryId, Frontier, Kind, Leaf, Receipt, TileKind, TilePath, TraceId, encode_entries, encode_tile, inclusion_proof,
     leaf_hash,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::app::random;
 use crate::clock::Clock;
@@ -42,6 +43,7 @@ pub use crate::store::Pseudonym;
 pub use append::{Outcome, SideRow};
 pub use erase::{Erasure, erase, pseudonym};
 pub use error::LogError;
+pub use proofs::SignedHead;
 pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Settings};
 pub use signer::LogSigner;
 pub use tree::{Shown, TaskNode, TaskTree, task_trees, utc};
@@ -54,6 +56,8 @@ pub struct Log {
     writer: Option<JoinHandle<()>>,
     health: Arc<Health>,
     readers: Readers,
+    /// Told after each answered commit; one waiter, that which takes checkpoints to witnesses.
+    committed: Notify,
 }
 
 /// What the log's first leaf says about its beginning.
@@ -143,7 +147,7 @@ impl Log {
         let requests = Arc::clone(&queue);
         let writer =
             std::thread::Builder::new().name("narrows-log".to_owned()).spawn(move || writer.run(&requests)).map_err(StoreError::failed)?;
-        Ok(Self { queue, writer: Some(writer), health, readers })
+        Ok(Self { queue, writer: Some(writer), health, readers, committed: Notify::new() })
     }
 
     /// Appends one leaf, to which the writer gives its time, with its side rows, and answers after the commit, with the
@@ -163,7 +167,10 @@ impl Log {
             return Err(LogError::queue_full());
         }
         match tokio::time::timeout(ANSWER_WAIT, answer).await {
-            Ok(Ok(answer)) => answer?.outcome(),
+            Ok(Ok(answer)) => {
+                self.committed.notify_one();
+                answer?.outcome()
+            }
             Ok(Err(_)) => Err(LogError::halted(self.halted().unwrap_or(Reason::AuditUnavailable))),
             Err(_) => Err(LogError::too_slow()),
         }

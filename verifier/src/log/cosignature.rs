@@ -131,6 +131,27 @@ pub fn cosignatures<'k>(note: &Note<'_>, keys: &'k [WitnessKey]) -> Result<Vec<C
     Ok(found)
 }
 
+/// Finds the key's own cosignature of `note` among the lines that a witness answered, and returns it as one line. Other lines
+/// are dropped, so an answer brings no stranger's line into a note.
+///
+/// # Errors
+/// [`Reason::NoteMalformed`]; [`Reason::CosignatureInvalid`] when no line of the key verifies, or one does not.
+pub fn own_cosignature(note: &str, lines: &str, key: &WitnessKey) -> Result<String, LogRefusal> {
+    const MISSING: LogRefusal = LogRefusal::new(Reason::CosignatureInvalid, "the witness's answer holds no cosignature of its key");
+    let text = Note::parse(note)?.unverified_text();
+    let answered = format!("{text}\n{lines}");
+    let answered = Note::parse(&answered)?;
+    // Lines that continue the text would be signed by nobody.
+    if answered.unverified_text() != text {
+        return Err(MISSING);
+    }
+    let found = cosignatures(&answered, core::slice::from_ref(key))?;
+    let time_s = found.first().ok_or(MISSING)?.time_s;
+    let of_key =
+        |line: &&SignatureLine<'_>| line.name == key.name && line.key_id == key.key_id && line.bytes.starts_with(&time_s.to_be_bytes());
+    answered.lines().iter().find(of_key).map(SignatureLine::encode).ok_or(MISSING)
+}
+
 /// Cosigns a checkpoint's text as of `time_s` and returns the signature line, newline included.
 ///
 /// Only a witness may do so, after it has made durable that this is the newest checkpoint that it knows of the log.
@@ -269,6 +290,22 @@ pub(super) mod tests {
         let renamed = line(&[0; 72]).replace("w.example", "v.example");
         let other_id = SignatureLine { name: "w.example", key_id: [0; 4], bytes: vec![0; 72] }.encode();
         assert_eq!(times(&note_of(&[good, renamed, other_id]), &keys).map(|found| found.len()), Ok(1));
+    }
+
+    #[test]
+    fn only_the_witness_own_line_is_taken_from_an_answer() {
+        let key = WitnessKey::from_seed("w.example", &[5; 32]).unwrap();
+        let note = note_of(&[cosign("log", &[1; 32], 1, TEXT).unwrap()]);
+        let line = cosign("w.example", &[5; 32], 7, TEXT).unwrap();
+        let old = cosign("w.example", &[5; 32], 6, TEXT).unwrap();
+        let other = cosign("v.example", &[6; 32], 7, TEXT).unwrap();
+        assert_eq!(own_cosignature(&note, &format!("{other}{old}{line}"), &key), Ok(line.clone()));
+        let elsewhere = cosign("w.example", &[5; 32], 7, &TEXT.replace("5", "6")).unwrap();
+        for answer in
+            [String::new(), "\n".to_owned(), other.clone(), format!("{line}{elsewhere}"), format!("more\n\n{line}"), line.repeat(17)]
+        {
+            assert!(own_cosignature(&note, &answer, &key).is_err(), "{answer:?}");
+        }
     }
 
     #[test]

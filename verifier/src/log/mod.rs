@@ -27,7 +27,7 @@ pub use crate::id::{BlockId, EntryId, TaskId, TraceId};
 pub use bundle::{Bundle, BundleEntry, BundleRefusal, MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES, VerifiedBundle, VerifiedEntry, packs_of};
 pub use checkpoint::{Checkpoint, verify_checkpoint};
 pub use commitment::{Commitment, Disclosure, Salt, commit};
-pub use cosignature::{Cosignature, WitnessKey, cosign, cosignatures};
+pub use cosignature::{Cosignature, WitnessKey, cosign, cosignatures, own_cosignature};
 pub use frontier::{Frontier, MAX_TREE_SIZE, Node, OutOfRange};
 pub use hash::{Hash, leaf_hash, node_hash};
 pub use kept::Kept;
