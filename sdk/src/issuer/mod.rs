@@ -13,7 +13,11 @@ pub use exchange::{ACCESS_TOKEN, ClientAuthentication, ExchangeAnswer, ExchangeR
 pub use keys::IssuerKeys;
 pub use recorded::Recorded;
 
-use narrows_verifier::{UnverifiedToken, json::Value, log::Kind};
+use narrows_verifier::{
+    Reason, UnverifiedToken,
+    json::Value,
+    log::{Kind, Policy},
+};
 
 use crate::{
     Report,
@@ -73,5 +77,20 @@ impl IssuerClient {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let answer = self.http.post("/v1/derivations", headers, body.canonical()).await?;
         Recorded::parse(&error::success(answer)?)?.check(&token, Kind::Hop, keys)
+    }
+
+    /// Fetches a receipt of an entry that is recorded already, under a checkpoint that satisfies the policy, and checks it.
+    ///
+    /// The receipt that comes with a token is under the log's signature alone. This one shows that the policy's witnesses saw
+    /// the same log: it is what to keep, and to hand to those who trust the log's keeper no further than them. It takes the
+    /// witnesses a moment, so `WITNESS_QUORUM` says to ask again.
+    ///
+    /// # Errors
+    /// `WITNESS_QUORUM`; `PEER_UNREACHABLE`; `PEER_ANSWER`; a reason of [`Policy::verify_receipt`].
+    pub async fn witnessed(&self, recorded: &Recorded, policy: &Policy) -> Result<Recorded, IssuerError> {
+        let answer = self.http.get(&format!("/v1/receipts/{}?witnessed", recorded.entry)).await?;
+        let receipt = String::from_utf8(error::success(answer)?).map_err(|_| Reason::PeerAnswer)?;
+        policy.verify_receipt(&receipt, &recorded.leaf).map_err(|refusal| refusal.reason)?;
+        Ok(Recorded { receipt, ..recorded.clone() })
     }
 }
