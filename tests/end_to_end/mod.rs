@@ -16,6 +16,7 @@ mod subject_tokens;
 mod tampering;
 mod the_road;
 mod tools;
+mod witnesses;
 
 use narrows::{Held, HolderKey, IssuerKeys, NarrowRequest};
 use narrows_tests::{

@@ -13,3 +13,4 @@ pub mod scratch;
 pub mod tokens;
 pub mod tool;
 pub mod vectors;
+pub mod witness;

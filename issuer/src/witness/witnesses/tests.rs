@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use narrows_verifier::log::{EntryId, Kind, TraceId, WitnessKey};
+use narrows_verifier::log::{EntryId, Kind, Leaf, TraceId, WitnessKey};
 use rand_core::OsRng;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -15,7 +15,7 @@ use crate::http::serve::serve;
 use crate::http::witness as server;
 use crate::keys::tests::Scratch;
 use crate::keys::{KeyRole, SecretKey};
-use crate::log::{LeafDraft, LogSigner, Opening, Outcome, Settings};
+use crate::log::{LogSigner, Opening, Outcome, Settings};
 use crate::witness::Cosigner;
 
 const ORIGIN: &str = "log.example";
@@ -41,7 +41,7 @@ fn open(path: &Path) -> Arc<Log> {
 
 async fn grow(log: &Log, leaves: u64) {
     for _ in 0..leaves {
-        let draft = LeafDraft::new(Kind::Other("test".to_owned()), EntryId(random()), TraceId(random()));
+        let draft = Leaf::draft(Kind::Clock, EntryId(random()), TraceId(random()));
         assert!(matches!(log.append(draft, Vec::new()).await.unwrap(), Outcome::Appended { .. }));
     }
 }
@@ -179,7 +179,7 @@ async fn a_cosignature_that_was_lost_on_the_way_is_asked_for_again() {
     let one = witness(&scratch, "one.example").await;
     let head = log.newest().unwrap();
     one.cosigner.add_checkpoint(&format!("old 0\n\n{}", head.note)).unwrap();
-    let ours = witnesses(&scratch, &log, &[one.witness.clone()], None, WitnessMode::Prefer).unwrap();
+    let ours = witnesses(&scratch, &log, std::slice::from_ref(&one.witness), None, WitnessMode::Prefer).unwrap();
     ours.check(&log).await.unwrap();
     assert_eq!(ours.witnessed().unwrap().size, 5);
     assert_eq!(ours.published(&log).unwrap(), ours.witnessed().unwrap().note);
@@ -194,11 +194,11 @@ async fn a_witness_that_knows_more_stops_the_log() {
     // Fewer leaves, as many, and more; each is another history under the same key.
     for (name, leaves) in [("shorter.db", 3), ("equal.db", 5), ("longer.db", 8)] {
         let log = log(&scratch, name, leaves).await;
-        let ours = witnesses(&scratch, &log, &[one.witness.clone()], None, WitnessMode::Prefer).unwrap();
+        let ours = witnesses(&scratch, &log, std::slice::from_ref(&one.witness), None, WitnessMode::Prefer).unwrap();
         assert_eq!(ours.check(&log).await.unwrap_err().reason(), Reason::AuditRollbackDetected, "{name}");
         ours.run(Arc::clone(&log)).await;
         assert_eq!(log.halted(), Some(Reason::AuditRollbackDetected), "{name}");
-        let draft = LeafDraft::new(Kind::Other("test".to_owned()), EntryId(random()), TraceId(random()));
+        let draft = Leaf::draft(Kind::Clock, EntryId(random()), TraceId(random()));
         assert_eq!(log.append(draft, Vec::new()).await.unwrap_err().reason(), Reason::AuditRollbackDetected, "{name}");
         assert_eq!(ours.witnessed(), None);
     }
@@ -209,18 +209,18 @@ async fn a_kept_cosigned_checkpoint_convicts_an_older_log() {
     let scratch = Scratch::new();
     let one = witness(&scratch, "one.example").await;
     let first = log(&scratch, "first.db", 5).await;
-    let ours = witnesses(&scratch, &first, &[one.witness.clone()], None, WitnessMode::Prefer).unwrap();
+    let ours = witnesses(&scratch, &first, std::slice::from_ref(&one.witness), None, WitnessMode::Prefer).unwrap();
     ours.check(&first).await.unwrap();
     for (name, leaves) in [("shorter.db", 3), ("longer.db", 8)] {
         let log = log(&scratch, name, leaves).await;
-        let opened = witnesses(&scratch, &log, &[one.witness.clone()], None, WitnessMode::Prefer);
+        let opened = witnesses(&scratch, &log, std::slice::from_ref(&one.witness), None, WitnessMode::Prefer);
         assert_eq!(opened.err(), Some(Reason::AuditRollbackDetected), "{name}");
     }
     // A row that the log's key did not sign is nobody's word.
     let forged = ours.witnessed().unwrap();
     let note = forged.note.replace("\n5\n", "\n50\n");
     Cosignatures::open(&file(&scratch)).unwrap().keep(&CosignedNote { size: 50, root: forged.root, note }).unwrap();
-    assert!(witnesses(&scratch, &first, &[one.witness.clone()], None, WitnessMode::Prefer).is_ok());
+    assert!(witnesses(&scratch, &first, std::slice::from_ref(&one.witness), None, WitnessMode::Prefer).is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
