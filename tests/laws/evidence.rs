@@ -90,6 +90,9 @@ struct History {
     tokens: Vec<usize>,
 }
 
+/// Place, kind, verdict, what it answers and the newest block.
+type Act = (u64, Kind, Verdict, Option<EntryId>, Option<BlockId>);
+
 impl History {
     fn of(steps: &[(u8, u8)]) -> Self {
         let mut history = Self { leaves: Vec::new(), tokens: Vec::new() };
@@ -148,7 +151,7 @@ impl History {
                 let authorize = self.draft(Kind::BudgetAuthorize, &["amount", "budget"]);
                 let authorized = authorize.id;
                 self.leaves.push(Leaf { blocks: under.blocks.clone(), ..authorize });
-                let kind = if choice % 2 == 0 { Kind::BudgetCommit } else { Kind::BudgetRefund };
+                let kind = if choice.is_multiple_of(2) { Kind::BudgetCommit } else { Kind::BudgetRefund };
                 let settled = self.draft(kind, &["amount"]);
                 self.leaves.push(Leaf { of: Some(authorized), ..settled });
             }
@@ -196,7 +199,7 @@ impl History {
             .collect()
     }
 
-    fn acts(&self) -> Vec<(u64, Kind, Verdict, Option<EntryId>, Option<BlockId>)> {
+    fn acts(&self) -> Vec<Act> {
         let others = self.leaves.iter().enumerate().filter(|(place, _)| !self.tokens.contains(place));
         others.map(|(place, leaf)| (place as u64 + 1, leaf.kind.clone(), leaf.verdict, leaf.of, leaf.blocks.last().copied())).collect()
     }

@@ -171,7 +171,7 @@ impl fmt::Display for TaskRecord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.tree)?;
         if !self.acts.is_empty() {
-            write!(formatter, "\n")?;
+            writeln!(formatter)?;
         }
         for act in &self.acts {
             write!(formatter, "\n{act}")?;
