@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use narrows_verifier::Reason;
-use narrows_verifier::log::{Checkpoint, Note, Policy, VerifierKey, cosignatures, verify_checkpoint};
+use narrows_verifier::log::{Checkpoint, Note, Policy, VerifierKey, cosignatures, own_cosignature, verify_checkpoint};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -41,7 +41,7 @@ struct Standing {
     party: Arc<Party>,
     /// The size that it cosigned last, as far as we know; 0 when we don't.
     known: u64,
-    /// The size that we have its line for.
+    /// The size that we have its line for, since the service started.
     cosigned: u64,
     failures: u32,
     not_before: Option<Instant>,
@@ -232,10 +232,10 @@ impl Witnesses {
     /// witnesses are only preferred.
     fn settle(&self, head: &SignedHead, lines: &mut Vec<String>, ended: bool) -> Result<(), LogError> {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = file.newest(1)?.pop().filter(|kept| kept.size == head.size && kept.root == head.root);
-        let mut note = before.map_or_else(|| head.note.clone(), |kept| kept.note);
+        let kept = file.newest(1)?.pop().filter(|kept| kept.size == head.size && kept.root == head.root);
+        let mut note = kept.map_or_else(|| head.note.clone(), |kept| kept.note);
         if !lines.is_empty() {
-            note.extend(lines.drain(..));
+            note = self.merge(&head.note, &note, &lines.drain(..).collect::<String>());
             file.keep(&CosignedNote { size: head.size, root: head.root, note: note.clone() })?;
         }
         let head = Arc::new(SignedHead { note, ..head.clone() });
@@ -253,7 +253,18 @@ impl Witnesses {
         Ok(())
     }
 
-    /// What the kept checkpoints say about where each witness stands.
+    /// The log's note with one line of each witness in their order, the new one where there is one.
+    fn merge(&self, note: &str, kept: &str, new: &str) -> String {
+        let kept = kept.rsplit_once("\n\n").map_or("", |(_, lines)| lines);
+        let line = |party: &Arc<Party>| {
+            let found = own_cosignature(note, new, &party.key).or_else(|_| own_cosignature(note, kept, &party.key));
+            found.unwrap_or_default()
+        };
+        core::iter::once(note.to_owned()).chain(self.parties.iter().map(line)).collect()
+    }
+
+    /// What the kept checkpoints say about the size that each witness knows. Each is asked once all the same: it may know more
+    /// than a file that was put back together with the log.
     fn standings(&self) -> Result<Vec<Standing>, LogError> {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = file.newest(LOOKED_AT)?;
@@ -261,8 +272,8 @@ impl Witnesses {
             .parties
             .iter()
             .map(|party| {
-                let cosigned = kept.iter().find(|kept| has_line(&kept.note, party)).map_or(0, |kept| kept.size);
-                Standing { party: Arc::clone(party), known: cosigned, cosigned, failures: 0, not_before: None }
+                let known = kept.iter().find(|kept| has_line(&kept.note, party)).map_or(0, |kept| kept.size);
+                Standing { party: Arc::clone(party), known, cosigned: 0, failures: 0, not_before: None }
             })
             .collect())
     }

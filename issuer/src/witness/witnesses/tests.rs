@@ -128,6 +128,9 @@ async fn two_of_three_make_a_quorum_and_a_restart_goes_on_from_it() {
 
     let again = witnesses(&scratch, &log, &all, Some(2), WitnessMode::Prefer).unwrap();
     assert_eq!(again.witnessed(), ours.witnessed());
+    again.check(&log).await.unwrap();
+    let note = again.witnessed().unwrap().note.clone();
+    assert_eq!(note.lines().filter(|line| line.starts_with("— ")).count(), 3, "one line of each, however often it is asked: {note}");
     assert_eq!(again.standings().unwrap().iter().map(|standing| standing.known).collect::<Vec<_>>(), [9, 0, 9]);
 }
 
@@ -221,6 +224,29 @@ async fn a_kept_cosigned_checkpoint_convicts_an_older_log() {
     let note = forged.note.replace("\n5\n", "\n50\n");
     Cosignatures::open(&file(&scratch)).unwrap().keep(&CosignedNote { size: 50, root: forged.root, note }).unwrap();
     assert!(witnesses(&scratch, &first, std::slice::from_ref(&one.witness), None, WitnessMode::Prefer).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_put_back_with_its_kept_checkpoints_is_found_out() {
+    let scratch = Scratch::new();
+    let one = witness(&scratch, "one.example").await;
+    let all = std::slice::from_ref(&one.witness);
+    let log = log(&scratch, "log.db", 3).await;
+    let ours = witnesses(&scratch, &log, all, None, WitnessMode::Prefer).unwrap();
+    ours.check(&log).await.unwrap();
+    // What the witness saw after the copy was made: the file says that it stands where the log stands.
+    let (later, old) = (log.newest().unwrap(), scratch.0.join("old.db"));
+    drop((ours, log));
+    std::fs::copy(scratch.0.join("log.db"), &old).unwrap();
+    let log = open(&scratch.0.join("log.db"));
+    grow(&log, 1).await;
+    let proof = log.consistency(later.size, 4).unwrap();
+    let body = narrows_verifier::log::AddCheckpoint { old_size: later.size, proof, checkpoint: &log.newest().unwrap().note }.encode();
+    one.cosigner.add_checkpoint(&body).unwrap();
+    let old = open(&old);
+    let ours = witnesses(&scratch, &old, all, None, WitnessMode::Prefer).unwrap();
+    assert_eq!(ours.witnessed().unwrap().size, 3);
+    assert_eq!(ours.check(&old).await.unwrap_err().reason(), Reason::AuditRollbackDetected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
