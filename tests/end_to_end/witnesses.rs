@@ -196,7 +196,7 @@ async fn without_its_witnesses_a_log_goes_on_in_the_open() {
     unwitnessed.refused(503, "WITNESS_QUORUM", "nobody has seen it");
 }
 
-/// Attack 8, and 7: the newest leaves are gone with every trace in the data directory.
+/// Attack 8, and 7: the newest leaves are gone with every trace in the data directory, the anchor's included.
 #[tokio::test]
 async fn a_restored_backup_is_found_out_by_the_witness_and_by_kept_receipts() {
     let mut witness = Witness::init("two.example/witness");
@@ -208,6 +208,7 @@ async fn a_restored_backup_is_found_out_by_the_witness_and_by_kept_receipts() {
     witnessed(&issuer, &trust, 2).await;
     issuer.stop();
     let backup = issuer.keep("backup.db", fs::read(issuer.database()).unwrap());
+    let anchor = issuer.keep("backup.anchor", fs::read(issuer.data().join("log.anchor")).unwrap());
     let old_cache = issuer.keep("backup-witness.db", fs::read(issuer.data().join("witness.db")).unwrap());
     issuer.start().await;
     let lost = issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
@@ -216,6 +217,7 @@ async fn a_restored_backup_is_found_out_by_the_witness_and_by_kept_receipts() {
     issuer.stop();
     let restore = |cache: Option<&std::path::Path>| {
         fs::copy(&backup, issuer.database()).unwrap();
+        fs::copy(&anchor, issuer.data().join("log.anchor")).unwrap();
         for name in ["witness.db", "witness.db-wal", "witness.db-shm"] {
             let _absent = fs::remove_file(issuer.data().join(name));
         }
