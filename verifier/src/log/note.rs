@@ -1,37 +1,32 @@
 //! C2SP signed-note@v1 with Ed25519: verifier keys, reading a note, checking its signatures.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
 use super::refusal::LogRefusal;
-use crate::Reason;
 use crate::id::{from_hex, to_hex};
+use crate::{PublicKey, Reason};
 
 /// An Ed25519 key under which notes are checked: name, key id and public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifierKey {
     name: String,
     key_id: [u8; 4],
-    public_key: VerifyingKey,
+    public_key: PublicKey,
 }
 
 impl VerifierKey {
     /// The verifier key of this name and public key.
     ///
     /// # Errors
-    /// [`Reason::VerifierKeyMalformed`] for a name that no note can carry and for a key that is not a point or of small order.
+    /// [`Reason::VerifierKeyMalformed`] for a name that no note can carry and for a key that is not a point, of small order
+    /// or oddly encoded.
     pub fn new(name: &str, public_key: &[u8; 32]) -> Result<Self, LogRefusal> {
         if name.len() > MAX_NAME_BYTES || !is_key_name(name) {
             return Err(bad_key("the key name is empty, too long, or holds a space, plus or control character"));
         }
-        let Ok(parsed) = VerifyingKey::from_bytes(public_key) else {
-            return Err(bad_key("the public key is not a point on the curve"));
-        };
-        // Under a key of small order, one signature verifies for many texts.
-        if parsed.is_weak() {
-            return Err(bad_key("the public key is of small order"));
-        }
+        // Under a key of small order, one signature verifies for many texts; of a key with two encodings, each has an id.
+        let parsed = PublicKey::from_bytes(public_key).map_err(|_| bad_key("the public key is not a sound Ed25519 key"))?;
         Ok(Self { name: name.to_owned(), key_id: key_id(name, public_key), public_key: parsed })
     }
 
@@ -162,11 +157,11 @@ impl<'a> Note<'a> {
             if known.peek().is_none() {
                 continue;
             }
-            let signature =
-                Signature::from_slice(&line.bytes).map_err(|_| not_signed("a signature of a known key has the wrong length"))?;
+            let signature: &[u8; 64] =
+                line.bytes.as_slice().try_into().map_err(|_| not_signed("a signature of a known key has the wrong length"))?;
             // Strict: a lax check accepts signatures that other implementations refuse.
             let signer = known
-                .find(|key| key.public_key.verify_strict(self.unverified_text.as_bytes(), &signature).is_ok())
+                .find(|key| key.public_key.verifies(self.unverified_text.as_bytes(), signature))
                 .ok_or_else(|| not_signed("a signature of a known key does not verify"))?;
             if !signers.contains(&signer) {
                 signers.push(signer);
@@ -358,5 +353,11 @@ mod tests {
             assert_eq!(VerifierKey::parse(text).unwrap_err().reason, Reason::VerifierKeyMalformed, "{text}");
         }
         assert!(VerifierKey::new("", &[1; 32]).is_err());
+        // y at or above the field prime: other implementations read another key, or none
+        for first in 0xed..=0xff {
+            let mut odd = [0xff; 32];
+            (odd[0], odd[31]) = (first, 0x7f);
+            assert_eq!(VerifierKey::new("log", &odd).unwrap_err().reason, Reason::VerifierKeyMalformed);
+        }
     }
 }
