@@ -4,6 +4,7 @@ mod answers;
 mod document;
 mod leaf_schema;
 mod leaves;
+mod log_oracles;
 mod oracles;
 mod presenting;
 

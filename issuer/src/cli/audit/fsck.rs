@@ -23,7 +23,10 @@ impl Fsck {
             Some(database) => {
                 let report = check_database(&database, source.key(), Evidence::default())?;
                 println!("checkpoints  {} signed and consistent", report.checkpoints);
-                println!("disclosures  {} open their commitments, {} erased, {} withheld", report.disclosures, report.erased, report.withheld);
+                println!(
+                    "disclosures  {} open their commitments, {} erased, {} withheld",
+                    report.disclosures, report.erased, report.withheld
+                );
                 match Index::open_existing(&database.with_file_name("index.db"))? {
                     Some(index) => println!("index        {} leaves, as they give it", index.compare(&database)?),
                     None => println!("index        none"),
