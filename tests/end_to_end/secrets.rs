@@ -69,7 +69,7 @@ async fn no_secret_reaches_log_lines_or_the_database() {
     assert!(lines.lines().count() > 10 && lines.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{lines}");
     let files = |issuer: &Issuer| {
         let read = |name: &str| fs::read(issuer.data().join(name)).unwrap_or_default();
-        ["log.db", "log.db-wal", "subjects.db", "subjects.db-wal"].map(|name| (name, read(name)))
+        ["log.db", "log.db-wal", "subjects.db", "subjects.db-wal", "index.db", "index.db-wal"].map(|name| (name, read(name)))
     };
     for (what, secret) in &secrets {
         assert!(!holds(lines.as_bytes(), secret), "log lines hold {what}");

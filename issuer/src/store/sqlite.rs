@@ -97,8 +97,9 @@ impl Database {
 
     /// Destroys a person's key, and what is left of its disclosures in free pages and journals.
     pub(crate) fn shred(&self, subject: Pseudonym) -> Result<(), StoreError> {
-        self.subjects.destroy(subject)?;
-        clean(&self.connection)
+        // The key goes last: while it is there, an erasure that a reader of the files held up can be run again.
+        clean(&self.connection)?;
+        self.subjects.destroy(subject)
     }
 }
 

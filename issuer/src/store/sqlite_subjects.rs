@@ -178,6 +178,7 @@ impl Subjects {
     pub(super) fn destroy(&self, subject: Pseudonym) -> Result<(), StoreError> {
         let state = self.state();
         let connection = state.connection.as_ref().ok_or(StoreError::SubjectsMissing)?;
+        clean(connection)?;
         connection.execute("DELETE FROM subject WHERE pseudonym = ?1", [subject.0])?;
         clean(connection)
     }

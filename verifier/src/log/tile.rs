@@ -222,6 +222,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// An entry's length says where it ends, whatever its bytes look like.
+    #[test]
+    fn entries_that_look_like_framing_stay_whole() {
+        let framed = encode_entries(&[b"a".as_slice(), b"bc"]).unwrap();
+        let entries = [framed.as_slice(), &[0, 1], &[0xff, 0xff], &[]];
+        let bundle = encode_entries(&entries).unwrap();
+        assert_eq!(decode_entries(&bundle, 4).unwrap(), entries);
+    }
     use crate::log::leaf_hash;
 
     #[test]
