@@ -5,7 +5,7 @@ use narrows_verifier::log::{Disclosure, Leaf, Selection, TILE_WIDTH};
 
 use super::index::{Index, terms_of};
 use crate::log::LogError;
-use crate::store::{Rows, StoredLeaf};
+use crate::store::{Rows, StoreError, StoredLeaf};
 
 /// A leaf that belongs to a selection.
 pub(super) struct Hit {
@@ -80,7 +80,11 @@ fn matching(rows: &Rows<'_>, selection: &Selection, stored: StoredLeaf) -> Resul
 
 /// The disclosures of a leaf that open its commitments; any other is no name.
 pub(super) fn opening(rows: &Rows<'_>, stored: &StoredLeaf, leaf: &Leaf) -> Result<Vec<Disclosure>, LogError> {
-    let mut disclosures = rows.disclosures(&stored.entry)?;
+    let mut disclosures = match rows.disclosures(&stored.entry) {
+        // Somebody changed a row beside the log: the full check names it, and the leaf itself can still be read.
+        Err(StoreError::DisclosureBroken) => Vec::new(),
+        found => found?,
+    };
     disclosures.retain(|disclosure| leaf.commitment(&disclosure.name).is_some_and(|commitment| disclosure.opens(commitment)));
     Ok(disclosures)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use narrows_issuer::{
+    audit::Index,
     clock::system_clock,
     config::Config,
     log::{Erasure, Pseudonym, erase},
@@ -51,6 +52,10 @@ impl Erase {
         let signer = service::log_signer(&config)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         runtime.block_on(erase(&service::log_file(&config), signer, system_clock(), service::log_settings(&config), &erasure))?;
+        // The search index holds keyed hashes of names, which must not wait for the service's next start.
+        if let Some(index) = Index::open_existing(&service::index_file_in(&config.data_dir))? {
+            index.forget_withheld(&service::log_file(&config))?;
+        }
         println!("erased     everything that was disclosed about {subject}");
         println!("recorded   as a leaf of kind erasure; every receipt stays valid");
         println!("note: copies of subjects.db made before still hold the person's key");
