@@ -29,7 +29,7 @@ use crate::{
         router::{ROUTES, Routes, router},
     },
     keys::{KeyRole, SecretKey, root_key_id},
-    log::{AnchorPlace, Log, LogSigner, Opening, Settings},
+    log::{AnchorPlace, Log, LogSigner, Opening, Previous, Settings, last_checkpoint},
     mint::Mint,
     report_rate::ReportRate,
     witness::Witnesses,
@@ -133,9 +133,66 @@ pub fn init_log(config: &Config, dev: bool, now_ms: u64) -> Result<VerifierKey, 
     Log::init(&log_file(config), &signer, opening)
         .map_err(|error| at_fault(error.reason(), format!("the log can't be made: {}", error.detail())))?;
     let key = signer.verifier_key().clone();
-    std::fs::write(config.data_dir.join(LOG_KEY_FILE), format!("{key}\n"))
-        .map_err(|error| at_fault(Reason::KeyFileMissing, error.to_string()))?;
+    write_log_key(config, &key)?;
     Ok(key)
+}
+
+/// A log that follows another.
+pub struct BegunAnew {
+    /// The new log's public key.
+    pub key: VerifierKey,
+    /// Where the old database is now.
+    pub old: PathBuf,
+}
+
+/// Puts the log aside and begins a new one under another name, whose first leaf names the old one, its last checkpoint that is
+/// known, and the cause. The configuration is then to name the new origin.
+///
+/// # Errors
+/// `LOG_BUSY` while the service runs, `LOG_EXISTS` when a log was put aside before, `CONFIG_INVALID` for the old name, or what
+/// the disk says.
+pub fn begin_log_anew(config: &Config, origin: &str, cause: String, now_ms: u64) -> Result<BegunAnew, StartError> {
+    if origin == config.log.origin {
+        return Err(at_fault(Reason::ConfigInvalid, "a new log needs a new name: under the old one it would be a second history"));
+    }
+    let database = log_file(config);
+    let checkpoint = last_checkpoint(&database, &config.anchor_file(), &read_log_key(&config.data_dir)?)
+        .map_err(|error| at_fault(error.reason(), error.detail()))?;
+    let mut renamed = config.clone();
+    origin.clone_into(&mut renamed.log.origin);
+    let signer = log_signer(&renamed)?;
+    for file in [database.clone(), beside(&database, "-wal"), beside(&database, "-shm"), config.anchor_file()] {
+        put_aside(&file)?;
+    }
+    let opening = Opening { id: EntryId(random()), trace: TraceId(random()), t_ms: now_ms, dev: false };
+    Log::init_after(&database, &signer, opening, &Previous { checkpoint, cause })
+        .map_err(|error| at_fault(error.reason(), format!("the log can't be made: {}", error.detail())))?;
+    write_log_key(config, signer.verifier_key())?;
+    Ok(BegunAnew { key: signer.verifier_key().clone(), old: beside(&database, ASIDE) })
+}
+
+fn put_aside(file: &Path) -> Result<(), StartError> {
+    let aside = beside(file, ASIDE);
+    if aside.exists() {
+        return Err(at_fault(Reason::LogExists, format!("`{}` is there already", aside.display())));
+    }
+    match std::fs::rename(file, &aside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(at_fault(Reason::LogUnreadable, format!("`{}` can't be put aside: {error}", file.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn write_log_key(config: &Config, key: &VerifierKey) -> Result<(), StartError> {
+    std::fs::write(config.data_dir.join(LOG_KEY_FILE), format!("{key}\n"))
+        .map_err(|error| at_fault(Reason::KeyFileMissing, error.to_string()))
 }
 
 /// Every root key that verifiers are to know: the one that signs, and those of other rotations.
@@ -253,4 +310,5 @@ const INDEX_FILE: &str = "index.db";
 const READINGS: usize = 4;
 
 const WITNESS_FILE: &str = "witness.db";
+const ASIDE: &str = ".ended";
 const LOG_KEY_FILE: &str = "log.vkey";

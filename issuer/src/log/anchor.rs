@@ -72,6 +72,14 @@ impl Anchor {
     }
 }
 
+/// The anchor's note, for recovery, where the log is known to be behind it.
+pub(super) fn anchored(path: &Path, key: &VerifierKey) -> Result<(String, Checkpoint), LogError> {
+    let note =
+        read(path)?.ok_or_else(|| LogError::new(Reason::AuditAnchorMissing, format!("there is no anchor at `{}`", path.display())))?;
+    let checkpoint = parse(&note, key)?;
+    Ok((note, checkpoint))
+}
+
 fn hold_against(rows: &Rows<'_>, anchored: &Checkpoint, newest: &Checkpoint) -> Result<(), LogError> {
     if anchored.size > newest.size {
         let detail = format!("the log has {} leaves and its anchor says that there were {}", newest.size, anchored.size);

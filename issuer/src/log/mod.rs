@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod lanes;
 mod proofs;
+mod recover;
 mod settings;
 mod signer;
 mod startup;
@@ -26,8 +27,8 @@ use std::time::Duration;
 
 use narrows_verifier::Reason;
 use narrows_verifier::log::{
-    Checkpoint, EntryId, Frontier, Kind, Leaf, Receipt, TileKind, TilePath, TraceId, encode_entries, encode_tile, inclusion_proof,
-    leaf_hash,
+    Checkpoint, Disclosure, EntryId, Frontier, Kind, Leaf, Receipt, TileKind, TilePath, TraceId, commit, encode_entries, encode_tile,
+    inclusion_proof, leaf_hash,
 };
 use tokio::sync::{Notify, oneshot};
 
@@ -44,6 +45,7 @@ pub use append::{Outcome, SideRow};
 pub use erase::{Erasure, erase, pseudonym};
 pub use error::LogError;
 pub use proofs::SignedHead;
+pub use recover::{Previous, Source, last_checkpoint, replay};
 pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Settings};
 pub use signer::LogSigner;
 pub use tree::{Shown, TaskNode, TaskTree, task_trees, utc};
@@ -90,7 +92,20 @@ impl Log {
     /// # Errors
     /// `LOG_EXISTS`, `LOG_BUSY`, `LOG_NOT_DURABLE`, or what the store met.
     pub fn init(path: &Path, signer: &LogSigner, opening: Opening) -> Result<(), LogError> {
+        Self::init_disclosing(path, signer, opening, &[])
+    }
+
+    /// As [`Log::init`], for a log that follows another, which its first leaf names with its end and the cause.
+    ///
+    /// # Errors
+    /// As [`Log::init`].
+    pub fn init_after(path: &Path, signer: &LogSigner, opening: Opening, previous: &Previous) -> Result<(), LogError> {
+        Self::init_disclosing(path, signer, opening, &recover::disclosures(previous, random))
+    }
+
+    fn init_disclosing(path: &Path, signer: &LogSigner, opening: Opening, disclosures: &[Disclosure]) -> Result<(), LogError> {
         let leaf = Leaf {
+            fields: disclosures.iter().map(|it| (it.name.clone(), commit(&it.salt, &it.name, &it.value))).collect(),
             t_ms: opening.t_ms,
             origin: Some(signer.origin().to_owned()),
             dev: opening.dev,
@@ -105,6 +120,7 @@ impl Log {
         Database::create(path, |batch| {
             batch.insert_leaf(&StoredLeaf { index: 0, entry: opening.id, hash, bytes })?;
             batch.insert_nodes(&nodes)?;
+            disclosures.iter().try_for_each(|disclosure| batch.insert_disclosure(&opening.id, disclosure))?;
             batch.insert_checkpoint(1, &root, &note)?;
             batch.insert_head(&Head { size: 1, root, epoch: 0, last_t_ms: opening.t_ms })
         })?;

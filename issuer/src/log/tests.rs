@@ -5,6 +5,7 @@ mod appending;
 mod erasing;
 mod failing;
 mod guarding;
+mod recovering;
 mod serving;
 mod tampering;
 

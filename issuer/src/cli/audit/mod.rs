@@ -8,6 +8,7 @@ mod head;
 mod index;
 mod line;
 mod prove;
+mod recover;
 mod search;
 mod selecting;
 mod show;
@@ -39,6 +40,8 @@ pub(super) enum Audit {
     Erase(erase::Erase),
     /// Tell the pseudonym of a person
     Pseudonym(erase::NameOf),
+    /// Recover a log that was rolled back or lost: replay what is missing, or begin a new log that says so
+    Recover(recover::Recover),
     /// Be a witness for other logs: cosign each checkpoint that follows from the ones before
     Witness(witness::Witness),
     /// Recompute the whole log and check its checkpoints, disclosures and search index
@@ -64,6 +67,7 @@ impl Audit {
             Self::Verify(verify) => verify.run(),
             Self::Erase(erase) => erase.run(),
             Self::Pseudonym(name) => name.run(),
+            Self::Recover(recover) => recover.run(),
             Self::Witness(witness) => witness.run(),
             Self::Fsck(fsck) => fsck.run(),
             Self::Compare(compare) => compare.run(),

@@ -1,0 +1,152 @@
+//! What is left to do when a log was rolled back or lost: never "restore and go on".
+//!
+//! Either the missing leaves come back, each where it was, up to what was anchored. Or a new log begins under a new name, and
+//! its first leaf says which log it follows, where that ended and why.
+
+use std::path::{Path, PathBuf};
+
+use narrows_verifier::Reason;
+use narrows_verifier::json::Value;
+use narrows_verifier::log::{
+    Disclosure, Frontier, Kind, Leaf, MAX_LEAF_BYTES, Salt, TILE_WIDTH, TileKind, TilePath, VerifierKey, decode_entries, leaf_hash,
+    verify_checkpoint,
+};
+
+use super::error::LogError;
+use super::{anchor, startup};
+use crate::store::{Batch, Database, Head, Snapshot, StoreError, StoredLeaf};
+
+/// Where missing leaves come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Another copy of the database.
+    Database(PathBuf),
+    /// A directory with entry bundles under their tile paths, as they are served.
+    Bundles(PathBuf),
+}
+
+/// What a new log says about the one before it.
+#[derive(Clone, Debug)]
+pub struct Previous {
+    /// Its last checkpoint that is known, as signed.
+    pub checkpoint: String,
+    /// Why it does not go on.
+    pub cause: String,
+}
+
+/// Brings the leaves back that the log lacks up to its anchor, and gives their number. Nothing is written unless they lead to
+/// the very root that was anchored. Names, tasks and spent proofs are in no leaf and do not come back: a hop of a task that
+/// was lost is refused, and a proof that was spent since can be spent again until it is too old.
+///
+/// # Errors
+/// What the start-up check finds, `AUDIT_ANCHOR_MISSING`, `LOG_TAIL_MISSING` when the source ends early, and
+/// `AUDIT_ROLLBACK_DETECTED` when it leads to another root.
+pub fn replay(path: &Path, key: &VerifierKey, anchor_file: &Path, source: &Source) -> Result<u64, LogError> {
+    let mut database = Database::open(path)?;
+    let edge = startup::check(&database.rows(), key)?;
+    let (note, anchored) = anchor::anchored(anchor_file, key)?;
+    let head = database.take_over(true)?;
+    let batch = database.begin()?;
+    let mut growth = Replay { frontier: edge.frontier, last_t_ms: head.last_t_ms };
+    while growth.frontier.size() < anchored.size {
+        let first = growth.frontier.size();
+        let leaves = source.leaves(first)?;
+        if leaves.is_empty() {
+            return Err(LogError::new(Reason::LogTailMissing, format!("the source has no leaf {first}")));
+        }
+        let missing = usize::try_from(anchored.size - first).unwrap_or(usize::MAX);
+        leaves.into_iter().take(missing).try_for_each(|bytes| growth.append(&batch, bytes))?;
+    }
+    if growth.frontier.size() != anchored.size || growth.frontier.root() != anchored.root {
+        let detail = "the leaves do not lead to what was anchored";
+        return Err(LogError::new(Reason::AuditRollbackDetected, detail));
+    }
+    if anchored.size > head.size {
+        batch.insert_checkpoint(anchored.size, &anchored.root, &note)?;
+        let new = Head { size: anchored.size, root: anchored.root, last_t_ms: growth.last_t_ms, ..head };
+        batch.advance_head(&head, &new)?;
+    }
+    batch.commit()?;
+    Ok(anchored.size - head.size)
+}
+
+struct Replay {
+    frontier: Frontier,
+    last_t_ms: u64,
+}
+
+impl Replay {
+    fn append(&mut self, batch: &Batch<'_>, bytes: Vec<u8>) -> Result<(), LogError> {
+        let leaf = Leaf::parse(&bytes)?;
+        let (index, hash) = (self.frontier.size(), leaf_hash(&bytes));
+        batch.insert_leaf(&StoredLeaf { index, entry: leaf.id, hash, bytes })?;
+        batch.insert_nodes(&self.frontier.append(hash)?)?;
+        if let (Kind::Hop, Some(block)) = (&leaf.kind, leaf.blocks.last()) {
+            batch.insert_derivation(block, index)?;
+        }
+        self.last_t_ms = self.last_t_ms.max(leaf.t_ms);
+        Ok(())
+    }
+}
+
+impl Source {
+    /// Some leaves from `first` on.
+    fn leaves(&self, first: u64) -> Result<Vec<Vec<u8>>, LogError> {
+        match self {
+            Self::Database(path) => {
+                let leaves = Snapshot::open(path)?.rows().leaves(first, TILE_WIDTH)?;
+                let in_order = leaves.into_iter().zip(first..).take_while(|(leaf, index)| leaf.index == *index);
+                Ok(in_order.map(|(leaf, _)| leaf.bytes).collect())
+            }
+            Self::Bundles(directory) => {
+                let width = u64::from(TILE_WIDTH);
+                let bundle = widest_bundle(directory, first / width)?;
+                let within = usize::try_from(first % width).unwrap_or(usize::MAX);
+                Ok(bundle.into_iter().skip(within).collect())
+            }
+        }
+    }
+}
+
+/// The bundle with the most entries that the directory has of this index: a full one, or the widest partial one.
+fn widest_bundle(directory: &Path, index: u64) -> Result<Vec<Vec<u8>>, LogError> {
+    for width in (1..=TILE_WIDTH).rev() {
+        let path = directory.join(TilePath::new(TileKind::Entries, index, width)?.to_string());
+        let Ok(found) = std::fs::metadata(&path) else { continue };
+        if found.len() > MAX_BUNDLE_BYTES {
+            return Err(LogError::new(Reason::TileMalformed, format!("`{}` is larger than a bundle can be", path.display())));
+        }
+        let bytes = std::fs::read(&path).map_err(StoreError::failed)?;
+        return Ok(decode_entries(&bytes, width)?.into_iter().map(<[u8]>::to_vec).collect());
+    }
+    Ok(Vec::new())
+}
+
+/// The larger of the log's newest checkpoint and its anchor, as far as they can be read.
+///
+/// # Errors
+/// `AUDIT_ANCHOR_MISSING` when neither can be, and `LOG_BUSY` while a service writes the log.
+pub fn last_checkpoint(path: &Path, anchor_file: &Path, key: &VerifierKey) -> Result<String, LogError> {
+    let stored = match Database::open(path) {
+        Err(StoreError::Busy) => return Err(StoreError::Busy.into()),
+        Ok(database) => database.rows().newest_checkpoint()?,
+        Err(_) => None,
+    };
+    let stored = stored.and_then(|stored| {
+        let checkpoint = verify_checkpoint(&stored.note, std::slice::from_ref(key)).ok()?;
+        Some((stored.note, checkpoint))
+    });
+    let anchored = anchor::anchored(anchor_file, key).ok();
+    let newest = [stored, anchored].into_iter().flatten().max_by_key(|(_, checkpoint)| checkpoint.size);
+    newest.map(|(note, _)| note).ok_or_else(|| LogError::new(Reason::AuditAnchorMissing, "neither log nor anchor has a checkpoint"))
+}
+
+/// The members of the first leaf that name the previous log, with what opens them.
+pub(super) fn disclosures(previous: &Previous, salt: fn() -> [u8; 16]) -> Vec<Disclosure> {
+    let members = [("previous", &previous.checkpoint), ("cause", &previous.cause)];
+    let disclosed =
+        |(name, text): (&str, &String)| Disclosure { name: name.to_owned(), salt: Salt::new(salt()), value: Value::Text(text.clone()) };
+    members.into_iter().map(disclosed).collect()
+}
+
+const MAX_BUNDLE_BYTES: u64 = TILE_WIDTH as u64 * (MAX_LEAF_BYTES as u64 + 2);
