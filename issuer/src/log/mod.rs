@@ -34,7 +34,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::app::random;
 use crate::clock::Clock;
-use crate::store::{Database, Head, Readers, StoreError, StoredLeaf};
+use crate::store::{Database, Head, NOBODY, Readers, StoreError, StoredLeaf};
 use anchoring::Anchoring;
 use health::Health;
 use lanes::{Lane, Lanes};
@@ -120,7 +120,7 @@ impl Log {
         Database::create(path, |batch| {
             batch.insert_leaf(&StoredLeaf { index: 0, entry: opening.id, hash, bytes })?;
             batch.insert_nodes(&nodes)?;
-            disclosures.iter().try_for_each(|disclosure| batch.insert_disclosure(&opening.id, disclosure))?;
+            disclosures.iter().try_for_each(|disclosure| batch.insert_disclosure(&opening.id, NOBODY, disclosure))?;
             batch.insert_checkpoint(1, &root, &note)?;
             batch.insert_head(&Head { size: 1, root, epoch: 0, last_t_ms: opening.t_ms })
         })?;
