@@ -161,8 +161,12 @@ pub fn begin_log_anew(config: &Config, origin: &str, cause: String, now_ms: u64)
     let mut renamed = config.clone();
     origin.clone_into(&mut renamed.log.origin);
     let signer = log_signer(&renamed)?;
-    for file in [database.clone(), beside(&database, "-wal"), beside(&database, "-shm"), config.anchor_file()] {
-        put_aside(&file)?;
+    put_aside(&config.anchor_file())?;
+    // Search index and cosignatures are of the old log as well; keys of people stay, since what is disclosed about them does.
+    for file in [&database, &config.data_dir.join(INDEX_FILE), &config.data_dir.join(WITNESS_FILE)] {
+        for ending in ["", "-wal", "-shm"] {
+            put_aside(&beside(file, ending))?;
+        }
     }
     let opening = Opening { id: EntryId(random()), trace: TraceId(random()), t_ms: now_ms, dev: false };
     Log::init_after(&database, &signer, opening, &Previous { checkpoint, cause })

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use narrows_issuer::{
     clock::system_clock,
     config::Config,
@@ -13,7 +13,7 @@ use narrows_issuer::{
 
 /// The flags of `narrows audit recover`.
 #[derive(Args)]
-#[group(id = "way", required = true, multiple = false, args = ["from_database", "from_tiles", "new_origin"])]
+#[command(group = ArgGroup::new("way").required(true).args(["from_database", "from_tiles", "new_origin"]))]
 pub(in crate::cli) struct Recover {
     /// The issuer's configuration
     #[arg(long, value_name = "FILE")]
