@@ -105,7 +105,10 @@ async fn a_journal_cut_anywhere_leaves_a_whole_log() {
     let journal_of = |database: &Path| PathBuf::from(format!("{}-wal", path_text(database)));
     let (database, journal) = (std::fs::read(place.database()).unwrap(), std::fs::read(journal_of(&place.database())).unwrap());
     let mut sizes = Vec::new();
-    for kept in (0..=32).map(|part| journal.len() * part / 32) {
+    // after its header, at the end of each frame (a header and a page), and within some
+    let ends = (32..=journal.len()).step_by(24 + 4096);
+    let cuts = ends.enumerate().flat_map(|(frame, end)| if frame % 8 == 3 { vec![end, end + 1000] } else { vec![end] });
+    for kept in std::iter::once(0).chain(cuts).filter(|kept| *kept <= journal.len()) {
         let cut = Place::new();
         std::fs::write(cut.database(), &database).unwrap();
         std::fs::write(journal_of(&cut.database()), &journal[..kept]).unwrap();

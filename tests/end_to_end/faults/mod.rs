@@ -1,0 +1,5 @@
+//! What disks, operators and thieves do to a log, against the real program.
+
+mod disks;
+mod files;
+mod rollbacks;
