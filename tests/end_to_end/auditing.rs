@@ -288,6 +288,8 @@ async fn an_auditor_reads_over_http_what_the_owner_reads_from_the_file() {
     };
     let told = over_http("head", &[]).succeeded();
     assert!(told.contains("leaves        2") && told.contains("from leaf 0"), "{told}");
+    let head: Value = serde_json::from_str(&over_http("head", &["--json"]).succeeded()).unwrap();
+    assert_eq!((&head["size"], head["checkpoint"].as_str()), (&json!(2), Some(over_http("head", &["--checkpoint"]).succeeded().as_str())));
     assert!(over_http("show", &[&entry]).succeeded().contains("kind     mint"));
     let told = over_http("show", &[&entry, "--names"]).succeeded();
     assert!(told.contains("alice") && told.contains("proven to be in the log"), "{told}");

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use narrows_issuer::log::utc;
+use serde_json::json;
 
 use super::source::SourceArgs;
 
@@ -13,6 +14,9 @@ pub(in crate::cli) struct Head {
     /// Print the signed checkpoint alone, word for word, to be kept
     #[arg(long)]
     checkpoint: bool,
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "checkpoint")]
+    json: bool,
 }
 
 impl Head {
@@ -23,6 +27,15 @@ impl Head {
             return Ok(());
         }
         let checkpoint = head.checkpoint();
+        if self.json {
+            let root = checkpoint.root.to_base64();
+            let head = json!({
+                "origin": checkpoint.origin, "size": checkpoint.size, "root": root, "checkpoint": head.note(),
+                "minimum_index": minimum_index, "t_ms": t_ms,
+            });
+            println!("{head}");
+            return Ok(());
+        }
         println!("log           {}", checkpoint.origin);
         println!("leaves        {}", checkpoint.size);
         println!("root          {}", checkpoint.root.to_base64());
