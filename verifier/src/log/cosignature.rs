@@ -338,4 +338,22 @@ pub(super) mod tests {
             assert_eq!(WitnessKey::parse(text).unwrap_err().reason, Reason::VerifierKeyMalformed, "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn reading_any_key_or_line_never_panics(
+            text in ".{0,100}",
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 1..100),
+            lines in "(— (w.example|v) [A-Za-z0-9+/=]{0,120}\n){0,3}.{0,20}",
+        ) {
+            if let Ok(key) = WitnessKey::parse(&text) {
+                proptest::prop_assert_eq!(key.to_string(), text);
+            }
+            let key = WitnessKey::from_seed("w.example", &[5; 32]).unwrap();
+            let line = SignatureLine { name: "w.example", key_id: key.key_id(), bytes }.encode();
+            proptest::prop_assert_eq!(times(&note_of(&[line]), std::slice::from_ref(&key)), Err(Reason::CosignatureInvalid));
+            let note = note_of(&[cosign("log", &[1; 32], 1, TEXT).unwrap()]);
+            proptest::prop_assert!(own_cosignature(&note, &lines, &key).is_err());
+        }
+    }
 }

@@ -411,4 +411,22 @@ mod tests {
         let elsewhere = Policy::parse(format!("witness w {witness}\nquorum w\n").as_bytes()).unwrap();
         assert_eq!(elsewhere.verify_receipt(&cosigned, b"leaf").unwrap_err().reason, Reason::ReceiptOrigin);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn reading_any_policy_never_panics(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+            words in proptest::collection::vec("log|witness|group|quorum|none|any|all|[0-3]|[a-c]|#|\n|\t| ", 0..60),
+        ) {
+            let _ = Policy::parse(&bytes);
+            let mut text = format!("witness a {}\nwitness b {}\n", PUBLIC_WITNESSES[0], PUBLIC_WITNESSES[1]);
+            text.push_str(&words.join(" "));
+            text.push('\n');
+            if let Ok(policy) = Policy::parse(text.as_bytes()) {
+                // What is accepted can be judged, and never asks for more than there is.
+                let shortfall = policy.shortfall(PUBLIC).unwrap();
+                proptest::prop_assert!(shortfall.is_none_or(|shortfall| shortfall.have < shortfall.need));
+            }
+        }
+    }
 }

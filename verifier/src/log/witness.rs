@@ -379,4 +379,33 @@ mod tests {
         assert_eq!(WitnessAnswer::read(200, "", &[0xff]), WitnessAnswer::Refused(200));
         assert_eq!(read(200, "", &"x".repeat(MAX_ANSWER_BYTES + 1)), WitnessAnswer::Refused(200));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn reading_any_request_or_answer_never_panics(
+            text in "(old [0-9]{0,21}\n)?([A-Za-z0-9+/=]{44}\n){0,3}\n?(log\n[0-9]{0,21}\n[A-Za-z0-9+/=]{44}\n\n)?(— log [A-Za-z0-9+/=]{0,100}\n)?",
+            any in ".{0,200}",
+            status in 100u16..600,
+            old in proptest::num::u64::ANY,
+            size in proptest::num::u64::ANY,
+        ) {
+            for text in [&text, &any] {
+                if let Ok(request) = AddCheckpoint::parse(text) {
+                    proptest::prop_assert_eq!(&request.encode(), text);
+                    let _ = request.check(&[key("log", &SEED)]);
+                }
+                let _ = WitnessAnswer::read(status, SIZE_CONTENT_TYPE, text.as_bytes());
+            }
+            // Sizes of any magnitude, under a signature that holds.
+            let signed = note(size, Hash::EMPTY_ROOT, &SEED);
+            for proof in [Vec::new(), vec![Hash::EMPTY_ROOT; 63]] {
+                let request = AddCheckpoint { old_size: old, proof, checkpoint: &signed };
+                if let Ok(submitted) = request.check(&[key("log", &SEED)]) {
+                    let _ = submitted.follows(None);
+                    let newest = Some(Cosigned { size: old, root: leaf_hash(b"") });
+                    proptest::prop_assert!(submitted.follows(newest).is_err(), "no proof leads from one random root to another");
+                }
+            }
+        }
+    }
 }
