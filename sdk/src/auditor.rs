@@ -3,7 +3,10 @@
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use narrows_verifier::{
     EntryId, Reason,
-    log::{Bundle, BundleRefusal, Checkpoint, Hash, Kept, LogRefusal, Receipt, Selection, VerifiedBundle, VerifierKey, verify_inclusion},
+    log::{
+        Bundle, BundleRefusal, Checkpoint, Hash, Kept, LogRefusal, MAX_LEAF_BYTES, Receipt, Selection, TileKind, TilePath, VerifiedBundle,
+        VerifierKey, verify_inclusion,
+    },
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -13,7 +16,7 @@ use crate::issuer::{IssuerError, success};
 
 /// Reads one log under a pinned key. It keeps the largest checkpoint seen and refuses whatever contradicts it.
 ///
-/// Answers are bounded to 8 MiB and 20 seconds. No error text holds the credential.
+/// Answers are bounded to 8 MiB (a bundle of entries: what 256 leaves can be) and 20 seconds. No error text holds the credential.
 pub struct AuditorClient {
     http: Http,
     credential: Option<Zeroizing<String>>,
@@ -30,6 +33,14 @@ pub struct LogHead {
     pub minimum_index: u64,
     /// The time of the newest leaf in milliseconds since 1970.
     pub t_ms: String,
+}
+
+/// A range of leaves that the service has recorded as being read, so that its bundles are handed out under that one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogReading {
+    /// The signed checkpoint up to whose size leaves are handed out, verified and consistent with all that was seen before.
+    pub checkpoint: Kept,
+    reading: Option<EntryId>,
 }
 
 /// A question, as a path, with what the answer must be about.
@@ -100,7 +111,8 @@ impl AuditorClient {
     pub async fn ask(&mut self, question: &Question<'_>) -> Result<(Bundle, VerifiedBundle), AuditError> {
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&question.pairs).finish();
         let path = if query.is_empty() { question.path.to_owned() } else { format!("{}?{query}", question.path) };
-        let text = String::from_utf8(self.fetch(&path).await?).map_err(|_| IssuerError::Answer(Reason::PeerAnswer))?;
+        let text = String::from_utf8(self.fetch(&path, HeaderMap::new(), MAX_ANSWER).await?)
+            .map_err(|_| IssuerError::Answer(Reason::PeerAnswer))?;
         let bundle = Bundle::parse(&text).map_err(BundleRefusal::from)?;
         if question.selection.is_some_and(|asked| *asked != bundle.selection) {
             return Err(IssuerError::Answer(Reason::PeerAnswer).into());
@@ -133,6 +145,35 @@ impl AuditorClient {
         Ok((hash, answer.receipt))
     }
 
+    /// Announces a reading of the whole log.
+    ///
+    /// # Errors
+    /// As [`AuditorClient::ask`].
+    pub async fn read_all(&mut self) -> Result<LogReading, AuditError> {
+        let answer: ReadingAnswer = self.get("/v1/audit/reading").await?;
+        let checkpoint = self.observe(&answer.checkpoint).await?;
+        let unread = || IssuerError::Answer(Reason::PeerAnswer);
+        let reading = answer.reading.map(|id| EntryId::from_hex(&id).ok_or_else(unread)).transpose()?;
+        Ok(LogReading { checkpoint, reading })
+    }
+
+    /// The bytes of a tile of a reading, unchecked; no more of them than a tile of this kind and width can have.
+    ///
+    /// # Errors
+    /// `PEER_UNREACHABLE`, `PEER_ANSWER`, or the service's refusal.
+    pub async fn tile(&self, reading: &LogReading, path: &TilePath) -> Result<Vec<u8>, AuditError> {
+        let mut headers = HeaderMap::new();
+        let (each, part) = match path.kind() {
+            TileKind::Hashes(_) => (32, None),
+            TileKind::Entries => (MAX_LEAF_BYTES + 2, reading.reading),
+        };
+        if let Some(value) = part.and_then(|part| HeaderValue::from_str(&part.to_string()).ok()) {
+            headers.insert("narrows-reading", value);
+        }
+        let most = (usize::from(path.width()) * each).max(MAX_REFUSAL);
+        self.fetch(&format!("/log/{path}"), headers, most).await
+    }
+
     /// The hashes that show the root of the tree of `to` leaves at the size `from`
     /// ([`narrows_verifier::log::prefix_path`]), unchecked: with them, two checkpoints can be compared.
     ///
@@ -163,19 +204,18 @@ impl AuditorClient {
     }
 
     async fn get<T: for<'a> Deserialize<'a>>(&self, path: &str) -> Result<T, AuditError> {
-        let body = self.fetch(path).await?;
+        let body = self.fetch(path, HeaderMap::new(), MAX_ANSWER).await?;
         serde_json::from_slice(&body).map_err(|_| IssuerError::Answer(Reason::PeerAnswer).into())
     }
 
-    async fn fetch(&self, path: &str) -> Result<Vec<u8>, AuditError> {
-        let mut headers = HeaderMap::new();
+    async fn fetch(&self, path: &str, mut headers: HeaderMap, most: usize) -> Result<Vec<u8>, AuditError> {
         if let Some(credential) = &self.credential {
             let bearer = Zeroizing::new(format!("Bearer {}", credential.as_str()));
             let mut value = HeaderValue::from_str(&bearer).map_err(|_| IssuerError::Answer(Reason::AuditorAuth))?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let answer = self.http.get_with(path, headers, MAX_ANSWER).await.map_err(IssuerError::from)?;
+        let answer = self.http.get_with(path, headers, most).await.map_err(IssuerError::from)?;
         Ok(success(answer)?)
     }
 }
@@ -208,6 +248,12 @@ struct HeadAnswer {
 }
 
 #[derive(Deserialize)]
+struct ReadingAnswer {
+    reading: Option<String>,
+    checkpoint: String,
+}
+
+#[derive(Deserialize)]
 struct ProofAnswer {
     leaf_hash: String,
     receipt: String,
@@ -226,5 +272,7 @@ fn hashes(texts: &[String]) -> Result<Vec<Hash>, AuditError> {
 
 /// A page of evidence is smaller: the service hands out 2 MiB of leaves at most, with 256 proofs.
 const MAX_ANSWER: usize = 8 << 20;
+/// A refusal is a short JSON object, also where a tile would be shorter.
+const MAX_REFUSAL: usize = 64 << 10;
 /// Twice the height of the largest tree.
 const MAX_PROOF: usize = 128;

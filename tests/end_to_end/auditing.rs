@@ -350,6 +350,40 @@ async fn an_auditor_reads_over_http_what_the_owner_reads_from_the_file() {
 }
 
 #[tokio::test]
+async fn a_whole_log_is_checked_over_http_as_one_reading() {
+    let (issuer, provider) = audited("").await;
+    while issuer.log_size().await < 300 {
+        issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
+    }
+    let (key, secret) = (vkey(&issuer).to_string(), issuer.keep("ida.secret", IDA));
+    let fsck = || run(["audit", "fsck", "--url", issuer.url(), "--vkey", &key, "--credential", secret.to_str().unwrap()]);
+    let size = issuer.log_size().await;
+    let told = fsck().succeeded();
+    assert!(told.contains(&format!("leaves       {size}, each hashed anew")) && told.contains("tiles        3"), "{told}");
+    assert_eq!(issuer.log_size().await, size + 1, "one leaf says that all of it was read");
+    let reading = asked(&issuer, IDA, "/v1/audit/reading").await.json();
+    let entry = reading["reading"].as_str().unwrap();
+    let (_, of) = evidence(&asked(&issuer, ADA, &format!("/v1/audit/entries/{entry}?names=true")).await, &vkey(&issuer));
+    let query = of.entries[0].disclosures.iter().find(|it| it.name == "query").unwrap();
+    assert_eq!(query.value.canonical(), format!(r#"{{"first":"0","size":"{}"}}"#, size + 1));
+
+    let tile = async |secret: &str, path: &str| {
+        let before = issuer.log_size().await;
+        let answer = send(client().get(issuer.at(path)).bearer_auth(secret).header("narrows-reading", entry)).await;
+        (answer.status, issuer.log_size().await - before)
+    };
+    let size = issuer.log_size().await;
+    assert_eq!(tile(IDA, "/log/tile/entries/000").await, (200, 0));
+    assert_eq!(tile(ADA, "/log/tile/entries/000").await, (200, 1), "somebody else's reading covers nothing");
+    let later = format!("/log/tile/entries/001.p/{}", size - 256);
+    assert_eq!(tile(IDA, &later).await, (200, 1), "nor does it cover what came later");
+    assert_eq!(tile("wrong", "/log/tile/entries/000").await, (401, 0));
+    get(&issuer.at("/v1/audit/reading")).await.refused(401, "AUDITOR_AUTH", "a reading");
+    asked(&issuer, IDA, "/v1/audit/reading?size=9999").await.refused(404, "CHECKPOINT_UNKNOWN", "a reading");
+    asked(&issuer, IDA, "/v1/audit/reading?last=9").await.refused(400, "PARAMETER_INVALID", "a reading");
+}
+
+#[tokio::test]
 async fn two_trees_of_one_size_are_shown_as_proof_to_anybody() {
     let (mut issuer, provider) = audited("").await;
     issuer.stop();

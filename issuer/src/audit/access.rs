@@ -3,8 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use narrows_verifier::Reason;
+use narrows_verifier::log::{EntryId, TilePath};
 use subtle::ConditionallySelectable as _;
 
+use super::reading::OpenReadings;
 use crate::clients::SecretHashes;
 use crate::config::{self, AuditorRole};
 
@@ -17,6 +19,7 @@ pub struct Auditor {
     role: AuditorRole,
     secrets: SecretHashes,
     allowance: Mutex<Allowance>,
+    readings: OpenReadings,
 }
 
 /// A bucket of readings that fills with time. Each reading is a leaf, so this also bounds how fast auditors grow the log.
@@ -33,6 +36,7 @@ impl Auditors {
             role: auditor.role,
             secrets: SecretHashes::new(&auditor.secret_hashes),
             allowance: Mutex::new(Allowance { thousandths: BURST * 1000, at_ms: 0 }),
+            readings: OpenReadings::default(),
         };
         Self(auditors.iter().map(auditor).collect())
     }
@@ -62,6 +66,16 @@ impl Auditor {
     /// Whether names may be handed out beside the leaves.
     pub const fn sees_names(&self) -> bool {
         matches!(self.role, AuditorRole::Administrator)
+    }
+
+    /// Lets the tiles of a range be read under the one leaf that records it.
+    pub fn open_reading(&self, entry: EntryId, range: (u64, u64), now_ms: u64) {
+        self.readings.open(entry, range, now_ms);
+    }
+
+    /// Whether a bundle of entries is part of a reading that is recorded already.
+    pub fn is_reading(&self, entry: &EntryId, tile: &TilePath, now_ms: u64) -> bool {
+        self.readings.take(entry, tile, now_ms)
     }
 
     /// Takes one reading out of the allowance.

@@ -80,6 +80,15 @@ impl Archive {
         Ok(Head { checkpoint: note, size, root, minimum_index: 0, t_ms })
     }
 
+    /// A checkpoint and its size: the newest, or that of a size.
+    ///
+    /// # Errors
+    /// `CHECKPOINT_UNKNOWN` for a size that no checkpoint has, or what the log's file met.
+    pub fn checkpoint(&self, size: Option<u64>) -> Result<(u64, String), LogError> {
+        let stored = checkpoint(&Snapshot::open(&self.log)?.rows(), size)?;
+        Ok((stored.size, stored.note))
+    }
+
     /// The leaves that a question finds, as evidence.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ mod access;
 mod archive;
 mod index;
 mod query;
+mod reading;
 mod record;
 mod scan;
 mod task;

@@ -1,7 +1,7 @@
 //! Reading evidence is itself evidence: each reading under a credential is a leaf before its answer leaves.
 
 use narrows_verifier::json::Value;
-use narrows_verifier::log::{Kind, Leaf, TraceId};
+use narrows_verifier::log::{EntryId, Kind, Leaf, TraceId};
 
 use super::access::Auditor;
 use crate::app::App;
@@ -17,7 +17,7 @@ pub(crate) enum Reading {
     Export,
 }
 
-/// Appends the leaf of one reading. Names that were asked for are not stored: they would outlive an erasure here.
+/// Appends the leaf of one reading and gives its entry. Names that were asked for are not stored: they would outlive an erasure here.
 ///
 /// # Errors
 /// `AUDIT_UNAVAILABLE`: nothing may then be handed out.
@@ -27,7 +27,7 @@ pub(crate) async fn record(
     reading: Reading,
     query: &[(&str, String)],
     trace: TraceId,
-) -> Result<(), ExchangeError> {
+) -> Result<EntryId, ExchangeError> {
     let kind = match reading {
         Reading::Read => Kind::AuditRead,
         Reading::Export => Kind::AuditExport,
@@ -42,5 +42,7 @@ pub(crate) async fn record(
     let mut record = Record::new(app);
     record.field("by", text(auditor.name()));
     record.field("query", Value::Object(shown.collect()));
-    append(app, draft, record, Vec::new()).await.map(drop)
+    let entry = draft.id;
+    append(app, draft, record, Vec::new()).await?;
+    Ok(entry)
 }

@@ -41,7 +41,7 @@ pub(super) async fn tile(
     // entry bundles show the delegation graph: outside of development they take an auditor's credential
     let entries = matches!(path.kind(), TileKind::Entries);
     if entries {
-        read_tile(&app, &headers, trace, path.to_string()).await?;
+        read_tile(&app, &headers, trace, &path).await?;
     }
     let bytes = app.log.tile(&path).map_err(unreadable)?.ok_or_else(absent)?;
     let headers = [

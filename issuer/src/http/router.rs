@@ -49,6 +49,7 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
         .route("/v1/audit/tasks/{id}", get(audit::task))
         .route("/v1/audit/search", get(audit::search))
         .route("/v1/audit/export", get(audit::export))
+        .route("/v1/audit/reading", get(audit::reading))
         .with_state(app)
         // operators
         .merge(health::routes(readiness))
@@ -89,6 +90,7 @@ pub(crate) const ROUTES: &[&str] = &[
     "/v1/audit/tasks/{id}",
     "/v1/audit/search",
     "/v1/audit/export",
+    "/v1/audit/reading",
     "/livez",
     "/readyz",
     "/metrics",

@@ -8,6 +8,7 @@ mod erase;
 mod error;
 mod health;
 mod lanes;
+mod pieces;
 mod proofs;
 mod recover;
 mod settings;
@@ -44,13 +45,14 @@ pub use crate::store::Pseudonym;
 pub use append::{Outcome, SideRow};
 pub use erase::{Erasure, erase, pseudonym};
 pub use error::LogError;
+pub use pieces::{MadeTile, Pieces, check_pieces};
 pub use proofs::SignedHead;
 pub use recover::{Previous, Source, last_checkpoint, replay};
 pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Settings};
 pub use signer::LogSigner;
 pub use tree::{Shown, TaskNode, TaskTree, task_trees, utc};
 pub(crate) use tree::{derives, tree_of};
-pub use verify::{Evidence, Finding, Report, check_database, check_pieces};
+pub use verify::{Evidence, Finding, Report, check_database};
 
 /// An open log: one writer thread, and readers beside it. Dropping it waits for the writer to finish its last batch.
 pub struct Log {

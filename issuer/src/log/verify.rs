@@ -98,32 +98,8 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
     Ok(Report { checkpoints: checkpoints.seen, derivations, disclosures, erased, withheld, ..walk.finish()? })
 }
 
-/// Checks a log as fetched over HTTP: all its leaves in order, one signed checkpoint, and the given evidence.
-///
-/// # Errors
-/// The first [`Finding`].
-pub fn check_pieces<T: AsRef<[u8]>>(
-    leaves: impl IntoIterator<Item = T>,
-    checkpoint: &str,
-    key: &VerifierKey,
-    evidence: Evidence<'_>,
-) -> Result<Report, Finding> {
-    let signed = verify_checkpoint(checkpoint, std::slice::from_ref(key))?;
-    let mut walk = Walk::new(key, evidence)?;
-    for leaf in leaves {
-        walk.append(leaf.as_ref())?;
-    }
-    if walk.size() < signed.size {
-        return Err(Finding::new(Reason::LogTailMissing, Some(walk.size()), "leaves that the checkpoint covers are missing"));
-    }
-    if walk.size() != signed.size || walk.frontier.root() != signed.root {
-        return Err(Finding::new(Reason::LogRootMismatch, None, "the leaves do not lead to the signed root"));
-    }
-    Ok(Report { checkpoints: 1, ..walk.finish()? })
-}
-
 /// Appends leaf after leaf and compares roots with those that the evidence claims on the way.
-struct Walk<'k> {
+pub(super) struct Walk<'k> {
     key: &'k VerifierKey,
     frontier: Frontier,
     /// Sizes and roots that the log has signed for, with the code to report when they don't hold.
@@ -140,7 +116,7 @@ struct Claim {
 }
 
 impl<'k> Walk<'k> {
-    fn new(key: &'k VerifierKey, evidence: Evidence<'_>) -> Result<Self, Finding> {
+    pub(super) fn new(key: &'k VerifierKey, evidence: Evidence<'_>) -> Result<Self, Finding> {
         let keys = std::slice::from_ref(key);
         let mut claims: BTreeMap<u64, Vec<Claim>> = BTreeMap::new();
         for (receipt, leaf) in evidence.receipts {
@@ -156,11 +132,15 @@ impl<'k> Walk<'k> {
         Ok(Self { key, frontier: Frontier::empty(), claims, receipts: evidence.receipts.len() as u64, commitments: 0 })
     }
 
-    const fn size(&self) -> u64 {
+    pub(super) const fn size(&self) -> u64 {
         self.frontier.size()
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(Leaf, Vec<Node>), Finding> {
+    pub(super) fn root(&self) -> Hash {
+        self.frontier.root()
+    }
+
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(Leaf, Vec<Node>), Finding> {
         let index = self.size();
         let leaf = Leaf::parse(bytes).map_err(|refusal| Finding::new(refusal.reason, Some(index), refusal.detail))?;
         // The first leaf ties the tree to its name, and a second beginning would be another log grafted on.
@@ -181,7 +161,7 @@ impl<'k> Walk<'k> {
         Ok((leaf, completed))
     }
 
-    fn finish(self) -> Result<Report, Finding> {
+    pub(super) fn finish(self) -> Result<Report, Finding> {
         if let Some(claim) = self.claims.values().flatten().next() {
             let detail = "the log is shorter than one that was signed for earlier";
             return Err(Finding::new(Reason::LogTailMissing, claim.index.or(Some(self.size())), detail));

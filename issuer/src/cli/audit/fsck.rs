@@ -3,11 +3,11 @@
 use clap::Args;
 use narrows_issuer::{
     audit::Index,
-    log::{Evidence, check_database, check_pieces},
+    log::{Evidence, MadeTile, Pieces, Report, check_database},
 };
-use narrows_verifier::log::Selection;
+use narrows_verifier::log::{TILE_WIDTH, TileKind, TilePath, decode_entries};
 
-use super::source::SourceArgs;
+use super::source::{Source, SourceArgs};
 
 /// The flags of `narrows audit fsck`.
 #[derive(Args)]
@@ -34,11 +34,7 @@ impl Fsck {
                 source.head()?;
                 report
             }
-            None => {
-                let (bundle, _) = source.collect(&Selection::default(), usize::MAX, (false, true))?;
-                let leaves = bundle.entries.iter().map(|entry| entry.leaf.as_bytes());
-                check_pieces(leaves, &bundle.checkpoint, source.key(), Evidence::default())?
-            }
+            None => served(&mut source)?,
         };
         println!("log          {}", report.origin);
         println!("leaves       {}, each hashed anew", report.size);
@@ -49,4 +45,28 @@ impl Fsck {
         }
         Ok(())
     }
+}
+
+/// Recomputes what a service serves, one bundle at a time: its leaves, and every hash tile of the tree that they make.
+fn served(source: &mut Source) -> anyhow::Result<Report> {
+    let key = source.key().clone();
+    let reading = source.read_all()?;
+    let mut pieces = Pieces::new(reading.checkpoint.note(), &key, Evidence::default())?;
+    let mut tiles = 0;
+    let mut compare = |made: Vec<MadeTile>| {
+        tiles += made.len();
+        made.iter().try_for_each(|tile| anyhow::Ok(tile.compare(&source.tile(&reading, &tile.path)?)?))
+    };
+    let (size, full) = (pieces.size(), u64::from(TILE_WIDTH));
+    for index in 0..size.div_ceil(full) {
+        let width = u16::try_from(size - index * full).map_or(TILE_WIDTH, |left| left.min(TILE_WIDTH));
+        let bundle = source.tile(&reading, &TilePath::new(TileKind::Entries, index, width)?)?;
+        for leaf in decode_entries(&bundle, width)? {
+            compare(pieces.append(leaf)?)?;
+        }
+    }
+    let (report, edge) = pieces.finish()?;
+    compare(edge)?;
+    println!("tiles        {tiles}, as the leaves make them");
+    Ok(report)
 }

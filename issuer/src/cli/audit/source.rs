@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use narrows::{AuditorClient, LeafPlace, Question};
+use narrows::{AuditorClient, LeafPlace, LogReading, Question};
 use narrows_issuer::{
     audit::{Archive, Query},
     config::Config,
@@ -12,7 +12,7 @@ use narrows_issuer::{
 };
 use narrows_verifier::{
     EntryId,
-    log::{Bundle, Hash, Kept, Receipt, Selection, VerifiedBundle, VerifierKey, packs_of},
+    log::{Bundle, Hash, Kept, Receipt, Selection, TilePath, VerifiedBundle, VerifierKey, packs_of},
 };
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
@@ -215,6 +215,20 @@ impl Source {
             Reader::Service { client, runtime } => Ok(runtime.block_on(client.prefix_path(from, to))?),
             Reader::File { archive, .. } => Ok(archive.consistency(from, Some(to))?.path),
         }
+    }
+
+    /// Announces to a service that its whole log is going to be read.
+    pub(super) fn read_all(&mut self) -> anyhow::Result<LogReading> {
+        let Reader::Service { client, runtime } = &mut self.reader else { bail!("only a service hands out tiles") };
+        let reading = runtime.block_on(client.read_all())?;
+        self.observe(&reading.checkpoint)?;
+        Ok(reading)
+    }
+
+    /// A tile of such a reading, unchecked.
+    pub(super) fn tile(&self, reading: &LogReading, path: &TilePath) -> anyhow::Result<Vec<u8>> {
+        let Reader::Service { client, runtime } = &self.reader else { bail!("only a service hands out tiles") };
+        Ok(runtime.block_on(client.tile(reading, path))?)
     }
 
     fn page(&mut self, query: &Query, export: bool) -> anyhow::Result<(Bundle, VerifiedBundle)> {

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use narrows_verifier::Reason;
+use narrows_verifier::log::{EntryId, TilePath};
 
 use crate::app::App;
 use crate::audit::{Auditor, Reading, record};
@@ -25,30 +26,47 @@ fn reader<'a>(app: &'a App, headers: &HeaderMap) -> Result<Option<&'a Auditor>, 
     Ok(Some(auditor))
 }
 
-/// Lets a reading pass once its leaf is durable.
-pub(in crate::http) async fn recorded(
-    app: &App,
+/// Lets a reading pass once its leaf is durable; who reads and the entry, where that is recorded.
+pub(in crate::http) async fn recorded<'a>(
+    app: &'a App,
     headers: &HeaderMap,
     trace: TraceId,
     reading: Reading,
     (query, names): (&[(&str, String)], bool),
-) -> Result<(), ApiError> {
+) -> Result<Option<(&'a Auditor, EntryId)>, ApiError> {
     let auditor = reader(app, headers)?;
     if names && !auditor.is_some_and(Auditor::sees_names) {
         return Err(ApiError::plain(Reason::AuditorRole, Reason::AuditorRole.meaning()));
     }
     match auditor {
-        None => Ok(()),
-        Some(auditor) => record(app, auditor, reading, query, trace.into()).await.map_err(unavailable),
+        None => Ok(None),
+        Some(auditor) => {
+            let entry = record(app, auditor, reading, query, trace.into()).await.map_err(unavailable)?;
+            Ok(Some((auditor, entry)))
+        }
     }
 }
 
-/// Lets the reading of an entry bundle pass. Without any credential, its refusal says that entries are not public.
-pub(in crate::http) async fn read_tile(app: &App, headers: &HeaderMap, trace: TraceId, path: String) -> Result<(), ApiError> {
+/// Lets the reading of an entry bundle pass, alone or as part of a reading that is recorded already. Without any credential, its
+/// refusal says that entries are not public.
+pub(in crate::http) async fn read_tile(app: &App, headers: &HeaderMap, trace: TraceId, path: &TilePath) -> Result<(), ApiError> {
     if !app.public_entries && !headers.contains_key(AUTHORIZATION) {
         return Err(ApiError::plain(Reason::EntriesPrivate, Reason::EntriesPrivate.meaning()));
     }
-    recorded(app, headers, trace, Reading::Read, (&[("tile", path)], false)).await
+    if part_of_reading(app, headers, path)? {
+        return Ok(());
+    }
+    recorded(app, headers, trace, Reading::Read, (&[("tile", path.to_string())], false)).await.map(drop)
+}
+
+/// A reading that does not cover the tile is passed over: the tile is then a reading of its own.
+fn part_of_reading(app: &App, headers: &HeaderMap, path: &TilePath) -> Result<bool, ApiError> {
+    let named = headers.get(READING).and_then(|value| value.to_str().ok()).and_then(EntryId::from_hex);
+    let mut given = headers.get_all(AUTHORIZATION).iter();
+    let (Some(entry), Some(credential), None) = (named, given.next(), given.next()) else { return Ok(false) };
+    let auditor = app.auditors.authenticate(credential.as_bytes());
+    let auditor = auditor.map_err(|reason| ApiError::plain(reason, reason.meaning()))?;
+    Ok(auditor.is_reading(&entry, path, (app.clock)()))
 }
 
 fn unavailable(error: ExchangeError) -> ApiError {
@@ -57,3 +75,6 @@ fn unavailable(error: ExchangeError) -> ApiError {
         ExchangeError::Unavailable { reason, retry_after_s } => ApiError::plain(reason, reason.meaning()).retry_after(retry_after_s),
     }
 }
+
+/// Names the reading that a tile is part of.
+const READING: &str = "narrows-reading";

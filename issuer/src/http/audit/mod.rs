@@ -3,10 +3,12 @@
 mod access;
 mod evidence;
 mod proofs;
+mod reading;
 
 pub(super) use access::{read_tile, recorded};
 pub(super) use evidence::{entry, export, search, task};
 pub(super) use proofs::{consistency, head, proof};
+pub(super) use reading::reading;
 
 use http::Uri;
 use narrows_verifier::Reason;

@@ -1,4 +1,6 @@
-use narrows_verifier::log::{OutOfRange, consistency_proof, decode_entries, decode_tile, root, verify_checkpoint, verify_consistency};
+use narrows_verifier::log::{
+    OutOfRange, TileKind, consistency_proof, decode_entries, decode_tile, root, verify_checkpoint, verify_consistency,
+};
 
 use super::*;
 
@@ -52,6 +54,26 @@ async fn an_auditor_rebuilds_the_root_from_the_tiles_alone() {
     verify_consistency(early.size, head.size, &early.root, &head.root, &proof).unwrap();
     let report = check_pieces(&leaves, &log.checkpoint().unwrap(), &verifier_key(), Evidence::default()).unwrap();
     assert_eq!(report.size, 301);
+
+    let (key, note) = (verifier_key(), log.checkpoint().unwrap());
+    let mut pieces = Pieces::new(&note, &key, Evidence::default()).unwrap();
+    let mut made: Vec<MadeTile> = leaves.iter().flat_map(|leaf| pieces.append(leaf).unwrap()).collect();
+    assert_eq!(pieces.append(&leaves[1]).unwrap_err().reason, Reason::LogRootMismatch, "more than was signed is not taken");
+    made.extend(pieces.finish().unwrap().1);
+    let paths: Vec<String> = made.iter().map(|tile| tile.path.to_string()).collect();
+    assert_eq!(paths, ["tile/0/000", "tile/0/001.p/45", "tile/1/000.p/1"]);
+    for tile in &made {
+        let mut served = fetch(&log, &tile.path.to_string()).unwrap();
+        tile.compare(&served).unwrap();
+        assert_eq!(tile.compare(&served[32..]).unwrap_err().reason, Reason::TileMalformed);
+        *served.last_mut().unwrap() ^= 1;
+        let found = tile.compare(&served).unwrap_err();
+        let last = if tile.path.kind() == TileKind::Hashes(0) { tile.path.index() * 256 + u64::from(tile.path.width()) - 1 } else { 0 };
+        assert_eq!((found.reason, found.index), (Reason::LogHashChanged, Some(last)), "the changed hash is named by its leaf");
+    }
+    let mut short = Pieces::new(&note, &key, Evidence::default()).unwrap();
+    short.append(&leaves[0]).unwrap();
+    assert_eq!(short.finish().unwrap_err().reason, Reason::LogTailMissing);
 }
 
 #[tokio::test]
