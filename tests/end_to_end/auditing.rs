@@ -299,9 +299,16 @@ async fn an_auditor_reads_over_http_what_the_owner_reads_from_the_file() {
     let leaf = issuer.keep("leaf", evidence_of(&answer));
     let receipt = over_http("prove", &[&entry, "--leaf", leaf.to_str().unwrap()]).succeeded();
     verify(&receipt, &fs::read(&leaf).unwrap(), &[vkey(&issuer)]).unwrap();
+    let proof: Value = serde_json::from_str(&over_http("prove", &[&entry, "--json"]).succeeded()).unwrap();
+    verify(proof["receipt"].as_str().unwrap(), &fs::read(&leaf).unwrap(), &[vkey(&issuer)]).unwrap();
     over_http("prove", &["0", "--leaf", leaf.to_str().unwrap()]).refused("INCLUSION_PROOF");
     let receipt = issuer.keep("receipt", receipt);
-    run(["audit", "verify", receipt.to_str().unwrap(), "--leaf", leaf.to_str().unwrap(), "--vkey", &key]).succeeded();
+    let check = ["audit", "verify", receipt.to_str().unwrap(), "--leaf", leaf.to_str().unwrap(), "--vkey", &key];
+    run(check).succeeded();
+    let checked: Value = serde_json::from_str(&run([&check[..], &["--json"]].concat()).succeeded()).unwrap();
+    assert_eq!((&checked["result"], &checked["index"]), (&json!("in_order"), &json!(1)));
+    let checked: Value = serde_json::from_str(&audit(&issuer, "verify", vec!["--json".into()]).succeeded()).unwrap();
+    assert_eq!((&checked["result"], &checked["key_pinned"]), (&json!("in_order"), &json!(false)));
     let told = over_http("fsck", &[]).succeeded();
     assert!(told.contains("in order: nothing logged has been changed"), "{told}");
 
@@ -347,6 +354,7 @@ async fn an_auditor_reads_over_http_what_the_owner_reads_from_the_file() {
     let told = compare(&state, &["--data", &data]).succeeded();
     assert!(told.starts_with("consistent:"), "{told}");
     assert!(compare(&state, &[state.to_str().unwrap(), "--vkey", &key]).succeeded().starts_with("consistent:"));
+    assert!(compare(&state, &["--data", &data, "--json"]).succeeded().starts_with(r#"{"from":"#));
 }
 
 #[tokio::test]
@@ -356,16 +364,21 @@ async fn a_whole_log_is_checked_over_http_as_one_reading() {
         issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
     }
     let (key, secret) = (vkey(&issuer).to_string(), issuer.keep("ida.secret", IDA));
-    let fsck = || run(["audit", "fsck", "--url", issuer.url(), "--vkey", &key, "--credential", secret.to_str().unwrap()]);
+    let fsck = |more: &[&str]| {
+        let source = ["audit", "fsck", "--url", issuer.url(), "--vkey", &key, "--credential", secret.to_str().unwrap()];
+        run([&source[..], more].concat())
+    };
     let size = issuer.log_size().await;
-    let told = fsck().succeeded();
+    let told = fsck(&[]).succeeded();
     assert!(told.contains(&format!("leaves       {size}, each hashed anew")) && told.contains("tiles        3"), "{told}");
     assert_eq!(issuer.log_size().await, size + 1, "one leaf says that all of it was read");
+    let report: Value = serde_json::from_str(&fsck(&["--json"]).succeeded()).unwrap();
+    assert_eq!((&report["result"], &report["size"], &report["tiles"]), (&json!("in_order"), &json!(size + 1), &json!(3)));
     let reading = asked(&issuer, IDA, "/v1/audit/reading").await.json();
     let entry = reading["reading"].as_str().unwrap();
     let (_, of) = evidence(&asked(&issuer, ADA, &format!("/v1/audit/entries/{entry}?names=true")).await, &vkey(&issuer));
     let query = of.entries[0].disclosures.iter().find(|it| it.name == "query").unwrap();
-    assert_eq!(query.value.canonical(), format!(r#"{{"first":"0","size":"{}"}}"#, size + 1));
+    assert_eq!(query.value.canonical(), format!(r#"{{"first":"0","size":"{}"}}"#, size + 2));
 
     let tile = async |secret: &str, path: &str| {
         let before = issuer.log_size().await;
@@ -384,6 +397,28 @@ async fn a_whole_log_is_checked_over_http_as_one_reading() {
 }
 
 #[tokio::test]
+async fn a_log_is_followed_leaf_by_leaf() {
+    let (issuer, provider) = audited("").await;
+    let data = issuer.data().to_string_lossy().into_owned();
+    let follow = |more: &'static [&'static str]| {
+        let words: Vec<String> = ["audit", "tail", "--data", &data, "--follow", "--until", "4", "--count", "1"].map(str::to_owned).into();
+        tokio::task::spawn_blocking(move || run(words.into_iter().chain(more.iter().map(|word| (*word).to_owned()))))
+    };
+    let (lines, bundles) = (follow(&[]), follow(&["--json"]));
+    for _ in 0..3 {
+        issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
+    }
+    let told = lines.await.unwrap().succeeded();
+    let shown: Vec<&str> = told.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(shown.ends_with(&["3"]) && shown.windows(2).all(|pair| pair[0] < pair[1]), "each leaf once, in order: {told}");
+    let key = vkey(&issuer);
+    let bundles = bundles.await.unwrap().succeeded();
+    let seen: Vec<u64> = bundles.lines().flat_map(|bundle| indices(&verify_text(bundle, &key))).collect();
+    assert!(seen.ends_with(&[3]) && seen.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{seen:?}");
+    assert_eq!(run(["audit", "tail", "--data", &data, "--until", "4"]).code, Some(2), "an end is of something that goes on");
+}
+
+#[tokio::test]
 async fn two_trees_of_one_size_are_shown_as_proof_to_anybody() {
     let (mut issuer, provider) = audited("").await;
     issuer.stop();
@@ -398,6 +433,9 @@ async fn two_trees_of_one_size_are_shown_as_proof_to_anybody() {
     }
     let told = run(["audit", "compare", &notes[0], &notes[1], "--vkey", &vkey(&issuer).to_string()]);
     assert!(told.errors.contains("these notes prove it to anybody"), "{told:?}");
+    let object = run(["audit", "compare", &notes[0], &notes[1], "--vkey", &vkey(&issuer).to_string(), "--json"]);
+    let split: Value = serde_json::from_str(&object.out).unwrap();
+    assert_eq!((object.code, &split["result"], &split["reason"]), (Some(1), &json!("split_view"), &json!("SPLIT_VIEW")));
     for note in &notes {
         assert!(told.errors.contains(&fs::read_to_string(note).unwrap()));
     }
@@ -428,6 +466,8 @@ async fn exported_evidence_is_checked_where_nobody_knows_the_issuer() {
     assert!(told.contains("alice") && told.contains("1 leaves, each in the log"), "{told}");
     let told = run(["audit", "verify", &whole, "--vkey", &key]).succeeded();
     assert!(told.contains("no leaf of the range is left out"), "{told}");
+    let told: Value = serde_json::from_str(&run(["audit", "verify", &whole, "--vkey", &key, "--json"]).succeeded()).unwrap();
+    assert_eq!((&told["gapless"], &told["goes_on"]), (&json!(true), &json!(false)));
     assert_eq!(run(["audit", "verify", &whole]).code, Some(2), "the key is pinned by whoever checks");
     let other = VerifierKey::new(VerifierKey::parse(&key).unwrap().name(), narrows_verifier::public_key(&[7; 32]).as_bytes()).unwrap();
     run(["audit", "verify", &whole, "--vkey", &other.to_string()]).refused("CHECKPOINT_SIGNATURE");

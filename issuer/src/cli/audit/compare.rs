@@ -6,8 +6,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 use narrows_verifier::{
     Reason,
-    log::{Comparison, Kept, SplitView, compare},
+    log::{Comparison, Hash, Kept, SplitView, compare},
 };
+use serde_json::{Value, json};
 
 use super::source::{SourceArgs, read_key};
 
@@ -27,6 +28,9 @@ pub(in crate::cli) struct Compare {
     /// The log's public key, as you pinned it
     #[arg(long, value_name = "VKEY", required_unless_present = "data")]
     vkey: Option<String>,
+    /// Print one JSON object, also of a split view
+    #[arg(long)]
+    json: bool,
 }
 
 impl Compare {
@@ -58,7 +62,16 @@ impl Compare {
         // A log that can't prove its own past is as telling as a wrong proof.
         match compare(old.note(), new.note(), &path, std::slice::from_ref(&key)).map_err(|refusal| unproven(old, new, &refusal))? {
             Comparison::Same | Comparison::Consistent => {}
-            Comparison::Split(split) => bail!("{}", convicting(&split)),
+            Comparison::Split(split) => {
+                if self.json {
+                    println!("{}", convicting_object(&split));
+                }
+                bail!("{}", convicting(&split))
+            }
+        }
+        if self.json {
+            println!("{}", json!({ "result": "consistent", "from": sizes.0, "to": sizes.1 }));
+            return Ok(());
         }
         println!("consistent: the tree of {} leaves is the beginning of that of {}", sizes.0, sizes.1);
         Ok(())
@@ -70,9 +83,14 @@ fn unproven(old: &Kept, new: &Kept, error: &dyn std::fmt::Display) -> anyhow::Er
     anyhow::anyhow!("the log gives no proof that joins the two: {error}\n\n{}\n{}", old.note(), new.note())
 }
 
+fn convicting_object(split: &SplitView) -> Value {
+    let path: Vec<String> = split.path.iter().map(Hash::to_base64).collect();
+    json!({ "result": "split_view", "reason": Reason::SplitView.code(), "smaller": split.smaller, "larger": split.larger, "path": path })
+}
+
 /// All that anybody with the log's key needs to see that it signed two histories.
 fn convicting(split: &SplitView) -> String {
-    let path: Vec<String> = split.path.iter().map(narrows_verifier::log::Hash::to_base64).collect();
+    let path: Vec<String> = split.path.iter().map(Hash::to_base64).collect();
     let path =
         if path.is_empty() { String::new() } else { format!("\nroot of the larger at the smaller size, by:\n{}\n", path.join("\n")) };
     format!(

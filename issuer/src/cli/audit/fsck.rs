@@ -1,12 +1,16 @@
 //! `narrows audit fsck`: the whole log recomputed, from its file or from what a service hands out.
 
+use std::path::Path;
+
 use clap::Args;
 use narrows_issuer::{
     audit::Index,
     log::{Evidence, MadeTile, Pieces, Report, check_database},
 };
 use narrows_verifier::log::{TILE_WIDTH, TileKind, TilePath, decode_entries};
+use serde_json::{Value, json};
 
+use super::report::object;
 use super::source::{Source, SourceArgs};
 
 /// The flags of `narrows audit fsck`.
@@ -14,41 +18,55 @@ use super::source::{Source, SourceArgs};
 pub(in crate::cli) struct Fsck {
     #[command(flatten)]
     source: SourceArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 impl Fsck {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut source = self.source.open()?;
-        let report = match source.database().map(ToOwned::to_owned) {
-            Some(database) => {
-                let report = check_database(&database, source.key(), Evidence::default())?;
-                println!("checkpoints  {} signed and consistent", report.checkpoints);
-                println!(
-                    "disclosures  {} open their commitments, {} erased, {} withheld",
-                    report.disclosures, report.erased, report.withheld
-                );
-                match Index::open_existing(&database.with_file_name("index.db"))? {
-                    Some(index) => println!("index        {} leaves, as they give it", index.compare(&database)?),
-                    None => println!("index        none"),
-                }
-                source.head()?;
-                report
-            }
+        let pinned = self.source.is_pinned();
+        let (report, told, more) = match source.database().map(ToOwned::to_owned) {
+            Some(database) => from_file(&mut source, &database)?,
             None => served(&mut source)?,
         };
+        if self.json {
+            println!("{}", object(&report, pinned, more));
+            return Ok(());
+        }
+        println!("{told}");
         println!("log          {}", report.origin);
         println!("leaves       {}, each hashed anew", report.size);
         println!("root         {}", report.root.to_base64());
         println!("\nin order: nothing logged has been changed since it was signed");
-        if !self.source.is_pinned() {
+        if !pinned {
             println!("note: the log key was read from the data directory; pin it with --vkey to notice a log that was replaced whole");
         }
         Ok(())
     }
 }
 
+/// A report, its own lines for people, and its own members for machines.
+type Found = (Report, String, Vec<(&'static str, Value)>);
+
+fn from_file(source: &mut Source, database: &Path) -> anyhow::Result<Found> {
+    let report = check_database(database, source.key(), Evidence::default())?;
+    let index = Index::open_existing(&database.with_file_name("index.db"))?.map(|index| index.compare(database)).transpose()?;
+    source.head()?;
+    let told = format!(
+        "checkpoints  {} signed and consistent\ndisclosures  {} open their commitments, {} erased, {} withheld\nindex        {}",
+        report.checkpoints,
+        report.disclosures,
+        report.erased,
+        report.withheld,
+        index.map_or_else(|| "none".to_owned(), |leaves| format!("{leaves} leaves, as they give it"))
+    );
+    Ok((report, told, vec![("indexed", json!(index))]))
+}
+
 /// Recomputes what a service serves, one bundle at a time: its leaves, and every hash tile of the tree that they make.
-fn served(source: &mut Source) -> anyhow::Result<Report> {
+fn served(source: &mut Source) -> anyhow::Result<Found> {
     let key = source.key().clone();
     let reading = source.read_all()?;
     let mut pieces = Pieces::new(reading.checkpoint.note(), &key, Evidence::default())?;
@@ -67,6 +85,5 @@ fn served(source: &mut Source) -> anyhow::Result<Report> {
     }
     let (report, edge) = pieces.finish()?;
     compare(edge)?;
-    println!("tiles        {tiles}, as the leaves make them");
-    Ok(report)
+    Ok((report, format!("tiles        {tiles}, as the leaves make them"), vec![("tiles", json!(tiles))]))
 }

@@ -9,6 +9,7 @@ mod index;
 mod line;
 mod prove;
 mod recover;
+mod report;
 mod search;
 mod selecting;
 mod show;

@@ -19,6 +19,9 @@ pub(in crate::cli) struct Prove {
     /// The leaf that the receipt must be of
     #[arg(long, value_name = "FILE")]
     leaf: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 impl Prove {
@@ -35,6 +38,10 @@ impl Prove {
             if leaf_hash(&leaf) != hash {
                 bail!("the receipt is of another leaf (INCLUSION_PROOF)");
             }
+        }
+        if self.json {
+            println!("{}", serde_json::json!({ "leaf_hash": hash.to_base64(), "receipt": receipt }));
+            return Ok(());
         }
         print!("{receipt}");
         Ok(())

@@ -1,11 +1,13 @@
 //! `narrows audit search` and `tail`: leaves on a line each.
 
+use std::time::Duration;
+
 use clap::Args;
-use narrows_verifier::log::{Bundle, Selection, VerifiedBundle};
+use narrows_verifier::log::{Bundle, Kind, Selection, VerifiedBundle};
 
 use super::line::line;
 use super::selecting::Selecting;
-use super::source::SourceArgs;
+use super::source::{Source, SourceArgs};
 
 /// The flags of `narrows audit search`.
 #[derive(Args)]
@@ -33,6 +35,12 @@ pub(in crate::cli) struct Tail {
     /// How many leaves
     #[arg(long, value_name = "N", default_value_t = 20)]
     count: usize,
+    /// Go on with what comes, until interrupted. Over HTTP each look at new leaves is recorded as a reading
+    #[arg(long)]
+    follow: bool,
+    /// End once the log has this many leaves
+    #[arg(long, value_name = "SIZE", requires = "follow")]
+    until: Option<u64>,
     /// Show names, where the credential's role allows it
     #[arg(long)]
     names: bool,
@@ -56,20 +64,58 @@ impl Tail {
         let first = size.saturating_sub(self.count as u64);
         let selection = Selection { after: first.checked_sub(1), before: Some(size), ..Selection::default() };
         let found = source.collect(&selection, self.count.max(1), (self.names, false))?;
-        show(&found, self.json);
+        if !self.follow {
+            show(&found, self.json);
+            return Ok(());
+        }
+        print(&found, self.json);
+        self.go_on(&mut source, size)
+    }
+
+    /// Looks again and again, less often the longer nothing comes. An auditor's own readings are leaves too, and do not count
+    /// as something: each look would bring about the next.
+    fn go_on(&self, source: &mut Source, mut seen: u64) -> anyhow::Result<()> {
+        let mut wait = SHORTEST_WAIT;
+        while self.until.is_none_or(|until| seen < until) {
+            std::thread::sleep(wait);
+            wait = LONGEST_WAIT.min(wait * 2);
+            let size = source.head()?.0.checkpoint().size;
+            if size <= seen {
+                continue;
+            }
+            let size = size.min(seen + LOOK as u64);
+            let selection = Selection { after: seen.checked_sub(1), before: Some(size), ..Selection::default() };
+            let found = source.collect(&selection, LOOK, (self.names, false))?;
+            print(&found, self.json);
+            if found.1.entries.iter().any(|entry| entry.leaf.kind != Kind::AuditRead) {
+                wait = SHORTEST_WAIT;
+            }
+            seen = size;
+        }
         Ok(())
     }
 }
 
-fn show((bundle, verified): &(Bundle, VerifiedBundle), json: bool) {
+/// The leaves alone, or one bundle a line.
+fn print((bundle, verified): &(Bundle, VerifiedBundle), json: bool) {
+    match json {
+        true => println!("{}", bundle.to_text()),
+        false => verified.entries.iter().for_each(|entry| println!("{}", line(entry))),
+    }
+}
+
+fn show(found: &(Bundle, VerifiedBundle), json: bool) {
+    print(found, json);
     if json {
-        println!("{}", bundle.to_text());
         return;
     }
-    for entry in &verified.entries {
-        println!("{}", line(entry));
-    }
+    let verified = &found.1;
     let size = verified.checkpoint.size;
     let left = if verified.goes_on { "; there may be more" } else { "" };
     println!("{} leaves, each proven to be in the log of {size}{left}", verified.entries.len());
 }
+
+/// Leaves looked at in one go; what is behind them comes with the next.
+const LOOK: usize = 1024;
+const SHORTEST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);

@@ -14,8 +14,10 @@ use narrows_verifier::{
     TaskId,
     log::{Bundle, MAX_BUNDLE_BYTES, VerifierKey, verify},
 };
+use serde_json::json;
 
 use super::line::line;
+use super::report::object;
 use super::source::read_key;
 
 /// The flags of `narrows audit verify`.
@@ -49,6 +51,9 @@ pub(in crate::cli) struct Verify {
     /// Show the delegation tree of this task only
     #[arg(long, value_name = "ID")]
     task: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 impl Verify {
@@ -70,6 +75,10 @@ impl Verify {
         let checkpoints = self.checkpoint.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
         let database = service::log_file_in(&data);
         let report = check_database(&database, &key, Evidence { receipts: &receipts, checkpoints: &checkpoints })?;
+        if self.json {
+            println!("{}", object(&report, self.vkey.is_some(), Vec::new()));
+            return Ok(());
+        }
         println!("log          {}", report.origin);
         println!("leaves       {}, each hashed anew", report.size);
         println!("root         {}", report.root.to_base64());
@@ -108,10 +117,26 @@ impl Verify {
         };
         if let Some((receipt, leaf)) = receipt {
             let verified = verify(&receipt, &leaf, keys)?;
+            if self.json {
+                let (index, origin, size) = (verified.index, verified.origin, verified.size);
+                println!("{}", json!({ "result": "in_order", "origin": origin, "index": index, "size": size }));
+                return Ok(());
+            }
             println!("in order: leaf {} is in the log `{}` of {}", verified.index, verified.origin, verified.size);
             return Ok(());
         }
         let verified = Bundle::parse(&text)?.verify(keys)?;
+        if self.json {
+            let checkpoint = &verified.checkpoint;
+            let entries: Vec<u64> = verified.entries.iter().map(|entry| entry.index).collect();
+            let packs: Vec<String> = verified.packs.iter().map(ToString::to_string).collect();
+            let told = json!({
+                "result": "in_order", "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.to_base64(),
+                "entries": entries, "packs": packs, "gapless": verified.gapless, "goes_on": verified.goes_on,
+            });
+            println!("{told}");
+            return Ok(());
+        }
         println!("log          {}", verified.checkpoint.origin);
         println!("checkpoint   {} leaves, root {}", verified.checkpoint.size, verified.checkpoint.root.to_base64());
         verified.packs.iter().for_each(|pack| println!("pack         {pack}"));
