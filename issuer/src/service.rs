@@ -29,7 +29,7 @@ use crate::{
         router::{ROUTES, Routes, router},
     },
     keys::{KeyRole, SecretKey, root_key_id},
-    log::{AnchorPlace, Log, LogSigner, Opening, Previous, Settings, last_checkpoint},
+    log::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogSigner, Opening, Previous, Settings, last_checkpoint},
     mint::Mint,
     report_rate::ReportRate,
     witness::Witnesses,
@@ -270,6 +270,26 @@ pub fn log_signer(config: &Config) -> Result<LogSigner, StartError> {
     let key = SecretKey::read(&config.log_key_file(), KeyRole::Log).map_err(key_error)?;
     LogSigner::new(&config.log.origin, &Zeroizing::new(*key.danger_seed()))
         .map_err(|refusal| at_fault(refusal.reason, "`log.origin` is no key name"))
+}
+
+/// The log's signing key, where all files of a data directory have their usual names.
+///
+/// # Errors
+/// As [`log_signer`] and [`read_log_key`].
+pub fn log_signer_in(data_dir: &Path) -> Result<LogSigner, StartError> {
+    let known = read_log_key(data_dir)?;
+    let key = SecretKey::read(&data_dir.join("log.key"), KeyRole::Log).map_err(key_error)?;
+    let signer = LogSigner::new(known.name(), &Zeroizing::new(*key.danger_seed()));
+    let signer = signer.map_err(|refusal| at_fault(refusal.reason, "the log's name is no key name"))?;
+    // A leaf under a key that the log did not have so far would be refused by everybody else.
+    if *signer.verifier_key() == known { Ok(signer) } else { Err(at_fault(Reason::KeyFileMalformed, "`log.key` is not the log's key")) }
+}
+
+/// How a log is run where nothing else is configured.
+pub fn log_settings_in(data_dir: &Path) -> Settings {
+    let lag = Duration::from_millis(ANCHOR_LAG_MS);
+    let anchor = AnchorPlace { path: data_dir.join("log.anchor"), lag, accept_missing: false };
+    Settings::new(DISK_RESERVE_MB << 20, Some(anchor))
 }
 
 fn dev_idp_router(config: &Config, development: Development, clock: &Clock) -> Result<Routes, StartError> {

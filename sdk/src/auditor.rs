@@ -1,11 +1,15 @@
 //! The log as an auditor reads it over HTTP: every proof is checked here, and what was seen once must stay true.
 
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
 use narrows_verifier::{
     EntryId, Reason,
     log::{
         Bundle, BundleRefusal, Checkpoint, Hash, Kept, LogRefusal, MAX_LEAF_BYTES, Receipt, Selection, TileKind, TilePath, VerifiedBundle,
-        VerifierKey, verify_inclusion,
+        VerifierKey, verify, verify_inclusion,
     },
 };
 use serde::Deserialize;
@@ -174,6 +178,24 @@ impl AuditorClient {
         self.fetch(&format!("/log/{path}"), headers, most).await
     }
 
+    /// Has everything erased that is disclosed about a person, by pseudonym, and gives the leaf that records it, with its
+    /// verified receipt. It takes an administrator's credential.
+    ///
+    /// # Errors
+    /// As [`AuditorClient::ask`]; `AUDIT_UNAVAILABLE` where it is to be asked again, until which the erasure is not finished.
+    pub async fn erase(&mut self, subject: &str, basis: &str) -> Result<(Vec<u8>, String), AuditError> {
+        let mut headers = self.authorized(HeaderMap::new())?;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = serde_json::json!({ "subject": subject, "basis": basis }).to_string();
+        let answer = self.http.post("/v1/audit/erasures", headers, body).await.map_err(IssuerError::from)?;
+        let unread = || IssuerError::Answer(Reason::PeerAnswer);
+        let answer: ErasureAnswer = serde_json::from_slice(&success(answer)?).map_err(|_| unread())?;
+        let leaf = STANDARD.decode(&answer.leaf).map_err(|_| unread())?;
+        verify(&answer.receipt, &leaf, std::slice::from_ref(&self.key)).map_err(BundleRefusal::from)?;
+        self.observe(Receipt::parse(&answer.receipt).map_err(BundleRefusal::from)?.checkpoint).await?;
+        Ok((leaf, answer.receipt))
+    }
+
     /// The hashes that show the root of the tree of `to` leaves at the size `from`
     /// ([`narrows_verifier::log::prefix_path`]), unchecked: with them, two checkpoints can be compared.
     ///
@@ -208,15 +230,19 @@ impl AuditorClient {
         serde_json::from_slice(&body).map_err(|_| IssuerError::Answer(Reason::PeerAnswer).into())
     }
 
-    async fn fetch(&self, path: &str, mut headers: HeaderMap, most: usize) -> Result<Vec<u8>, AuditError> {
+    async fn fetch(&self, path: &str, headers: HeaderMap, most: usize) -> Result<Vec<u8>, AuditError> {
+        let answer = self.http.get_with(path, self.authorized(headers)?, most).await.map_err(IssuerError::from)?;
+        Ok(success(answer)?)
+    }
+
+    fn authorized(&self, mut headers: HeaderMap) -> Result<HeaderMap, AuditError> {
         if let Some(credential) = &self.credential {
             let bearer = Zeroizing::new(format!("Bearer {}", credential.as_str()));
             let mut value = HeaderValue::from_str(&bearer).map_err(|_| IssuerError::Answer(Reason::AuditorAuth))?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let answer = self.http.get_with(path, headers, most).await.map_err(IssuerError::from)?;
-        Ok(success(answer)?)
+        Ok(headers)
     }
 }
 
@@ -251,6 +277,12 @@ struct HeadAnswer {
 struct ReadingAnswer {
     reading: Option<String>,
     checkpoint: String,
+}
+
+#[derive(Deserialize)]
+struct ErasureAnswer {
+    leaf: String,
+    receipt: String,
 }
 
 #[derive(Deserialize)]

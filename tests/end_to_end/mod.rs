@@ -6,6 +6,7 @@ mod bad_requests;
 mod command_line;
 mod crashes;
 mod demo;
+mod erasing;
 mod faults;
 mod openid_provider;
 mod receipts;

@@ -2,6 +2,7 @@
 
 mod access;
 mod archive;
+mod erasure;
 mod index;
 mod query;
 mod reading;
@@ -12,6 +13,7 @@ mod task;
 // The public interface is:
 pub use access::{Auditor, Auditors};
 pub use archive::{Archive, Consistency, Head, LeafProof};
+pub(crate) use erasure::{Erased, erase};
 pub use index::{Index, Indexer};
 pub use query::{Query, QueryError};
 pub(crate) use record::{Reading, record};

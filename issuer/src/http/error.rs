@@ -116,7 +116,7 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
     match reason {
         Reason::ClientAuth => (StatusCode::UNAUTHORIZED, "invalid_client"),
         Reason::AuditorAuth => (StatusCode::UNAUTHORIZED, "invalid_client"),
-        Reason::RouteUnknown | Reason::WitnessLogUnknown | Reason::EntryUnknown | Reason::CheckpointUnknown => {
+        Reason::RouteUnknown | Reason::WitnessLogUnknown | Reason::EntryUnknown | Reason::CheckpointUnknown | Reason::SubjectUnknown => {
             (StatusCode::NOT_FOUND, "invalid_request")
         }
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),

@@ -50,6 +50,7 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
         .route("/v1/audit/search", get(audit::search))
         .route("/v1/audit/export", get(audit::export))
         .route("/v1/audit/reading", get(audit::reading))
+        .route("/v1/audit/erasures", post(audit::erasures))
         .with_state(app)
         // operators
         .merge(health::routes(readiness))
@@ -91,6 +92,7 @@ pub(crate) const ROUTES: &[&str] = &[
     "/v1/audit/search",
     "/v1/audit/export",
     "/v1/audit/reading",
+    "/v1/audit/erasures",
     "/livez",
     "/readyz",
     "/metrics",

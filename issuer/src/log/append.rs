@@ -14,6 +14,8 @@ pub enum SideRow {
     Subject(Pseudonym),
     /// Takes the values out of all disclosures about a person.
     Erase(Pseudonym),
+    /// Destroys a person's key once the commit is durable: what the person's disclosures say is then in no copy any more.
+    Shred(Pseudonym),
     /// Makes a task known, with its end in seconds since 1970 and the number of hops that may be reported for it.
     NewTask {
         /// The task.
@@ -104,7 +106,7 @@ pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_r
     let subject = subject(batch, leaf, side_rows)?;
     side_rows.iter().try_for_each(|row| match row {
         SideRow::Disclosure(disclosure) => batch.insert_disclosure(&leaf.id, subject, disclosure),
-        SideRow::Subject(_) => Ok(()),
+        SideRow::Subject(_) | SideRow::Shred(_) => Ok(()),
         SideRow::Erase(subject) => batch.erase_disclosures(*subject, now_s),
         SideRow::NewTask { task, expires_s, max_hops } => batch.insert_task(task, *expires_s, *max_hops, subject),
         SideRow::TaskHop { task } => batch.count_hop(task),
@@ -132,7 +134,7 @@ fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Op
             Some(task) => refusal_of_hop(&task, now_s),
         },
         SideRow::SingleUse { key, expires_s, reason } => rows.is_used(key, *expires_s)?.then_some(*reason),
-        SideRow::Derivation { .. } | SideRow::Subject(_) | SideRow::Erase(_) => None,
+        SideRow::Derivation { .. } | SideRow::Subject(_) | SideRow::Erase(_) | SideRow::Shred(_) => None,
     })
 }
 

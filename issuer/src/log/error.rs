@@ -43,6 +43,11 @@ impl LogError {
         Self::unavailable("the entry was not durable in time", 5)
     }
 
+    /// The erasure's leaf is durable and the key is still there.
+    pub(super) fn shredding_held_up() -> Self {
+        Self::unavailable("the erasure is recorded, and a reader holds up what is left to do: ask again", 2)
+    }
+
     pub(super) fn disk_reserve() -> Self {
         let detail = "the disk is nearly full and what is left is kept for revocations";
         Self { reason: Reason::AuditDiskReserve, detail: detail.to_owned(), retry_after_s: Some(60) }

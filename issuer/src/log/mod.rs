@@ -202,6 +202,14 @@ impl Log {
         Ok(self.readers.subjects().pseudonym(issuer, subject)?)
     }
 
+    /// Whether anything may be disclosed about a person: its key is there.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub fn knows(&self, subject: Pseudonym) -> Result<bool, LogError> {
+        Ok(self.readers.subjects().knows(subject)?)
+    }
+
     /// Stops the log for good, as when a witness shows that it was rolled back: the process must then end.
     pub fn halt(&self, reason: Reason) {
         self.health.halt(reason);

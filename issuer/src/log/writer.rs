@@ -16,7 +16,7 @@ use super::lanes::{Lane, Lanes};
 use super::signer::LogSigner;
 use super::startup::Edge;
 use crate::clock::Clock;
-use crate::store::{Batch, Database, Head, StoreError, StoredLeaf};
+use crate::store::{Batch, Database, Head, Pseudonym, StoreError, StoredLeaf};
 
 pub(super) struct Request {
     pub(super) work: Work,
@@ -100,9 +100,12 @@ impl Writer {
 
     fn answers(&mut self, work: Vec<Work>) -> Vec<Answer> {
         let count = work.len();
+        let shred: Vec<Option<Pseudonym>> = work.iter().map(|work| work.side_rows.iter().find_map(shredded)).collect();
         if self.health.halted().is_none() {
             match self.write(work) {
-                Ok(answers) => return answers,
+                Ok(answers) => {
+                    return answers.into_iter().zip(shred).map(|(answer, subject)| self.shred(answer, subject)).collect();
+                }
                 Err(Fault { halt, what }) => {
                     // Whether a failed commit reached the disk is unknown, and trying again on the same handle can turn a
                     // lost page into a silent fork. Only a restart, which reads the file afresh, is safe.
@@ -152,6 +155,19 @@ impl Writer {
         // Only now may anything leave: until here, leaves and signed checkpoint existed in this transaction alone.
         (self.head, self.edge) = (head, Edge { frontier: tree.frontier, checkpoint: note });
         Ok(answers)
+    }
+
+    /// Does after the commit what an erasure leaves to be done. A reader may hold it up: the log goes on all the same, and the
+    /// caller is told to ask again.
+    fn shred(&self, answer: Answer, subject: Option<Pseudonym>) -> Answer {
+        let (Some(subject), Ok(Written::Appended { .. })) = (subject, &answer) else { return answer };
+        match self.database.shred_serving(subject) {
+            Ok(()) => answer,
+            Err(error) => {
+                tracing::warn!(%error, "an erasure is recorded and not finished");
+                Err(LogError::shredding_held_up())
+            }
+        }
     }
 
     /// A leaf for a clock that is `behind_ms` behind the last leaf, once for each step back.
@@ -248,6 +264,10 @@ impl Commit {
     fn receipt(&self, index: u64, proof: Vec<Hash>) -> String {
         Receipt { index, proof, checkpoint: &self.checkpoint }.encode()
     }
+}
+
+const fn shredded(row: &SideRow) -> Option<Pseudonym> {
+    if let SideRow::Shred(subject) = row { Some(*subject) } else { None }
 }
 
 /// Why a batch ended the log.

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::identity::{Identity, identity};
 use super::sqlite_batch::Batch;
 use super::sqlite_rows::Rows;
-use super::sqlite_subjects::{Pseudonym, Subjects, clean};
+use super::sqlite_subjects::{Pseudonym, Subjects, clean, empty_journal};
 use super::{Head, StoreError};
 
 /// The one write connection. While it lives, no other process can open the same file for writing.
@@ -99,6 +99,13 @@ impl Database {
     pub(crate) fn shred(&self, subject: Pseudonym) -> Result<(), StoreError> {
         // The key goes last: while it is there, an erasure that a reader of the files held up can be run again.
         clean(&self.connection)?;
+        self.subjects.destroy(subject)
+    }
+
+    /// As [`Database::shred`], beside readers and between commits: the journal is folded in and emptied, and the file, whose
+    /// deleted bytes are overwritten already, is not written anew, since nothing could be committed meanwhile.
+    pub(crate) fn shred_serving(&self, subject: Pseudonym) -> Result<(), StoreError> {
+        empty_journal(&self.connection)?;
         self.subjects.destroy(subject)
     }
 }

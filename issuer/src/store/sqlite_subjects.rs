@@ -187,6 +187,11 @@ impl Subjects {
 /// Leaves nothing of what was deleted in free pages or in the journal.
 pub(super) fn clean(connection: &Connection) -> Result<(), StoreError> {
     connection.execute_batch("VACUUM;")?;
+    empty_journal(connection)
+}
+
+/// Folds the journal into the file and empties it, unless a reader needs it.
+pub(super) fn empty_journal(connection: &Connection) -> Result<(), StoreError> {
     let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy == 0 { Ok(()) } else { Err(StoreError::Busy) }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use narrows_issuer::{
     audit::Index,
@@ -13,21 +13,43 @@ use narrows_issuer::{
 };
 use rand_core::{OsRng, RngCore};
 
+use super::source::SourceArgs;
+
 /// The flags of `narrows audit erase`.
 #[derive(Args)]
 pub(in crate::cli) struct Erase {
-    /// The issuer's configuration, which names the data directory and the log's key. The service must be stopped
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    place: Place,
+    /// The log's public key, as you pinned it, which the service's answer is verified under
+    #[arg(long, value_name = "VKEY")]
+    vkey: Option<String>,
+    /// A file with an administrator's secret
+    #[arg(long, value_name = "FILE", requires = "url")]
+    credential: Option<PathBuf>,
     /// The person's pseudonym, which `narrows audit pseudonym` tells
     #[arg(long, value_name = "PSEUDONYM")]
     subject: String,
     /// The legal basis, without personal data: it stays readable
     #[arg(long, value_name = "TEXT")]
     basis: String,
-    /// Who erases
-    #[arg(long, value_name = "NAME")]
-    by: String,
+    /// Who erases; a service takes the name that goes with the credential
+    #[arg(long, value_name = "NAME", required_unless_present = "url", conflicts_with = "url")]
+    by: Option<String>,
+}
+
+/// Where the log is. Without `--url`, the service must be stopped.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Place {
+    /// The issuer's configuration, which names the data directory and the log's key
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The issuer's data directory, where key and anchor have their usual names
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The address of a running issuer
+    #[arg(long, value_name = "URL", requires = "vkey")]
+    url: Option<String>,
 }
 
 /// The flags of `narrows audit pseudonym`.
@@ -46,15 +68,16 @@ pub(in crate::cli) struct NameOf {
 
 impl Erase {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.config)?;
         let subject = Pseudonym::from_hex(&self.subject).context("`--subject` is not 32 hex digits")?;
-        let erasure = Erasure { subject, basis: self.basis, by: self.by, random };
-        let signer = service::log_signer(&config)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        runtime.block_on(erase(&service::log_file(&config), signer, system_clock(), service::log_settings(&config), &erasure))?;
-        // The search index holds keyed hashes of names, which must not wait for the service's next start.
-        if let Some(index) = Index::open_existing(&service::index_file_in(&config.data_dir))? {
-            index.forget_withheld(&service::log_file(&config))?;
+        match (&self.place.url, self.by) {
+            (Some(url), _) => {
+                let source = SourceArgs::new(None, Some(url.clone()), self.vkey).with_credential(self.credential);
+                source.open()?.erase(&self.subject, &self.basis)?;
+            }
+            (None, by) => {
+                let erasure = Erasure { subject, basis: self.basis, by: by.context("give `--by`")?, random };
+                stopped(&self.place, &erasure)?;
+            }
         }
         println!("erased     everything that was disclosed about {subject}");
         println!("recorded   as a leaf of kind erasure; every receipt stays valid");
@@ -68,6 +91,26 @@ impl NameOf {
         println!("{}", narrows_issuer::log::pseudonym(&service::log_file_in(&self.data), &self.issuer, &self.subject)?);
         Ok(())
     }
+}
+
+/// Erases in the files of a service that is stopped.
+fn stopped(place: &Place, erasure: &Erasure) -> anyhow::Result<()> {
+    let (data, signer, settings) = match (&place.config, &place.data) {
+        (Some(file), _) => {
+            let config = Config::load(file)?;
+            (config.data_dir.clone(), service::log_signer(&config)?, service::log_settings(&config))
+        }
+        (None, Some(data)) => (data.clone(), service::log_signer_in(data)?, service::log_settings_in(data)),
+        (None, None) => bail!("give `--config`, `--data` or `--url`"),
+    };
+    let database = service::log_file_in(&data);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(erase(&database, signer, system_clock(), settings, erasure))?;
+    // The search index holds keyed hashes of names, which must not wait for the service's next start.
+    if let Some(index) = Index::open_existing(&service::index_file_in(&data))? {
+        index.forget_withheld(&database)?;
+    }
+    Ok(())
 }
 
 fn random() -> [u8; 16] {

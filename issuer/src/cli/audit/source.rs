@@ -66,6 +66,11 @@ impl SourceArgs {
         Self { place: Place { data, config: None, url }, credential: None, vkey, state: None }
     }
 
+    /// With an auditor's secret.
+    pub(super) fn with_credential(self, credential: Option<PathBuf>) -> Self {
+        Self { credential, ..self }
+    }
+
     pub(super) fn open(&self) -> anyhow::Result<Source> {
         let pinned = self.vkey.as_deref().map(read_key).transpose()?;
         let data = match (&self.place.data, &self.place.config) {
@@ -223,6 +228,13 @@ impl Source {
         let reading = runtime.block_on(client.read_all())?;
         self.observe(&reading.checkpoint)?;
         Ok(reading)
+    }
+
+    /// Has a service erase what is disclosed about a person.
+    pub(super) fn erase(&mut self, subject: &str, basis: &str) -> anyhow::Result<()> {
+        let Reader::Service { client, runtime } = &mut self.reader else { bail!("only a service erases while it runs") };
+        runtime.block_on(client.erase(subject, basis))?;
+        Ok(())
     }
 
     /// A tile of such a reading, unchecked.

@@ -26,6 +26,13 @@ fn reader<'a>(app: &'a App, headers: &HeaderMap) -> Result<Option<&'a Auditor>, 
     Ok(Some(auditor))
 }
 
+/// The administrator who asks. Open entries open nothing here.
+pub(super) fn administrator<'a>(app: &'a App, headers: &HeaderMap) -> Result<&'a Auditor, ApiError> {
+    let refused = |reason: Reason| ApiError::plain(reason, reason.meaning());
+    let auditor = reader(app, headers)?.ok_or_else(|| refused(Reason::AuditorAuth))?;
+    if auditor.sees_names() { Ok(auditor) } else { Err(refused(Reason::AuditorRole)) }
+}
+
 /// Lets a reading pass once its leaf is durable; who reads and the entry, where that is recorded.
 pub(in crate::http) async fn recorded<'a>(
     app: &'a App,
@@ -69,7 +76,7 @@ fn part_of_reading(app: &App, headers: &HeaderMap, path: &TilePath) -> Result<bo
     Ok(auditor.is_reading(&entry, path, (app.clock)()))
 }
 
-fn unavailable(error: ExchangeError) -> ApiError {
+pub(super) fn unavailable(error: ExchangeError) -> ApiError {
     match error {
         ExchangeError::Refused(reason) | ExchangeError::Denied { reason, .. } => ApiError::plain(reason, reason.meaning()),
         ExchangeError::Unavailable { reason, retry_after_s } => ApiError::plain(reason, reason.meaning()).retry_after(retry_after_s),

@@ -1,11 +1,13 @@
 //! `/v1/audit/`: the log for auditors. Heads and proofs are everybody's; entries take a credential.
 
 mod access;
+mod erasures;
 mod evidence;
 mod proofs;
 mod reading;
 
 pub(super) use access::{read_tile, recorded};
+pub(super) use erasures::erasures;
 pub(super) use evidence::{entry, export, search, task};
 pub(super) use proofs::{consistency, head, proof};
 pub(super) use reading::reading;

@@ -102,6 +102,33 @@ async fn an_erased_person_is_gone_from_all_copies_and_every_proof_holds() {
 }
 
 #[tokio::test]
+async fn a_key_destroyed_while_the_log_runs_is_in_no_file_and_the_log_goes_on() {
+    let place = Place::new();
+    let log = place.log();
+    mint_for(&log, 1, PLANTED[0]).await;
+    let alice = log.pseudonym(PROVIDER, PLANTED[0]).unwrap();
+    let subjects = place.database().with_file_name("subjects.db");
+    let key = crate::store::sqlite_tamper::blob(&subjects, "SELECT key FROM subject LIMIT 1");
+    let sealed = crate::store::sqlite_tamper::blob(&place.database(), "SELECT sealed FROM disclosure LIMIT 1");
+    let found = |part: &[u8]| place.bytes().windows(part.len()).any(|window| window == part);
+    assert!(found(&key) && found(&sealed), "the control");
+    let erasing = || (derivation(Kind::Erasure, 9, &[]), vec![SideRow::Erase(alice), SideRow::Shred(alice)]);
+    let leaf = |number: u16| Leaf { id: entry(number), task: None, blocks: Vec::new(), ..erasing().0 };
+
+    // a reader in the middle of something: the leaf is there, the key is too, and the log takes on
+    let reader = crate::store::Snapshot::open(&place.database()).unwrap();
+    let held = log.append(leaf(9), erasing().1).await.unwrap_err();
+    assert_eq!((held.reason(), held.retry_after_s()), (Reason::AuditUnavailable, Some(2)));
+    assert!(log.knows(alice).unwrap() && log.halted().is_none());
+    drop(reader);
+    appended(&log, leaf(10), erasing().1).await;
+    assert!(!log.knows(alice).unwrap() && !found(&key) && !found(&sealed));
+    appended(&log, leaf(11), Vec::new()).await;
+    drop(log);
+    assert_eq!(place.check().unwrap().erased, 3);
+}
+
+#[tokio::test]
 async fn a_destroyed_key_is_in_no_file() {
     let place = Place::new();
     let log = place.log();
