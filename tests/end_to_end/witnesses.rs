@@ -3,11 +3,13 @@
 use std::{fs, time::Duration};
 
 use ed25519_dalek::{Signer, SigningKey};
-use narrows::{HolderKey, Reason};
+use narrows::{CallError, EntryId, Held, HolderKey, Reason, Recorded, ToolClient, arguments};
 use narrows_tests::{
     forged::ForgedProvider,
+    holder::{fresh, holder},
     http::get,
-    issuer::{Issuer, PACK, evidence},
+    issuer::{AUDIENCE, Issuer, PACK, evidence, now},
+    tool,
     witness::Witness,
 };
 use narrows_verifier::log::{
@@ -174,6 +176,42 @@ async fn two_teams_witness_each_other_and_their_receipts_are_upgraded() {
     trust.verify_checkpoint(&monitored.text()).unwrap();
     get(&of_one.at(&format!("/{hash}/checkpoint"))).await.refused(404, "WITNESS_LOG_UNKNOWN", "a log that it does not know");
 }
+
+#[tokio::test]
+async fn a_tool_can_demand_that_witnesses_saw_the_delegation() {
+    let mut witness = Witness::init("two.example/witness");
+    let (mut issuer, provider, log) = watched(&[&witness], "quorum = 1");
+    issuer.start().await;
+    let (client, keys) = issuer.sdk().await;
+    let trust = policy(&log, 1, &[&witness]);
+    let tools = ToolClient::new(&tool::start_with(DEMANDING, AUDIENCE, keys.roots.clone(), trust.clone()).await).unwrap();
+    // Nobody has seen the log yet, so the first receipt can't be cosigned by chance.
+    let seed = fresh();
+    let answer = issuer.granted(&holder(&seed), &provider.login("alice")).await;
+    let entry = EntryId::from_hex(answer["narrows"]["entry"].as_str().unwrap()).unwrap();
+    let (receipt, leaf) = evidence(&answer);
+    let plain = Recorded { entry, leaf, receipt };
+    let call = |recorded: &Recorded| {
+        let held = Held::new(answer["access_token"].as_str().unwrap(), holder(&seed), &keys.roots).ok().unwrap();
+        held.keeping(recorded).prove("crm.read", &arguments("{}").unwrap(), AUDIENCE, now())
+    };
+    match tools.call(&call(&plain)).await {
+        Err(CallError::Refused(refusal)) => assert_eq!(refusal.known_reason(), Some(Reason::WitnessQuorum)),
+        other => panic!("not refused: {other:?}"),
+    }
+    witness.start(&[&log]).await;
+    witnessed(&issuer, &trust, 2).await;
+    let upgraded = client.witnessed(&plain, &trust).await.unwrap();
+    tools.call(&call(&upgraded)).await.unwrap();
+}
+
+const DEMANDING: &str = r#"
+audience = "https://replaced.example"
+[[tool]]
+name = "crm.read"
+requires = "token"
+receipts = "authority"
+"#;
 
 #[tokio::test]
 async fn without_its_witnesses_a_log_goes_on_in_the_open() {

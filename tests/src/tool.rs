@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use narrows::{
     Roots,
-    tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, Revocation, VerifierKey, system_clock},
+    tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, Policy, Revocation, system_clock},
 };
 use narrows_issuer::{
     config::Limits,
@@ -19,16 +19,16 @@ use tower::{Layer, service_fn};
 /// Serves the tools `crm.read` and `payments.send` (a token is enough) and `db.drop` (wants a permit) for this audience,
 /// and gives the address. The answer tells the tool, the arguments that it ran with and the agents that asked.
 pub async fn start(audience: &str, roots: Roots) -> String {
-    start_with(MANIFEST, audience, roots, Vec::new()).await
+    start_with(MANIFEST, audience, roots, Policy::default()).await
 }
 
-/// As [`start`], with the tools of this manifest, which believes receipts of these logs.
-pub async fn start_with(manifest: &str, audience: &str, roots: Roots, logs: Vec<VerifierKey>) -> String {
+/// As [`start`], with the tools of this manifest, which believes receipts that this policy accepts.
+pub async fn start_with(manifest: &str, audience: &str, roots: Roots, trust: impl Into<Policy>) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     let manifest = Manifest::parse(manifest).and_then(|manifest| manifest.at_audience(audience)).expect("a manifest");
     let guard = Guard::new(manifest, roots, GuardOptions { accept_dev: false, replay_capacity: 1024, revocation: Revocation::NotChecked });
-    guard.replace_logs(logs);
+    guard.replace_logs(trust);
     let service = GuardLayer::new(guard, system_clock()).layer(service_fn(run));
     tokio::spawn(async move { serve(listener, service, &Limits::default(), Arc::new(Metrics::new(&[])), std::future::pending()).await });
     address

@@ -7,7 +7,7 @@ use rand_core::RngCore;
 use narrows_verifier::{
     BlockId, Call, Denial, Maker, Reason, Refusal, Roots, TaskId, VerifiedToken, Verifier,
     json::{Limits, Value, parse},
-    log::VerifierKey,
+    log::Policy,
     proof::{
         Evidence, Once, ReplayCache,
         mcp::{McpProof, read_call},
@@ -160,10 +160,10 @@ impl Guard {
         self.revocations.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Believes receipts of the logs with these keys from now on, and of no others. A tool whose manifest demands receipts
-    /// refuses every call before the first.
-    pub fn replace_logs(&self, keys: Vec<VerifierKey>) {
-        self.logs.replace(keys);
+    /// Believes receipts that this trust policy accepts from now on, and no others: of its logs, cosigned by its quorum. Log
+    /// keys alone are a policy without witnesses. A tool whose manifest demands receipts refuses every call before the first.
+    pub fn replace_logs(&self, trust: impl Into<Policy>) {
+        self.logs.replace(trust.into());
     }
 
     fn roots(&self) -> Arc<Roots> {

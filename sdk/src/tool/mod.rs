@@ -21,7 +21,7 @@ pub use guard::{Guard, GuardOptions, PermittedCall, Principal, Refused, Revocati
 pub use key::ToolKey;
 pub use layer::{GuardLayer, Guarded};
 pub use manifest::{DpopProofs, Manifest, ManifestError, Requires};
-pub use narrows_verifier::log::{ReceiptDemand, VerifierKey};
+pub use narrows_verifier::log::{Policy, PolicyError, ReceiptDemand, VerifierKey};
 pub use narrows_verifier::proof::Evidence;
 pub use possession::Proof;
 pub use receipts::Credentials;

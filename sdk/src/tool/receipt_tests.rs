@@ -5,8 +5,8 @@ use narrows_verifier::{
     BlockId, EntryId, Reason, TaskId, VerifiedToken,
     json::Value,
     log::{
-        Checkpoint, Frontier, Kind, Leaf, Node, OutOfRange, PackDigest, Receipt, Salt, TraceId, Verdict, VerifierKey, commit,
-        inclusion_proof, leaf_hash, signature_line,
+        Checkpoint, Frontier, Kind, Leaf, Node, OutOfRange, PackDigest, Policy, Receipt, Salt, TraceId, Verdict, VerifierKey, WitnessKey,
+        commit, cosign, inclusion_proof, leaf_hash, signature_line,
     },
     public_key,
 };
@@ -72,6 +72,11 @@ impl From<OutOfRange> for Missing {
 
 /// Receipts for these leaves in a log of this name and key.
 fn recorded(leaves: &[Leaf], name: &str, seed: u8) -> Vec<Recorded> {
+    witnessed(leaves, name, seed, &[])
+}
+
+/// As [`recorded`], cosigned by these witnesses.
+fn witnessed(leaves: &[Leaf], name: &str, seed: u8, witnesses: &[(&str, u8)]) -> Vec<Recorded> {
     let (mut frontier, mut nodes): (_, Vec<Node>) = (Frontier::empty(), Vec::new());
     let bytes: Vec<_> = leaves.iter().map(|leaf| leaf.to_bytes().unwrap()).collect();
     bytes.iter().for_each(|bytes| nodes.extend(frontier.append(leaf_hash(bytes)).unwrap()));
@@ -79,6 +84,7 @@ fn recorded(leaves: &[Leaf], name: &str, seed: u8) -> Vec<Recorded> {
     let text = Checkpoint { origin: name.to_owned(), size, root: frontier.root() }.to_string();
     let signature = SigningKey::from_bytes(&[seed; 32]).sign(text.as_bytes()).to_bytes();
     let checkpoint = format!("{text}\n{}", signature_line(&log_key(name, seed), &signature));
+    let checkpoint = witnesses.iter().fold(checkpoint, |note, (name, seed)| note + &cosign(name, &[*seed; 32], 1, &text).unwrap());
     let node = |level, index| nodes.iter().find(|node| (node.level, node.index) == (level, index)).map(|node| node.hash).ok_or(Missing);
     let receipt = |index| Receipt { index, proof: inclusion_proof(index, size, node).unwrap(), checkpoint: &checkpoint }.encode();
     let all = leaves.iter().zip(bytes).zip(0..);
@@ -182,7 +188,7 @@ fn a_receipt_of_another_log_key_or_leaf_is_refused() {
     // with the old key gone, and with no key at all
     guard.replace_logs(vec![log_key("log", LOG_SEED + 1)]);
     assert_eq!(answer(&guard, "authority", held("[]"), &[&good]), Some(Reason::CheckpointSignature));
-    guard.replace_logs(Vec::new());
+    guard.replace_logs(Policy::default());
     assert_eq!(answer(&guard, "authority", held("[]"), &[&good]), Some(Reason::ReceiptOrigin));
     assert_eq!(answer(&guard, "none", held("[]"), &[&good]), None);
 }
@@ -197,6 +203,44 @@ fn receipts_of_a_rotated_log_key_stay_good_while_both_keys_are_trusted() {
         let logged = recorded(std::slice::from_ref(&mint), "log", seed);
         assert_eq!(answer(&guard, "authority", held("[]"), &[&logged[0]]), None);
     }
+}
+
+#[test]
+fn a_tool_that_demands_witnesses_refuses_receipts_without_their_quorum() {
+    let guard = guard();
+    let key = |(name, seed): (&str, u8)| WitnessKey::from_seed(name, &[seed; 32]).unwrap();
+    let [one, two, three, stranger] = [("one", 41), ("two", 42), ("three", 43), ("stranger", 44)];
+    let witnesses = [one, two, three].map(|party| format!("witness {} {}\n", party.0, key(party))).concat();
+    let log = log_key("log", LOG_SEED);
+    let policy = Policy::parse(format!("log {log}\n{witnesses}group g 2 one two three\nquorum g\n").as_bytes()).unwrap();
+    guard.replace_logs(policy);
+    let leaves = [leaf(held("[]").inspect()), leaf(executor().inspect())];
+    let by = |witnesses: &[(&str, u8)]| witnessed(&leaves, "log", LOG_SEED, witnesses);
+    let short = Some(Reason::WitnessQuorum);
+    let impostor = ("two", 45);
+    for (witnesses, expected) in [
+        (&[][..], short),
+        (&[one], short),
+        (&[one, one], short),
+        (&[one, stranger], short),
+        (&[one, impostor], short),
+        (&[one, two], None),
+        (&[stranger, two, three], None),
+    ] {
+        let logged = by(witnesses);
+        assert_eq!(answer(&guard, "authority", held("[]"), &[&logged[0]]), expected, "{witnesses:?}");
+        assert_eq!(answer(&guard, "every_hop", executor(), &[&logged[0], &logged[1]]), expected, "{witnesses:?}");
+        assert_eq!(answer(&guard, "none", executor(), &[]), None);
+    }
+    // each receipt by itself, whatever stands beside it
+    let (plain, cosigned) = (by(&[]), by(&[one, two]));
+    assert_eq!(answer(&guard, "every_hop", executor(), &[&cosigned[0], &plain[1]]), short);
+    // witnesses replace no log
+    let elsewhere = witnessed(&leaves, "log", LOG_SEED + 1, &[one, two]);
+    assert_eq!(answer(&guard, "authority", held("[]"), &[&elsewhere[0]]), Some(Reason::CheckpointSignature));
+    // and without them asked for, the plain receipt is as good as ever
+    guard.replace_logs(vec![log_key("log", LOG_SEED)]);
+    assert_eq!(answer(&guard, "every_hop", executor(), &[&plain[0], &plain[1]]), None);
 }
 
 #[test]

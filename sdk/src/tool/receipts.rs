@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use narrows_verifier::{
     Refusal, VerifiedToken,
-    log::{ReceiptDemand, VerifierKey, check_receipts, verify},
+    log::{Policy, ReceiptDemand, check_receipts},
 };
 
 use super::Refused;
@@ -37,21 +37,22 @@ impl<'a> From<&'a Presentation> for Credentials<'a> {
     }
 }
 
-/// The logs whose receipts a guard believes. Without any, a tool that demands receipts refuses every call.
+/// The logs whose receipts a guard believes, and the witnesses that it demands. Without any log, a tool that demands receipts
+/// refuses every call.
 #[derive(Default)]
 pub(super) struct TrustedLogs {
     /// Locked only to take or set the pointer. What it points to is never changed, so no panic leaves it half-written.
-    keys: RwLock<Arc<[VerifierKey]>>,
+    policy: RwLock<Arc<Policy>>,
 }
 
 impl TrustedLogs {
-    pub(super) fn replace(&self, keys: Vec<VerifierKey>) {
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys.into();
+    pub(super) fn replace(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 
     pub(super) fn check(&self, token: &VerifiedToken, receipts: &str, demand: ReceiptDemand) -> Result<(), Refused> {
-        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
-        let verified = check_receipts(token, receipts, demand, |receipt, leaf| verify(receipt, leaf, &keys));
+        let policy = Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner));
+        let verified = check_receipts(token, receipts, demand, |receipt, leaf| policy.verify_receipt(receipt, leaf));
         verified.map_err(|refusal| Refused::Token(Refusal::from(refusal.reason)))
     }
 }

@@ -11,8 +11,8 @@ use crate::{BlockId, Reason};
 
 /// A trust policy: a checkpoint is acceptable when one of the logs has signed it and the quorum of witnesses cosigned it.
 ///
-/// Times of cosignatures play no part.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Times of cosignatures play no part. One made of log keys alone asks for no witness; the default one trusts nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     logs: Vec<VerifierKey>,
     witnesses: Vec<WitnessKey>,
@@ -107,10 +107,8 @@ impl Policy {
     /// As [`verify_checkpoint`]; [`Reason::CosignatureInvalid`]; [`Reason::WitnessQuorum`].
     pub fn verify_checkpoint(&self, note: &str) -> Result<Checkpoint, LogRefusal> {
         let checkpoint = verify_checkpoint(note, &self.logs)?;
-        match self.shortfall(note)? {
-            None => Ok(checkpoint),
-            Some(_) => Err(LogRefusal::new(Reason::WitnessQuorum, "too few of the policy's witnesses cosigned the checkpoint")),
-        }
+        self.demand_quorum(note)?;
+        Ok(checkpoint)
     }
 
     /// Checks a receipt of `leaf` as [`receipt::verify`] does, and that its checkpoint is acceptable.
@@ -119,7 +117,7 @@ impl Policy {
     /// As [`receipt::verify`] and [`Policy::verify_checkpoint`].
     pub fn verify_receipt(&self, receipt: &str, leaf: &[u8]) -> Result<VerifiedReceipt, LogRefusal> {
         let verified = receipt::verify(receipt, leaf, &self.logs)?;
-        self.verify_checkpoint(Receipt::parse(receipt)?.checkpoint)?;
+        self.demand_quorum(Receipt::parse(receipt)?.checkpoint)?;
         Ok(verified)
     }
 
@@ -129,7 +127,7 @@ impl Policy {
     /// As [`receipt::verify_for_token`] and [`Policy::verify_checkpoint`].
     pub fn verify_receipt_for_token(&self, receipt: &str, leaf: &[u8], blocks: &[BlockId]) -> Result<VerifiedReceipt, LogRefusal> {
         let verified = receipt::verify_for_token(receipt, leaf, &self.logs, blocks)?;
-        self.verify_checkpoint(Receipt::parse(receipt)?.checkpoint)?;
+        self.demand_quorum(Receipt::parse(receipt)?.checkpoint)?;
         Ok(verified)
     }
 
@@ -162,6 +160,13 @@ impl Policy {
         let missing = members.iter().filter(|member| witnessed.get(**member) == Some(&false));
         let missing = missing.filter_map(|member| Some(self.parties.get(*member)?.shown())).collect();
         Ok(Some(Shortfall { quorum: quorum.shown(), have, need, missing }))
+    }
+
+    fn demand_quorum(&self, note: &str) -> Result<(), LogRefusal> {
+        match self.shortfall(note)? {
+            None => Ok(()),
+            Some(_) => Err(LogRefusal::new(Reason::WitnessQuorum, "too few of the policy's witnesses cosigned the checkpoint")),
+        }
     }
 
     fn read_line(&mut self, line: &[u8], quorum_seen: &mut bool) -> Result<(), &'static str> {
@@ -249,6 +254,13 @@ impl Policy {
 
     fn find(&self, name: &[u8]) -> Result<usize, &'static str> {
         self.parties.iter().position(|party| party.name == name).ok_or("a name is not defined on an earlier line")
+    }
+}
+
+impl From<Vec<VerifierKey>> for Policy {
+    /// The policy that believes these logs without witnesses (`quorum none`).
+    fn from(logs: Vec<VerifierKey>) -> Self {
+        Self { logs, ..Self::default() }
     }
 }
 
