@@ -119,7 +119,7 @@ impl Guard {
             roots,
             revocations,
             revocation,
-            logs: TrustedLogs::default(),
+            logs: TrustedLogs::remembering(REMEMBERED_TOKENS),
             accept_dev,
             replay,
             sessions: None,
@@ -134,9 +134,10 @@ impl Guard {
     }
 
     /// The same guard, which remembers about so many verified tokens instead of 4,096, so that a token that comes again costs
-    /// no signatures. Each takes some kilobytes; with 0 every token is verified each time.
+    /// no signatures, and neither do the receipts that come with it. Each takes some kilobytes; with 0 every token is verified
+    /// each time. It comes before [`Guard::replace_logs`], since it forgets which logs are trusted.
     pub fn remembering(self, tokens: usize) -> Self {
-        Self { verifier: Verifier::new(tokens, seed()), ..self }
+        Self { verifier: Verifier::new(tokens, seed()), logs: TrustedLogs::remembering(tokens), ..self }
     }
 
     /// Trusts other root keys from now on. Every call that has not been decided yet is decided under them.
@@ -341,8 +342,8 @@ impl Refused {
     }
 }
 
-/// Fresh randomness for the verifier's tables.
-fn seed() -> [u64; 2] {
+/// Fresh randomness for the tables of what is remembered.
+pub(super) fn seed() -> [u64; 2] {
     let mut rng = rand_core::OsRng;
     [rng.next_u64(), rng.next_u64()]
 }

@@ -5,11 +5,12 @@ use narrows_verifier::{
     BlockId, EntryId, Reason, TaskId, VerifiedToken,
     json::Value,
     log::{
-        Checkpoint, Frontier, Kind, Leaf, Node, OutOfRange, PackDigest, Policy, Receipt, Salt, TraceId, Verdict, VerifierKey, WitnessKey,
-        commit, cosign, inclusion_proof, leaf_hash, signature_line,
+        Checkpoint, Frontier, Kind, Leaf, Node, OutOfRange, PackDigest, Policy, PresentedReceipt, Receipt, ReceiptDemand, ReceiptVerifier,
+        Salt, TraceId, Verdict, VerifierKey, WitnessKey, commit, cosign, inclusion_proof, leaf_hash, signature_line, write_receipts,
     },
     public_key,
 };
+use proptest::{collection::vec, prelude::*};
 
 use super::{Guard, GuardOptions, Manifest, Revocation};
 use crate::{
@@ -241,6 +242,60 @@ fn a_tool_that_demands_witnesses_refuses_receipts_without_their_quorum() {
     // and without them asked for, the plain receipt is as good as ever
     guard.replace_logs(vec![log_key("log", LOG_SEED)]);
     assert_eq!(answer(&guard, "every_hop", executor(), &[&plain[0], &plain[1]]), None);
+}
+
+/// Tokens of a parent, its child and a stranger's task; leaves that are right, of another token or altered; under log keys and
+/// under witnesses: a verifier that remembers answers as one that doesn't, in whatever order it is asked.
+#[test]
+fn a_memory_of_receipts_changes_no_answer() {
+    let [_, twin] = chain();
+    let tokens = [held("[]"), executor(), twin];
+    let leaves: Vec<_> = tokens.iter().map(|held| leaf(held.inspect())).collect();
+    let one = ("one", 41);
+    let key = WitnessKey::from_seed(one.0, &[one.1; 32]).unwrap();
+    let log = log_key("log", LOG_SEED);
+    let witnessed_too = Policy::parse(format!("log {log}\nwitness w {key}\nquorum w\n").as_bytes()).unwrap();
+    let policies = [Policy::from(vec![log]), witnessed_too, Policy::default()];
+    let present = |recorded: &Recorded| PresentedReceipt { leaf: recorded.leaf.clone(), receipt: recorded.receipt.clone() };
+    let mut pool: Vec<_> = [&[][..], &[one]].iter().flat_map(|by| witnessed(&leaves, "log", LOG_SEED, by)).map(|it| present(&it)).collect();
+    let swapped = PresentedReceipt { leaf: pool[0].leaf.clone(), receipt: pool[1].receipt.clone() };
+    pool.push(swapped);
+    let remembering = policies.clone().map(|policy| ReceiptVerifier::new(policy, 1 << 12, [3, 5]));
+    let forgetting = policies.map(|policy| ReceiptVerifier::new(policy, 0, [3, 5]));
+    let asked = (0..3_usize, 0..tokens.len(), 0..3_usize, vec(0..pool.len(), 0..4));
+    let satisfied = std::cell::Cell::new(0);
+    proptest!(ProptestConfig::with_cases(32), |(questions in vec(asked, 1..40))| {
+        for (policy, token, demand, receipts) in questions {
+            let text = write_receipts(&receipts.iter().map(|at| pool[*at].clone()).collect::<Vec<_>>());
+            let demand = [ReceiptDemand::None, ReceiptDemand::Authority, ReceiptDemand::EveryHop][demand];
+            let answer = |verifier: &ReceiptVerifier| verifier.check(tokens[token].inspect(), &text, demand);
+            let expected = answer(&forgetting[policy]);
+            satisfied.set(satisfied.get() + usize::from(expected.is_ok() && demand != ReceiptDemand::None));
+            prop_assert_eq!(answer(&remembering[policy]), expected);
+            prop_assert_eq!(answer(&remembering[policy]), expected);
+        }
+    });
+    let held = |verifiers: &[ReceiptVerifier; 3]| verifiers.each_ref().map(ReceiptVerifier::remembered);
+    assert_eq!(held(&forgetting), [0, 0, 0]);
+    assert!(satisfied.get() > 0 && held(&remembering)[0] > 0 && held(&remembering)[2] == 0, "{:?}", held(&remembering));
+}
+
+/// What one token's holder presents does not serve another token, another demand or another policy.
+#[test]
+fn remembered_receipts_serve_their_token_and_policy_alone() {
+    let guard = guard();
+    let logged = recorded(&[leaf(held("[]").inspect()), leaf(executor().inspect())], "log", LOG_SEED);
+    let (mint, hop) = (&logged[0], &logged[1]);
+    for _ in 0..2 {
+        assert_eq!(answer(&guard, "authority", held("[]"), &[mint]), None);
+        assert_eq!(answer(&guard, "authority", executor(), &[mint]), None);
+        assert_eq!(answer(&guard, "every_hop", executor(), &[mint, hop]), None);
+        assert_eq!(answer(&guard, "every_hop", executor(), &[mint]), Some(Reason::ReceiptMissing), "as authority it was enough");
+        let [_, twin] = chain();
+        assert_eq!(answer(&guard, "every_hop", twin, &[mint, hop]), Some(Reason::ReceiptMissing));
+    }
+    guard.replace_logs(vec![log_key("log", LOG_SEED + 1)]);
+    assert_eq!(answer(&guard, "authority", held("[]"), &[mint]), Some(Reason::CheckpointSignature), "a key no longer trusted");
 }
 
 #[test]

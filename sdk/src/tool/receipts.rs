@@ -4,10 +4,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use narrows_verifier::{
     Refusal, VerifiedToken,
-    log::{Policy, ReceiptDemand, check_receipts},
+    log::{Policy, ReceiptDemand, ReceiptVerifier},
 };
 
-use super::Refused;
+use super::{Refused, guard::seed};
 use crate::Presentation;
 
 /// A token with the receipts that came with it. A token's text alone makes one without receipts.
@@ -39,20 +39,27 @@ impl<'a> From<&'a Presentation> for Credentials<'a> {
 
 /// The logs whose receipts a guard believes, and the witnesses that it demands. Without any log, a tool that demands receipts
 /// refuses every call.
-#[derive(Default)]
 pub(super) struct TrustedLogs {
+    /// How many texts of receipts are remembered.
+    remembered: usize,
     /// Locked only to take or set the pointer. What it points to is never changed, so no panic leaves it half-written.
-    policy: RwLock<Arc<Policy>>,
+    verifier: RwLock<Arc<ReceiptVerifier>>,
 }
 
 impl TrustedLogs {
+    /// Trusts nobody yet.
+    pub(super) fn remembering(remembered: usize) -> Self {
+        Self { remembered, verifier: RwLock::new(Arc::new(ReceiptVerifier::new(Policy::default(), 0, seed()))) }
+    }
+
+    /// Forgets what satisfied the policy before.
     pub(super) fn replace(&self, policy: Policy) {
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        let verifier = Arc::new(ReceiptVerifier::new(policy, self.remembered, seed()));
+        *self.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier;
     }
 
     pub(super) fn check(&self, token: &VerifiedToken, receipts: &str, demand: ReceiptDemand) -> Result<(), Refused> {
-        let policy = Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner));
-        let verified = check_receipts(token, receipts, demand, |receipt, leaf| policy.verify_receipt(receipt, leaf));
-        verified.map_err(|refusal| Refused::Token(Refusal::from(refusal.reason)))
+        let verifier = Arc::clone(&self.verifier.read().unwrap_or_else(PoisonError::into_inner));
+        verifier.check(token, receipts, demand).map_err(|refusal| Refused::Token(Refusal::from(refusal.reason)))
     }
 }
