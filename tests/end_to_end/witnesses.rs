@@ -4,10 +4,11 @@ use std::{fs, time::Duration};
 
 use ed25519_dalek::{Signer, SigningKey};
 use narrows::{CallError, EntryId, Held, HolderKey, Reason, Recorded, ToolClient, arguments};
+use narrows_issuer::clients::secret_hash;
 use narrows_tests::{
     forged::ForgedProvider,
     holder::{fresh, holder},
-    http::get,
+    http::{client, get, send},
     issuer::{AUDIENCE, Issuer, PACK, evidence, now},
     tool,
     witness::Witness,
@@ -203,6 +204,29 @@ async fn a_tool_can_demand_that_witnesses_saw_the_delegation() {
     witnessed(&issuer, &trust, 2).await;
     let upgraded = client.witnessed(&plain, &trust).await.unwrap();
     tools.call(&call(&upgraded)).await.unwrap();
+}
+
+#[tokio::test]
+async fn where_witnesses_are_required_no_reading_is_answered_before_they_saw_its_leaf() {
+    let mut witness = Witness::init("two.example/witness");
+    let auditor = format!("[[auditor]]\nname = \"ida\"\nsecret_hashes = [\"{}\"]\nrole = \"auditor\"\n", secret_hash("ida-reads"));
+    let (mut issuer, _provider, log) = watched(&[&witness], &format!("quorum = 1\nwitness = \"require\"\n{auditor}"));
+    witness.start(&[&log]).await;
+    issuer.start().await;
+    let trust = policy(&log, 1, &[&witness]);
+    let read = async |path: &str| send(client().get(issuer.at(path)).bearer_auth("ida-reads")).await;
+    let paths = ["/v1/audit/search", "/v1/audit/export", "/log/tile/entries/000.p/1"];
+    for (number, path) in (1..).zip(paths) {
+        assert_eq!(read(path).await.status, 200, "{path}");
+        let seen = get(&issuer.at("/log/checkpoint")).await.text();
+        assert!(trust.verify_checkpoint(&seen).unwrap().size > number, "{path}: its leaf was seen first");
+    }
+    witness.kill();
+    for path in paths {
+        read(path).await.refused(503, "WITNESS_QUORUM", path);
+    }
+    witness.start(&[&log]).await;
+    witnessed(&issuer, &trust, 7).await;
 }
 
 const DEMANDING: &str = r#"

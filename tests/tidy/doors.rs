@@ -16,6 +16,28 @@ const DOORS: [(&str, &[&str]); 10] = [
     ("hyper_util", &["issuer/src/http/"]),
 ];
 
+/// Who may append a leaf without waiting for required witnesses: the log itself, the one door of the service, which waits, and a
+/// load generator that serves nobody.
+const APPENDERS: [&str; 3] = ["issuer/src/log/", "issuer/src/record.rs", "issuer/src/cli/bench/"];
+
+#[test]
+fn every_leaf_of_the_service_goes_through_the_door_that_waits_for_witnesses() {
+    let mut offences = Vec::new();
+    let mut appends = 0;
+    for source in shipped().iter().filter(|source| source.file.starts_with("issuer/src/")) {
+        let called =
+            source.tokens.windows(4).filter(|tokens| tokens.iter().map(|token| token.text.as_str()).eq(["log", ".", "append", "("]));
+        for call in called {
+            appends += 1;
+            if !APPENDERS.iter().any(|door| source.file.starts_with(door)) {
+                offences.push(format!("{}:{} appends past `record::append`", source.file, call[0].line));
+            }
+        }
+    }
+    assert!(appends > 0, "the pattern no longer finds the door itself");
+    assert_none("one door to the log", &offences);
+}
+
 #[test]
 fn a_dependency_is_met_only_at_its_door() {
     let mut offences = Vec::new();
