@@ -56,8 +56,8 @@ pub enum EgressError {
     /// The answer's status was not 200; redirects are never followed.
     #[error("the answer had status {0}")]
     Status(u16),
-    /// The answer was not declared as JSON.
-    #[error("the answer is not declared as json")]
+    /// The answer was not declared as JSON, or is not text.
+    #[error("the answer is not declared as json, or is not text")]
     ContentType,
     /// The answer's body is larger than 512 KiB.
     #[error("the answer is larger than 512 KiB")]
@@ -149,12 +149,27 @@ impl Egress {
         let url = parse(url)?;
         self.rules.check(&url)?;
         let client = if url.scheme() == "http" { &self.plain } else { self.secure()? };
-        let request = client.post(url).header(header::CONTENT_TYPE, "text/plain; charset=utf-8").timeout(POST_TIMEOUT);
+        let request = client.post(url).header(header::CONTENT_TYPE, "text/plain; charset=utf-8").timeout(TEXT_TIMEOUT);
         let response = request.body(body).send().await.map_err(|error| classify(&error))?;
         let status = response.status().as_u16();
         let content_type =
             response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         Ok(Posted { status, content_type, body: read_bounded(response).await? })
+    }
+
+    /// Fetches a text within a second.
+    ///
+    /// # Errors
+    /// When the address may not be reached, no answer of status 200 comes within the bounds, or it is not UTF-8.
+    pub async fn fetch_text(&self, url: &str) -> Result<String, EgressError> {
+        let url = parse(url)?;
+        self.rules.check(&url)?;
+        let client = if url.scheme() == "http" { &self.plain } else { self.secure()? };
+        let response = client.get(url).timeout(TEXT_TIMEOUT).send().await.map_err(|error| classify(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(EgressError::Status(response.status().as_u16()));
+        }
+        String::from_utf8(read_bounded(response).await?).map_err(|_| EgressError::ContentType)
     }
 
     fn secure(&self) -> Result<&Client, EgressError> {
@@ -371,7 +386,7 @@ fn classify(error: &reqwest::Error) -> EgressError {
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
-const POST_TIMEOUT: Duration = Duration::from_secs(1);
+const TEXT_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_BODY_BYTES: usize = 512 * 1024;
 
 #[cfg(test)]

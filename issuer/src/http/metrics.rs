@@ -23,6 +23,7 @@ pub struct Metrics {
     clock_regressions: AtomicU64,
     cosignatures: AtomicU64,
     witness_failures: AtomicU64,
+    unproven_rollbacks: AtomicU64,
     fail_open: AtomicU64,
     witnessed_size: AtomicU64,
     connections_open: AtomicU64,
@@ -49,6 +50,7 @@ impl Metrics {
             clock_regressions: AtomicU64::new(0),
             cosignatures: AtomicU64::new(0),
             witness_failures: AtomicU64::new(0),
+            unproven_rollbacks: AtomicU64::new(0),
             fail_open: AtomicU64::new(0),
             witnessed_size: AtomicU64::new(0),
             connections_open: AtomicU64::new(0),
@@ -86,6 +88,11 @@ impl Metrics {
     /// Counts a question to a witness that brought no cosignature.
     pub fn count_witness_failure(&self) {
         add(&self.witness_failures);
+    }
+
+    /// Counts a witness's word that the log was rolled back, without proof.
+    pub fn count_unproven_rollback(&self) {
+        add(&self.unproven_rollbacks);
     }
 
     /// Counts a checkpoint that was published without the quorum.
@@ -157,6 +164,12 @@ impl Metrics {
             ("narrows_log_leaves", "gauge", "leaves in the merkle log", &self.log_size),
             ("narrows_witness_cosignatures_total", "counter", "cosignatures that witnesses gave our log", &self.cosignatures),
             ("narrows_witness_failures_total", "counter", "questions to witnesses that brought no cosignature", &self.witness_failures),
+            (
+                "narrows_witness_unproven_rollbacks_total",
+                "counter",
+                "times that a witness said without proof that the log was rolled back",
+                &self.unproven_rollbacks,
+            ),
             ("narrows_witness_fail_open_total", "counter", "checkpoints published without the quorum of witnesses", &self.fail_open),
             (
                 "narrows_log_witnessed_leaves",

@@ -210,6 +210,14 @@ impl Log {
         Ok(self.readers.subjects().knows(subject)?)
     }
 
+    /// Whether this checkpoint, whoever holds it, is one of the log's history.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub fn has(&self, checkpoint: &Checkpoint) -> Result<bool, LogError> {
+        Ok(checkpoint.size <= self.newest()?.size && self.root_at(checkpoint.size)? == checkpoint.root)
+    }
+
     /// Stops the log for good, as when a witness shows that it was rolled back: the process must then end.
     pub fn halt(&self, reason: Reason) {
         self.health.halt(reason);

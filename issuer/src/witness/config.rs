@@ -12,7 +12,7 @@ pub struct Witness {
     /// The witness's public key, as its operator published it (C2SP tlog-cosignature, Ed25519).
     pub vkey: String,
     /// The address to which `/add-checkpoint` is added. Whoever answers there can't make cosignatures, but can withhold them,
-    /// and can stop the log by saying that it was rolled back.
+    /// and can stop the log by saying that it was rolled back; see `trusted_to_halt`.
     pub url: String,
     /// Whether the address may be plain http on loopback. Any local process that gets the port can then withhold and stop so.
     #[serde(default)]
@@ -21,6 +21,15 @@ pub struct Witness {
     /// inside the private network.
     #[serde(default)]
     pub allow_private_address: bool,
+    /// Whether the log stops when this witness says that it was rolled back and shows no checkpoint of the log. With its
+    /// checkpoint as proof the log stops in any case. False only for a witness that shows its checkpoints: of another one, a
+    /// thief who brings back an old log would then be given away by nothing but a metric.
+    #[serde(default = "trusted")]
+    pub trusted_to_halt: bool,
+}
+
+const fn trusted() -> bool {
+    true
 }
 
 /// What happens while too few witnesses answer.

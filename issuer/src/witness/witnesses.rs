@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use narrows_verifier::Reason;
-use narrows_verifier::log::{Checkpoint, Note, Policy, VerifierKey, cosignatures, own_cosignature, verify_checkpoint};
+use narrows_verifier::log::{Note, Policy, VerifierKey, cosignatures, own_cosignature, verify_checkpoint};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::ask::{Asked, Party, ask};
+use super::ask::{Asked, Party, Proof, SignedCheckpoint, ask};
 use super::config::{Witness, WitnessMode, policy};
 use crate::egress::{Egress, EgressRules};
 use crate::http::metrics::Metrics;
@@ -22,6 +22,7 @@ use crate::store::{Cosignatures, CosignedNote};
 /// One task runs the rounds; everybody else reads what it has published.
 pub struct Witnesses {
     parties: Vec<Arc<Party>>,
+    log_key: VerifierKey,
     /// The log and as many witnesses as make a checkpoint witnessed.
     policy: Policy,
     /// Whether a checkpoint waits for the quorum before it is published.
@@ -69,7 +70,7 @@ impl Witnesses {
             witness.allow(&mut rules).map_err(|error| LogError::new(Reason::ConfigInvalid, error.to_string()))?;
             let key = witness.key().map_err(|detail| LogError::new(Reason::ConfigInvalid, detail))?;
             keys.push(key.clone());
-            parties.push(Arc::new(Party { key, url: format!("{}/add-checkpoint", witness.url.trim_end_matches('/')) }));
+            parties.push(Arc::new(Party::new(key, &witness.url, witness.trusted_to_halt, log_key.name())));
         }
         let policy = policy(log_key, &keys, quorum.unwrap_or(1))
             .ok_or_else(|| LogError::new(Reason::ConfigInvalid, "the witnesses and their quorum make no policy"))?;
@@ -79,6 +80,7 @@ impl Witnesses {
         metrics.set_witnessed_size(newest.as_ref().map_or(0, |head| head.size));
         Ok(Self {
             parties,
+            log_key: log_key.clone(),
             policy,
             has_quorum: quorum.is_some(),
             mode,
@@ -195,10 +197,10 @@ impl Witnesses {
                 continue;
             }
             let (party, log, head, egress) = (Arc::clone(&standing.party), Arc::clone(log), Arc::clone(&head), self.egress.clone());
-            let mut known = standing.known;
+            let (log_key, mut known) = (self.log_key.clone(), standing.known);
             asking.spawn(async move {
-                let asked = timeout(ROUND, ask(&party, &mut known, &head, &log, &egress)).await;
-                (place, known, asked.unwrap_or_else(|_| Ok(Asked::Failed("the answer took too long".to_owned()))))
+                let asked = ask(&party, &mut known, &head, (&log, &log_key), &egress).await;
+                (place, known, asked)
             });
         }
         let mut lines = Vec::new();
@@ -214,9 +216,12 @@ impl Witnesses {
                     self.settle(&head, &mut lines, false)?;
                 }
                 Asked::Later => {}
-                Asked::RolledBack => {
-                    let detail = format!("`{}` has seen a later or another state of this log", standing.party.key.name());
-                    return Err(LogError::new(Reason::AuditRollbackDetected, detail));
+                Asked::RolledBack(proof) => {
+                    self.weigh(&standing.party, proof)?;
+                    // Its word counts for nothing, on the size as well.
+                    standing.known = 0;
+                    standing.put_off();
+                    self.metrics.count_witness_failure();
                 }
                 Asked::Failed(why) => {
                     standing.put_off();
@@ -226,6 +231,30 @@ impl Witnesses {
             }
         }
         self.settle(&head, &mut lines, true)
+    }
+
+    /// Decides on a witness's word that the log was rolled back: an error, which stops the log, or the witness has failed.
+    ///
+    /// Proof is a checkpoint under the log's own signature; it is kept, so that the log does not start again with it.
+    fn weigh(&self, party: &Party, proof: Proof) -> Result<(), LogError> {
+        let witness = party.key.name();
+        let rolled_back = |detail: String| Err(LogError::new(Reason::AuditRollbackDetected, detail));
+        match proof {
+            Proof::Found(SignedCheckpoint { checkpoint, note }) => {
+                tracing::error!(witness, checkpoint = note, "a witness holds a checkpoint that the log has signed and does not have");
+                let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.keep(&CosignedNote { size: checkpoint.size, root: checkpoint.root, note })?;
+                rolled_back(format!("`{witness}` shows a checkpoint that the log has signed and does not have"))
+            }
+            Proof::NotShown if party.trusted_to_halt => {
+                rolled_back(format!("`{witness}` has seen a later or another state of this log, by its word alone"))
+            }
+            Proof::Contradicted | Proof::NotShown => {
+                self.metrics.count_unproven_rollback();
+                tracing::error!(witness, "a witness says that the log was rolled back and does not prove it");
+                Ok(())
+            }
+        }
     }
 
     /// Adds lines to the checkpoint, keeps it, and publishes it: once it has the quorum, or when the round has `ended` and
@@ -294,15 +323,14 @@ fn has_line(note: &str, party: &Party) -> bool {
 /// The newest kept checkpoint with a quorum, after a comparison of all that are looked at with the log. Rows that the log's
 /// key did not sign say nothing: the file is not trusted.
 fn newest_witnessed(file: &Cosignatures, log: &Log, log_key: &VerifierKey, policy: &Policy) -> Result<Option<SignedHead>, LogError> {
-    let head = log.newest()?;
     let mut witnessed = None;
     for kept in file.newest(LOOKED_AT)? {
-        let Ok(Checkpoint { size, root, .. }) = verify_checkpoint(&kept.note, std::slice::from_ref(log_key)) else { continue };
-        if size > head.size || log.root_at(size)? != root {
+        let Ok(checkpoint) = verify_checkpoint(&kept.note, std::slice::from_ref(log_key)) else { continue };
+        if !log.has(&checkpoint)? {
             return Err(LogError::new(Reason::AuditRollbackDetected, "the log lacks a checkpoint that it has signed and witnesses hold"));
         }
         if witnessed.is_none() && policy.verify_checkpoint(&kept.note).is_ok() {
-            witnessed = Some(SignedHead { size, root, note: kept.note });
+            witnessed = Some(SignedHead { size: checkpoint.size, root: checkpoint.root, note: kept.note });
         }
     }
     Ok(witnessed)
@@ -310,9 +338,6 @@ fn newest_witnessed(file: &Cosignatures, log: &Log, log_key: &VerifierKey, polic
 
 #[cfg(test)]
 mod tests;
-
-/// How long a round waits for the slowest witness.
-const ROUND: Duration = Duration::from_secs(1);
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_millis(100);

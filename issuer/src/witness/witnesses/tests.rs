@@ -65,7 +65,7 @@ async fn witness(scratch: &Scratch, name: &str) -> Served {
 }
 
 fn at(url: &str, key: &WitnessKey) -> Witness {
-    Witness { vkey: key.to_string(), url: url.to_owned(), allow_loopback_http: true, allow_private_address: false }
+    Witness { vkey: key.to_string(), url: url.to_owned(), allow_loopback_http: true, allow_private_address: false, trusted_to_halt: true }
 }
 
 /// A witness of which only the key is there: nobody listens on the port.
@@ -204,7 +204,108 @@ async fn a_witness_that_knows_more_stops_the_log() {
         let draft = Leaf::draft(Kind::Clock, EntryId(random()), TraceId(random()));
         assert_eq!(log.append(draft, Vec::new()).await.unwrap_err().reason(), Reason::AuditRollbackDetected, "{name}");
         assert_eq!(ours.witnessed(), None);
+        // The proof is kept, and is enough without any witness.
+        drop(ours);
+        let gone = absent("gone.example").await;
+        let again = witnesses(&scratch, &log, &[gone], None, WitnessMode::Prefer);
+        assert_eq!(again.err(), Some(Reason::AuditRollbackDetected), "{name}");
+        std::fs::remove_file(file(&scratch)).unwrap();
     }
+}
+
+/// What a witness answers to `old 0`, to any other size, and to whoever asks for its checkpoint.
+async fn saying(first: String, then: String, shown: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 8192];
+            let mut length = stream.read(&mut request).await.unwrap_or(0);
+            let is_get = request.starts_with(b"GET ");
+            let whole = |bytes: &[u8]| is_get || bytes.windows(4).any(|it| it == b"\nold" || it == b"old ");
+            while !whole(&request[..length]) {
+                length += stream.read(&mut request[length..]).await.unwrap_or(0);
+            }
+            let asked = String::from_utf8_lossy(&request[..length]).into_owned();
+            let answer = if is_get {
+                &shown
+            } else if asked.contains("old 0\n") {
+                &first
+            } else {
+                &then
+            };
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    url
+}
+
+fn answered(head: &str, body: &str) -> String {
+    format!("HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_witness_halts_the_log_by_proof_or_where_it_shows_none_and_is_trusted() {
+    let scratch = Scratch::new();
+    let (log, other) = (log(&scratch, "log.db", 4).await, log(&scratch, "other.db", 9).await);
+    let own = log.newest().unwrap().note;
+    let fork = other.newest().unwrap().note;
+    let conflict = |size: u64| answered("409 Conflict\r\ncontent-type: text/x.tlog.size", &format!("{size}\n"));
+    let inconsistent = answered("422 Unprocessable", "");
+    let key = WitnessKey::from_seed("one.example", &[9; 32]).unwrap();
+    let ok = |note: &str| answered("200 OK", note);
+    // Of the same size and of a larger one; the first word is the size, the second that the proof does not fit.
+    let (later, another) = ((conflict(9), conflict(9)), (conflict(2), inconsistent));
+    let forged = fork.replace("\n9\n", "\n90\n");
+    let stopped = Err(Reason::AuditRollbackDetected);
+    for (case, (first, then), shown, by_word, by_proof) in [
+        ("a later size, proven", &later, ok(&fork), stopped, stopped),
+        ("another history, proven", &another, ok(&fork), stopped, stopped),
+        ("a later size, contradicted", &later, ok(&own), Ok(()), Ok(())),
+        ("another history, contradicted", &another, ok(&own), Ok(()), Ok(())),
+        ("no such door", &later, answered("404 Not Found", ""), stopped, Ok(())),
+        ("another history, no such door", &another, answered("404 Not Found", ""), stopped, Ok(())),
+        ("a page", &later, ok("<html>"), stopped, Ok(())),
+        ("a checkpoint that the log did not sign", &later, ok(&forged), stopped, Ok(())),
+        ("elsewhere", &later, answered("307 Away\r\nlocation: http://127.0.0.1:1/", ""), stopped, Ok(())),
+    ] {
+        for (trusted_to_halt, expected) in [(true, by_word), (false, by_proof)] {
+            let url = saying(first.clone(), then.clone(), shown.clone()).await;
+            let witness = Witness { trusted_to_halt, ..at(&url, &key) };
+            let ours = witnesses(&scratch, &log, &[witness], Some(1), WitnessMode::Prefer).unwrap();
+            assert_eq!(ours.check(&log).await.map_err(|error| error.reason()), expected, "{case}, trusted: {trusted_to_halt}");
+            let unproven = u8::from(expected.is_ok());
+            assert!(counts(&ours, &format!("narrows_witness_unproven_rollbacks_total {unproven}")), "{case}");
+            assert!(counts(&ours, &format!("narrows_witness_failures_total {unproven}")), "{case}");
+            assert_eq!(ours.witnessed(), None, "{case}");
+            let proven = shown.contains(&fork);
+            drop(ours);
+            let again = witnesses(&scratch, &log, &[absent("gone.example").await], None, WitnessMode::Prefer);
+            assert_eq!(again.is_err(), proven, "{case}: what is kept");
+            drop(again);
+            std::fs::remove_file(file(&scratch)).unwrap();
+        }
+    }
+    assert_eq!(log.halted(), None);
+}
+
+/// With the quorum of the others, a witness that lies delays nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lying_witness_that_is_contradicted_stops_nothing() {
+    let scratch = Scratch::new();
+    let log = log(&scratch, "log.db", 3).await;
+    let honest = witness(&scratch, "one.example").await;
+    let conflict = answered("409 Conflict\r\ncontent-type: text/x.tlog.size", "99\n");
+    let shown = answered("200 OK", &log.newest().unwrap().note);
+    let url = saying(conflict.clone(), conflict, shown).await;
+    let liar = at(&url, &WitnessKey::from_seed("liar.example", &[9; 32]).unwrap());
+    let ours = witnesses(&scratch, &log, &[liar, honest.witness.clone()], Some(1), WitnessMode::Require).unwrap();
+    let task = run(&ours, &log);
+    assert_eq!(covers(&ours, 3).await.size, 3);
+    grow(&log, 2).await;
+    assert_eq!(covers(&ours, 5).await.size, 5);
+    assert_eq!(log.halted(), None);
+    task.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
