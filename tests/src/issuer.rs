@@ -28,6 +28,7 @@ pub struct Issuer {
     secret: String,
     scratch: Scratch,
     process: Option<Child>,
+    environment: Vec<(String, String)>,
 }
 
 impl Issuer {
@@ -41,7 +42,7 @@ impl Issuer {
         let told = told.succeeded();
         let line = told.lines().find_map(|line| line.strip_prefix("client secret")).expect("a secret");
         let secret = line.split_whitespace().next().expect("a secret").to_owned();
-        Self { url, secret, scratch, process: None }
+        Self { url, secret, scratch, process: None, environment: Vec::new() }
     }
 
     /// Merges TOML into the configuration (tables join, lists grow, values are replaced) and replaces the policy pack.
@@ -56,6 +57,7 @@ impl Issuer {
     pub async fn start(&mut self) {
         let errors = File::options().create(true).append(true).open(self.scratch.join("stderr")).expect("a file for log lines");
         let mut serve = Command::new(narrows());
+        serve.envs(self.environment.clone());
         serve.arg("serve").arg("--config").arg(self.config()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
         self.process = Some(serve.spawn().expect("starting `narrows serve`"));
         let (client, address, deadline) = (client(), self.at("/readyz"), Instant::now() + Duration::from_secs(30));
@@ -64,6 +66,16 @@ impl Issuer {
             assert!(ended.is_none() && Instant::now() < deadline, "the issuer is not ready ({ended:?}): {}", self.log_lines());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Gives it an environment variable from its next start on.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The id of its running process.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("a running issuer").id()
     }
 
     /// As [`Issuer::start`], where the start-up check must refuse: the errors of the ended process.
@@ -202,6 +214,11 @@ pub struct Requests {
 impl Requests {
     /// As [`Issuer::request`].
     pub fn of(&self, holder: &HolderKey, subject_token: &str) -> Form {
+        self.made_at(now(), holder, subject_token)
+    }
+
+    /// The same of somebody whose clock shows this time.
+    pub fn made_at(&self, time: u64, holder: &HolderKey, subject_token: &str) -> Form {
         Form::new(&[
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
             ("subject_token", subject_token),
@@ -209,7 +226,7 @@ impl Requests {
             ("audience", AUDIENCE),
             ("authorization_details", r#"[{"type":"narrows","tools":["crm.read","payments.send"],"agent":"planner"}]"#),
             ("req_cnf", &holder.req_cnf()),
-            ("holder_proof", &holder.holder_proof(&self.url, CLIENT, subject_token, now())),
+            ("holder_proof", &holder.holder_proof(&self.url, CLIENT, subject_token, time)),
         ])
         .basic(CLIENT, &self.secret)
     }

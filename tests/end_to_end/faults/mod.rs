@@ -2,4 +2,5 @@
 
 mod disks;
 mod files;
+mod floods;
 mod rollbacks;

@@ -1,6 +1,9 @@
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 
+use narrows_verifier::Reason;
+use narrows_verifier::log::Verdict;
+
 use super::*;
 use crate::log::lanes::Capacity;
 use crate::store::sqlite_tamper::{break_commits, number, tamper};
@@ -69,6 +72,57 @@ async fn a_full_queue_pushes_back_and_what_it_holds_is_written() {
         assert!(matches!(answer.await.unwrap(), Ok(Outcome::Appended { .. })));
     }
     assert_eq!(place.check().unwrap().size, 4);
+}
+
+/// Twice as many as fit, round after round: what is taken is written in its order, and what ends authority always gets in.
+#[tokio::test]
+async fn a_flood_at_twice_the_capacity_loses_and_reorders_nothing() {
+    let place = Place::new();
+    Log::init(&place.database(), &signer(), opening()).unwrap();
+    // as above: each batch waits at the clock until the test lets it go
+    let (entered, writer_entered) = channel();
+    let (release, released) = channel::<()>();
+    let released = Mutex::new(released);
+    let clock: Clock = Arc::new(move || {
+        entered.send(()).unwrap();
+        let _ = released.lock().unwrap().recv();
+        NOW_MS
+    });
+    let settings = Settings { capacity: Capacity { urgent: 1, ordinary: 8 }, ..Settings::default() };
+    let log = Arc::new(Log::open(&place.database(), signer(), clock, settings).unwrap());
+    let send = |leaf| {
+        let log = Arc::clone(&log);
+        tokio::spawn(async move { log.append(leaf, Vec::new()).await })
+    };
+    let mut expected = 1;
+    let mut answered = vec![send(mint(0))];
+    tokio::task::yield_now().await;
+    writer_entered.recv().unwrap();
+    for round in 1..20u16 {
+        let flood: Vec<_> = (0..16).map(|place| send(mint(round * 100 + place))).collect();
+        let clock = Leaf::draft(Kind::Clock, entry(round * 100 + 99), TraceId::new([9; 16]));
+        let urgent = send(clock.because(Verdict::Allow, Reason::ClockRegression));
+        tokio::task::yield_now().await;
+        release.send(()).unwrap();
+        writer_entered.recv().unwrap();
+        for waiting in answered.drain(..) {
+            match waiting.await.unwrap() {
+                Ok(Outcome::Appended { index, .. }) => assert_eq!(index, std::mem::replace(&mut expected, index + 1)),
+                other => panic!("{other:?}"),
+            }
+        }
+        let mut flood = flood.into_iter();
+        answered = std::iter::once(urgent).chain(flood.by_ref().take(8)).collect();
+        for refused in flood {
+            let error = refused.await.unwrap().unwrap_err();
+            assert_eq!((error.reason(), error.retry_after_s()), (Reason::AuditUnavailable, Some(1)));
+        }
+    }
+    drop(release);
+    for waiting in answered {
+        assert!(matches!(waiting.await.unwrap(), Ok(Outcome::Appended { .. })));
+    }
+    assert_eq!((log.halted(), place.check().unwrap().size), (None, 1 + 1 + 19 * 9));
 }
 
 #[tokio::test]
