@@ -100,8 +100,17 @@ impl<'c> Batch<'c> {
         self.write("INSERT OR IGNORE INTO single_use (key, expires_s) VALUES (?1, ?2)", (key, saturating(expires_s)))
     }
 
-    /// Forgets keys that have expired, a few at a time, so that no commit pays for a backlog.
+    /// Forgets keys that have expired, a few at a time, so that no commit pays for a backlog. Which expiries were forgotten is
+    /// remembered: with a clock that was ahead and is put right, what was spent before would be young again and unknown.
     pub(crate) fn prune_single_use(&self, now_s: u64) -> Result<(), StoreError> {
+        let Some((first, last)) = self.rows().expired(now_s, PRUNED_AT_ONCE)? else { return Ok(()) };
+        self.write("UPDATE forgotten SET to_s = max(to_s, ?2) WHERE from_s <= ?1 AND to_s >= ?1 - ?3", (first, last, FORGOTTEN_GAP_S))?;
+        // a range of its own for what lies far from the others, or a clock that was a year ahead would spoil the year
+        self.write(
+            "INSERT INTO forgotten (from_s, to_s) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE from_s <= ?1 AND to_s >= ?2)",
+            (first, last),
+        )?;
+        self.write("DELETE FROM forgotten WHERE id <= (SELECT max(id) FROM forgotten) - ?1", [FORGOTTEN_RANGES])?;
         self.write(
             "DELETE FROM single_use WHERE (expires_s, key) IN (SELECT expires_s, key FROM single_use WHERE expires_s < ?1 ORDER BY 1 LIMIT ?2)",
             (saturating(now_s), PRUNED_AT_ONCE),
@@ -120,3 +129,9 @@ impl<'c> Batch<'c> {
 }
 
 const PRUNED_AT_ONCE: i64 = 64;
+
+/// Expiries closer than this count as one range: a quiet hour makes no new one.
+const FORGOTTEN_GAP_S: i64 = 3600;
+
+/// The newest ranges, which are kept: the clock would have to jump as often before one is lost whose keys still live.
+const FORGOTTEN_RANGES: i64 = 16;

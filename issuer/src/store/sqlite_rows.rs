@@ -150,9 +150,18 @@ impl<'c> Rows<'c> {
         self.one("SELECT idx FROM derivation WHERE block_id = ?1", [block.as_bytes()], |row| number(row, 0))
     }
 
+    /// Whether a key was spent, or may have been: nobody remembers the keys of such an expiry any more.
     pub(crate) fn is_used(&self, key: &[u8; 32], expires_s: u64) -> Result<bool, StoreError> {
-        let key = (saturating(expires_s), key);
-        Ok(self.one("SELECT 1 FROM single_use WHERE expires_s = ?1 AND key = ?2", key, |row| row.get::<_, i64>(0))?.is_some())
+        let sql = "SELECT 1 FROM single_use WHERE expires_s = ?1 AND key = ?2
+                   UNION ALL SELECT 1 FROM forgotten WHERE ?1 BETWEEN from_s AND to_s LIMIT 1";
+        Ok(self.one(sql, (saturating(expires_s), key), |row| row.get::<_, i64>(0))?.is_some())
+    }
+
+    /// First and last expiry of the `limit` spent keys that expired first, if any have.
+    pub(super) fn expired(&self, now_s: u64, limit: i64) -> Result<Option<(i64, i64)>, StoreError> {
+        let sql = "SELECT min(expires_s), max(expires_s) FROM (SELECT expires_s FROM single_use WHERE expires_s < ?1 ORDER BY 1 LIMIT ?2)";
+        let range = self.one(sql, (saturating(now_s), limit), |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))?;
+        Ok(range.and_then(|(first, last)| first.zip(last)))
     }
 
     pub(crate) fn disclosures(&self, entry: &EntryId) -> Result<Vec<Disclosure>, StoreError> {

@@ -60,6 +60,13 @@ CREATE TABLE single_use (
   PRIMARY KEY (expires_s, key)
 ) STRICT, WITHOUT ROWID;
 
+-- Ranges of expiries that were deleted from single_use: what expires there may have been spent.
+CREATE TABLE forgotten (
+  id     INTEGER PRIMARY KEY,
+  from_s INTEGER NOT NULL,
+  to_s   INTEGER NOT NULL
+) STRICT;
+
 -- A guard against our own mistakes, not against an attacker, who can drop it: the tree's tables only grow.
 CREATE TRIGGER leaf_update BEFORE UPDATE ON leaf BEGIN SELECT RAISE (ABORT, 'leaves are append-only'); END;
 CREATE TRIGGER leaf_delete BEFORE DELETE ON leaf BEGIN SELECT RAISE (ABORT, 'leaves are append-only'); END;

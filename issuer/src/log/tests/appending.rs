@@ -2,6 +2,7 @@ use narrows_verifier::Reason;
 use narrows_verifier::log::{Leaf, verify};
 
 use super::*;
+use crate::store::sqlite_tamper::number;
 
 #[tokio::test]
 async fn a_receipt_verifies_offline_and_the_log_passes_the_full_check() {
@@ -77,6 +78,43 @@ async fn a_key_is_spent_once_until_it_expires() {
     let log = Log::open(&place.database(), signer(), clock(NOW_MS + 120_000), Settings::default()).unwrap();
     appended(&log, mint(2), Vec::new()).await;
     appended(&log, mint(3), spend(now_s + 300)).await;
+}
+
+/// A clock that was ahead let the log forget what was spent; with the true time, that is young again.
+#[tokio::test]
+async fn what_was_spent_stays_spent_when_the_clock_is_put_back() {
+    let place = Place::new();
+    let now_s = NOW_MS / 1000;
+    let spend = |key, expires_s| vec![SideRow::SingleUse { key: [key; 32], expires_s, reason: Reason::ProofReplayed }];
+    let at = |now_ms| Log::open(&place.database(), signer(), clock(now_ms), Settings::default()).unwrap();
+    let log = place.log();
+    appended(&log, mint(1), spend(7, now_s + 60)).await;
+    drop(log);
+    let log = at(NOW_MS + 3_600_000);
+    appended(&log, mint(2), Vec::new()).await;
+    drop(log);
+    assert_eq!(number(&place.database(), "SELECT count(*) FROM single_use"), 0, "it was forgotten");
+    let log = at(NOW_MS);
+    assert_eq!(log.append(mint(3), spend(7, now_s + 60)).await.unwrap(), Outcome::Refused(Reason::ProofReplayed));
+    assert_eq!(log.append(mint(3), spend(8, now_s + 60)).await.unwrap(), Outcome::Refused(Reason::ProofReplayed), "nobody knows");
+    // an hour ahead did not make the log refuse an hour of proofs
+    appended(&log, mint(4), spend(8, now_s + 61)).await;
+    drop(log);
+    // nor does a year, in which proofs were spent and forgotten as well
+    let year_s = 365 * 24 * 3600;
+    let log = at(NOW_MS + year_s * 1000);
+    appended(&log, mint(5), spend(9, now_s + year_s + 60)).await;
+    drop(log);
+    let log = at(NOW_MS + (year_s + 61) * 1000);
+    appended(&log, mint(6), Vec::new()).await;
+    drop(log);
+    assert_eq!(number(&place.database(), "SELECT count(*) FROM single_use"), 0, "it was forgotten");
+    let log = at(NOW_MS + 100_000);
+    for spent in [60, 61, year_s + 60] {
+        let again = log.append(mint(7), spend(9, now_s + spent)).await.unwrap();
+        assert_eq!(again, Outcome::Refused(Reason::ProofReplayed), "{spent}");
+    }
+    appended(&log, mint(7), spend(9, now_s + 160)).await;
 }
 
 #[tokio::test]
