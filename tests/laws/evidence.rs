@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use narrows_issuer::{
-    audit::{Archive, Query, TaskRecord},
+    audit::{Archive, Hole, Query, TaskRecord},
     log::{Log, LogSigner, Opening, Outcome, Settings, TaskNode},
 };
 use narrows_tests::{
@@ -48,6 +48,7 @@ proptest! {
         let entries = of_task.verify(&keys).unwrap().entries;
         let record = TaskRecord::rebuild(TASK, &entries).unwrap();
         prop_assert_eq!(&record.missing, &[]);
+        prop_assert_eq!(&record.held, &history.held());
         let mut rebuilt = BTreeMap::new();
         record.tree.roots.iter().for_each(|root| flatten(root, None, &mut rebuilt));
         prop_assert_eq!(rebuilt, history.parents());
@@ -67,6 +68,31 @@ proptest! {
             prop_assert_eq!(record.is_complete(), !history.is_spoken_of(taken), "leaf {} of {:?}: {}", taken, history.kinds(), record);
         }
     }
+}
+
+#[test]
+fn a_hop_is_missed_under_an_amount_when_another_leaf_shows_it() {
+    let entry = |index: u64, leaf: Leaf| VerifiedEntry { index, leaf, disclosures: Vec::new() };
+    let mut history = History { leaves: Vec::new(), tokens: Vec::new() };
+    let mint = history.draft(Kind::Mint, &["audience", "client", "tools"]);
+    let (first, unseen, third) = (BlockId([1; 32]), BlockId([2; 32]), BlockId([3; 32]));
+    history.derive(Leaf { chain: chain(2), blocks: vec![first], pack: Some(PACK), ..mint });
+    let amount = history.draft(Kind::BudgetAuthorize, &["amount", "budget"]);
+    let amount = because(Leaf { blocks: vec![first, unseen], ..amount }, Verdict::Block);
+    let missing = |more: Option<Leaf>| {
+        let leaves = [history.leaves[0].clone(), amount.clone()].into_iter().chain(more);
+        let entries: Vec<_> = leaves.zip(1..).map(|(leaf, index)| entry(index, leaf)).collect();
+        TaskRecord::rebuild(TASK, &entries).unwrap().missing.into_iter().map(|it| (it.index, it.what)).collect::<Vec<_>>()
+    };
+    assert_eq!(missing(None), [], "a plain block looks the same");
+    let decision = because(history.draft(Kind::Decision, &[]), Verdict::Block);
+    let decision = Leaf { blocks: vec![first, unseen], plane: Some(Plane::Reasoning), point: Some(Point::ToolCall), ..decision };
+    assert_eq!(missing(Some(Leaf { chain: chain(2), ..decision.clone() })), [], "the same holder: a plain block");
+    let shown = [(Some(2), Hole::Token(unseen)), (Some(3), Hole::Token(unseen))];
+    assert_eq!(missing(Some(Leaf { chain: chain(3), ..decision })), shown, "another holder");
+    let hop = history.draft(Kind::Hop, &["caveats"]);
+    let hop = Leaf { chain: chain(4), blocks: vec![first, unseen, third], parents: vec![unseen], ..hop };
+    assert_eq!(missing(Some(hop)), [(Some(2), Hole::Token(unseen)), (Some(3), Hole::Parent(unseen))], "handed on");
 }
 
 #[test]
@@ -159,8 +185,13 @@ impl History {
                 let pause = because(self.draft(Kind::Pause, &["by"]), Verdict::Pause);
                 let paused = pause.id;
                 self.leaves.push(pause);
+                // one that was refused, one that goes on, one that was never asked to
                 let resume = self.draft(Kind::Resume, &["by"]);
-                self.leaves.push(Leaf { of: Some(paused), ..resume });
+                match choice % 3 {
+                    0 => self.leaves.push(Leaf { of: Some(paused), ..resume }),
+                    1 => self.leaves.push(Leaf { of: Some(paused), ..because(resume, Verdict::Block) }),
+                    _ => {}
+                }
             }
         }
     }
@@ -218,6 +249,13 @@ impl History {
         let only_answer =
             leaf.of.is_some_and(|of| leaf.kind != Kind::Resume && self.leaves.iter().filter(|it| it.of == Some(of)).count() == 1);
         place == 0 || derived_or_used || answered || only_answer
+    }
+
+    /// Pauses that no resumption which was let through answers.
+    fn held(&self) -> Vec<(u64, EntryId)> {
+        let goes_on = |id| self.leaves.iter().any(|it| it.kind == Kind::Resume && it.of == Some(id) && it.verdict == Verdict::Allow);
+        let pauses = self.leaves.iter().enumerate().filter(|(_, leaf)| leaf.kind == Kind::Pause && !goes_on(leaf.id));
+        pauses.map(|(place, leaf)| (place as u64 + 1, leaf.id)).collect()
     }
 
     fn kinds(&self) -> Vec<&str> {

@@ -1,6 +1,7 @@
 //! Reading the log: who may, what they ask, and the evidence that they get.
 
 mod access;
+mod approvals;
 mod archive;
 mod erasure;
 mod index;

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use narrows_verifier::log::{BlockId, EntryId, Kind, Leaf, Plane, Point, TaskId, Verdict, VerifiedEntry};
 
+use super::approvals::tally;
 use crate::log::{Finding, Shown, TaskTree, derives, tree_of, utc};
 
 /// Everything that the log says about one task.
@@ -14,6 +15,8 @@ pub struct TaskRecord {
     pub tree: TaskTree,
     /// Every other leaf of the task, in the order of the log.
     pub acts: Vec<Act>,
+    /// Pauses that nothing resumed: index and entry. The task stands still, and nothing is missing for that.
+    pub held: Vec<(u64, EntryId)>,
     /// What the leaves speak of and the log does not hold.
     pub missing: Vec<Missing>,
 }
@@ -67,6 +70,13 @@ pub enum Hole {
     Question(EntryId),
     /// What became of it, as one of these kinds.
     Answer(&'static [Kind]),
+    /// Approvals: the question takes more than were given, and nobody refused.
+    Approvals {
+        /// How many are there.
+        given: u64,
+        /// How many it takes.
+        needed: u64,
+    },
 }
 
 impl TaskRecord {
@@ -81,7 +91,8 @@ impl TaskRecord {
         let tree = tree_of(task, derivations.map(|entry| (entry.index, entry.leaf.clone(), entry.disclosures.as_slice())))?;
         let acts = own.iter().filter(|entry| !derives(&entry.leaf.kind)).map(|entry| Act::new(entry)).collect();
         let missing = missing(&own);
-        Ok(Self { tree, acts, missing })
+        let held = held(&own);
+        Ok(Self { tree, acts, held, missing })
     }
 
     /// True when nothing that the leaves speak of is missing.
@@ -125,11 +136,12 @@ fn missing(own: &[&VerifiedEntry]) -> Vec<Missing> {
     // Only what came before can have been derived from or answered: a later leaf does not mend a hole.
     let mut derived: HashMap<BlockId, usize> = HashMap::new();
     let mut entries: HashSet<EntryId> = HashSet::new();
+    let shown = Shape::of(own);
     for entry in own {
         let leaf = &entry.leaf;
         let mut hole = |what| holes.push(Missing { index: Some(entry.index), what });
         leaf.parents.iter().filter(|parent| !derived.contains_key(parent)).for_each(|parent| hole(Hole::Parent(*parent)));
-        if let Some(block) = unreported(leaf, &derived) {
+        if let Some(block) = unreported(leaf, &derived, &shown) {
             hole(Hole::Token(block));
         }
         if let Some(of) = leaf.of.filter(|of| !entries.contains(of)) {
@@ -138,6 +150,11 @@ fn missing(own: &[&VerifiedEntry]) -> Vec<Missing> {
         let awaited = awaited(leaf);
         if !awaited.is_empty() && !awaited.iter().any(|kind| answered.contains(&(leaf.id, kind.as_str()))) {
             hole(Hole::Answer(awaited));
+        } else if leaf.kind == Kind::ApprovalAsk {
+            let answers: Vec<&VerifiedEntry> = own.iter().copied().filter(|answer| answer.leaf.of == Some(leaf.id)).collect();
+            if let Some(tally) = tally(entry, &answers).filter(|tally| tally.given < tally.needed) {
+                hole(Hole::Approvals { given: tally.given, needed: tally.needed });
+            }
         }
         if let Some(block) = leaf.blocks.last().filter(|_| derives(&leaf.kind)) {
             derived.entry(*block).or_insert(leaf.chain.len());
@@ -149,11 +166,43 @@ fn missing(own: &[&VerifiedEntry]) -> Vec<Missing> {
 
 /// The newest block of a token that was used, when a hop that led to it is in no leaf. A plain block names no new holder
 /// and is never reported, so the chain tells the two apart.
-fn unreported(leaf: &Leaf, derived: &HashMap<BlockId, usize>) -> Option<BlockId> {
+fn unreported(leaf: &Leaf, derived: &HashMap<BlockId, usize>, shown: &Shape) -> Option<BlockId> {
     let newest = *leaf.blocks.last().filter(|_| !derives(&leaf.kind))?;
     let known = leaf.blocks.iter().rev().find_map(|block| derived.get(block));
-    let same_holder = known.is_some_and(|chain| leaf.chain.is_empty() || *chain == leaf.chain.len());
-    (!same_holder).then_some(newest)
+    // A leaf without a chain, such as that of an amount, is about the same token as another that names this block.
+    let holders = if leaf.chain.is_empty() { shown.holders.get(&newest).copied() } else { Some(leaf.chain.len()) };
+    let same_holder = known.is_some_and(|known| holders.is_none_or(|holders| *known == holders));
+    let handed_on = shown.handed_on.contains(&newest) && !derived.contains_key(&newest);
+    (!same_holder || handed_on).then_some(newest)
+}
+
+/// What all leaves of a task together show of its tokens.
+struct Shape {
+    /// The length of the chain, by the newest block.
+    holders: HashMap<BlockId, usize>,
+    /// Blocks that something was derived from, each of which some leaf must have made.
+    handed_on: HashSet<BlockId>,
+}
+
+impl Shape {
+    fn of(own: &[&VerifiedEntry]) -> Self {
+        let mut shape = Self { holders: HashMap::new(), handed_on: HashSet::new() };
+        for leaf in own.iter().map(|entry| &entry.leaf) {
+            if let (Some(newest), false) = (leaf.blocks.last(), leaf.chain.is_empty()) {
+                shape.holders.insert(*newest, leaf.chain.len());
+            }
+            shape.handed_on.extend(&leaf.parents);
+        }
+        shape
+    }
+}
+
+/// Pauses that hold the task to this day. One that was refused holds nothing, and neither does a resumption that was.
+fn held(own: &[&VerifiedEntry]) -> Vec<(u64, EntryId)> {
+    let resumed: HashSet<EntryId> =
+        own.iter().filter(|it| it.leaf.kind == Kind::Resume && it.leaf.verdict == Verdict::Allow).filter_map(|it| it.leaf.of).collect();
+    let pauses = own.iter().filter(|it| it.leaf.kind == Kind::Pause && it.leaf.verdict == Verdict::Pause);
+    pauses.filter(|it| !resumed.contains(&it.leaf.id)).map(|it| (it.index, it.leaf.id)).collect()
 }
 
 /// The kinds of which one must follow a leaf.
@@ -175,6 +224,9 @@ impl fmt::Display for TaskRecord {
         }
         for act in &self.acts {
             write!(formatter, "\n{act}")?;
+        }
+        for (index, entry) in &self.held {
+            write!(formatter, "\n\nstill held: nothing resumed the pause of leaf {index}, entry {entry}")?;
         }
         match self.missing.as_slice() {
             [] => write!(formatter, "\n\ncomplete: nothing that these leaves speak of is missing"),
@@ -219,6 +271,7 @@ impl fmt::Display for Missing {
                 let kinds: Vec<&str> = kinds.iter().map(Kind::as_str).collect();
                 write!(formatter, "nothing says what became of it ({})", kinds.join(", "))
             }
+            Hole::Approvals { given, needed } => write!(formatter, "{given} of {needed} approvals, and nobody refused"),
         }
     }
 }
