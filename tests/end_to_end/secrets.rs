@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use narrows_tests::{
     forged::ForgedProvider,
     holder::{fresh, holder},
-    http::{Form, client, send},
+    http::{Form, client, get, send},
     issuer::{CLIENT, Issuer, PACK, now},
 };
 use narrows_verifier::{token_bytes, token_text};
@@ -17,7 +17,7 @@ use super::hop_to;
 async fn no_secret_reaches_log_lines_or_the_database() {
     let (mut issuer, provider) = (Issuer::init(), ForgedProvider::start());
     let pack = PACK.replace("\"alice\"", &format!("\"{LOGIN}\""));
-    issuer.configure(&format!("[telemetry]\nformat = \"json\"\nfilter = \"trace\"\n{}", provider.trust()), &pack);
+    issuer.configure(&format!("[log]\npublic = true\n[telemetry]\nformat = \"json\"\nfilter = \"trace\"\n{}", provider.trust()), &pack);
     issuer.start().await;
     let (_, keys) = issuer.sdk().await;
 
@@ -67,9 +67,28 @@ async fn no_secret_reaches_log_lines_or_the_database() {
     ];
     let lines = issuer.log_lines();
     assert!(lines.lines().count() > 10 && lines.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{lines}");
+    // what everybody is handed: hashes, leaves and evidence without names
+    let (size, mut served) = (issuer.log_size().await, Vec::new());
+    for path in ["/log/checkpoint", "/log/tile/0/000", "/log/tile/entries/000", "/v1/audit/head", "/v1/audit/search", "/v1/audit/export"] {
+        let path = if path.starts_with("/log/tile/") { format!("{path}.p/{size}") } else { path.to_owned() };
+        let answer = get(&issuer.at(&path)).await;
+        assert!(answer.status == 200 && !answer.bytes.is_empty(), "{path}");
+        served.push((path, answer.bytes));
+    }
+    let personal = [LOGIN, "planner", "executor", "crm.read"];
+    for (path, bytes) in &served {
+        for (what, secret) in &secrets {
+            assert!(!holds(bytes, secret), "`{path}` holds {what}");
+        }
+        assert!(personal.iter().all(|text| !holds(bytes, text.as_bytes())), "`{path}` holds personal data");
+    }
+    let entries = &served[2].1;
+    assert!(holds(entries, b"\"kind\":\"mint\"") && holds(entries, b"\"kind\":\"hop\""), "the control");
     let files = |issuer: &Issuer| {
         let read = |name: &str| fs::read(issuer.data().join(name)).unwrap_or_default();
-        ["log.db", "log.db-wal", "subjects.db", "subjects.db-wal", "index.db", "index.db-wal"].map(|name| (name, read(name)))
+        let databases = ["log.db", "subjects.db", "index.db", "witness.db"].map(|name| [name.to_owned(), format!("{name}-wal")]);
+        let all = databases.into_iter().flatten().chain(["log.anchor".to_owned()]);
+        all.map(|name| (name.clone(), read(&name))).collect::<Vec<_>>()
     };
     for (what, secret) in &secrets {
         assert!(!holds(lines.as_bytes(), secret), "log lines hold {what}");
@@ -79,7 +98,6 @@ async fn no_secret_reaches_log_lines_or_the_database() {
     }
     assert!(!lines.contains(LOGIN), "log lines hold the login");
     // personal data stands in no file but sealed; who has the keys can read it until it is erased
-    let personal = [LOGIN, "planner", "executor", "crm.read"];
     issuer.stop();
     for (file, bytes) in &files(&issuer) {
         assert!(personal.iter().all(|text| !holds(bytes, text.as_bytes())), "`{file}` holds personal data in clear");
