@@ -1,6 +1,6 @@
 //! Leaves of every kind: the table, the documents and the JSON Schema say the same.
 //!
-//! `UPDATE_DOCS=1 cargo nextest run --workspace -E 'test(leaves)'` prints table and schema into `docs/audit-log.md` anew.
+//! `UPDATE_DOCS=1 cargo nextest run --workspace -E 'test(leaves)'` prints table, examples and schema into `docs/audit-log.md` anew.
 
 use std::fs;
 
@@ -19,6 +19,7 @@ fn the_documented_kinds_and_schema_are_those_of_the_table() {
     let path = format!("{}/../docs/audit-log.md", env!("CARGO_MANIFEST_DIR"));
     let document = fs::read_to_string(&path).unwrap();
     let printed = between(&document, "kinds", &table());
+    let printed = between(&printed, "examples", &format!("```json\n{}\n```", examples()));
     let printed = between(&printed, "schema", &format!("```json\n{}\n```", schema_text()));
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &printed).unwrap();
@@ -26,6 +27,15 @@ fn the_documented_kinds_and_schema_are_those_of_the_table() {
         assert!(printed == document, "docs/audit-log.md is not what the table of kinds says; UPDATE_DOCS=1 prints it anew");
     }
     assert_eq!(serde_json::from_str::<serde_json::Value>(&schema_text()).unwrap(), schema());
+}
+
+/// The exact bytes of one leaf of every kind, with all that its kind demands and nothing else.
+fn examples() -> String {
+    let leaves = Kind::ALL.iter().map(|kind| {
+        let leaf = example(kind, kind.spec().unwrap().verdicts[0], false);
+        String::from_utf8(leaf.to_bytes().unwrap()).unwrap()
+    });
+    leaves.collect::<Vec<_>>().join("\n")
 }
 
 /// The document with what stands between the two marks replaced.
