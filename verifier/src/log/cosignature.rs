@@ -1,12 +1,8 @@
 //! C2SP tlog-cosignature, Ed25519: a witness's word that a checkpoint follows from all it saw of the log before.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use sha2::{Digest as _, Sha256};
-
 use super::checkpoint::Checkpoint;
-use super::note::{MAX_NAME_BYTES, Note, SignatureLine, is_key_name};
+use super::note::{Note, SignatureLine, TypedKey};
 use super::refusal::LogRefusal;
-use crate::id::{from_hex, to_hex};
 use crate::key::{public_key, sign};
 use crate::{PublicKey, Reason};
 
@@ -14,11 +10,7 @@ use crate::{PublicKey, Reason};
 ///
 /// It is not a [`super::VerifierKey`]: the two sign different messages, and neither may pass for the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WitnessKey {
-    name: String,
-    key_id: [u8; 4],
-    public_key: PublicKey,
-}
+pub struct WitnessKey(TypedKey<COSIGNATURE>);
 
 /// A cosignature that verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +27,7 @@ impl WitnessKey {
     /// # Errors
     /// [`Reason::VerifierKeyMalformed`] for a name that no note can carry and for an unsound key.
     pub fn new(name: &str, public_key: &[u8; 32]) -> Result<Self, LogRefusal> {
-        if name.len() > MAX_NAME_BYTES || !is_key_name(name) {
-            return Err(bad_key("the key name is empty, too long, or holds a space, plus or control character"));
-        }
-        let public_key = PublicKey::from_bytes(public_key).map_err(|_| bad_key("the public key is not a sound Ed25519 key"))?;
-        Ok(Self { name: name.to_owned(), key_id: key_id(name, &public_key), public_key })
+        TypedKey::new(name, public_key).map(Self)
     }
 
     /// The witness key of this name and seed.
@@ -56,39 +44,22 @@ impl WitnessKey {
     /// [`Reason::VerifierKeyMalformed`], also for keys of another type, such as ML-DSA-44 (0x06), and when the key id is not
     /// the one that name and key give.
     pub fn parse(text: &str) -> Result<Self, LogRefusal> {
-        // The base64 part may hold a plus itself, so only the first two separate.
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(bad_key("a verifier key has three parts joined by plus"));
-        };
-        if key.len() > MAX_ENCODED_KEY {
-            return Err(bad_key("the encoded public key is too long"));
-        }
-        let key = STANDARD.decode(key).map_err(|_| bad_key("the public key is not standard base64"))?;
-        let Some((&COSIGNATURE, public_key)) = key.split_first() else {
-            return Err(bad_key("the key's type is not that of timestamped Ed25519 cosignatures"));
-        };
-        let public_key = public_key.try_into().map_err(|_| bad_key("the public key is not 32 bytes"))?;
-        let parsed = Self::new(name, public_key)?;
-        if from_hex(id) != Some(parsed.key_id) {
-            return Err(bad_key("the key id does not belong to this name and key"));
-        }
-        Ok(parsed)
+        TypedKey::parse(text, "the key's type is not that of timestamped Ed25519 cosignatures").map(Self)
     }
 
     /// The key's name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// The four bytes that stand before each of the key's cosignatures.
     pub const fn key_id(&self) -> [u8; 4] {
-        self.key_id
+        self.0.key_id
     }
 
     /// The public key.
     pub const fn public_key(&self) -> &PublicKey {
-        &self.public_key
+        &self.0.public_key
     }
 
     /// The time of a line of this name and key id, if this key made it over `text`.
@@ -96,15 +67,14 @@ impl WitnessKey {
         let (time, signature) = line.bytes.split_first_chunk::<8>()?;
         let signature: &[u8; 64] = signature.try_into().ok()?;
         let time_s = u64::from_be_bytes(*time);
-        let good = time_s <= MAX_TIME && self.public_key.verifies(message(time_s, text).as_bytes(), signature);
+        let good = time_s <= MAX_TIME && self.0.public_key.verifies(message(time_s, text).as_bytes(), signature);
         good.then_some(time_s)
     }
 }
 
 impl core::fmt::Display for WitnessKey {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let encoded = STANDARD.encode([&[COSIGNATURE][..], self.public_key.as_bytes()].concat());
-        write!(formatter, "{}+{}+{encoded}", self.name, to_hex(&self.key_id))
+        self.0.fmt(formatter)
     }
 }
 
@@ -117,7 +87,7 @@ pub fn cosignatures<'k>(note: &Note<'_>, keys: &'k [WitnessKey]) -> Result<Vec<C
     const REFUSED: LogRefusal = LogRefusal::new(Reason::CosignatureInvalid, "a cosignature of a known witness does not verify");
     let mut found: Vec<Cosignature<'k>> = Vec::new();
     for line in note.lines() {
-        let mut known = keys.iter().filter(|key| key.name == line.name && key.key_id == line.key_id).peekable();
+        let mut known = keys.iter().filter(|key| key.name() == line.name && key.key_id() == line.key_id).peekable();
         if known.peek().is_none() {
             continue;
         }
@@ -148,7 +118,7 @@ pub fn own_cosignature(note: &str, lines: &str, key: &WitnessKey) -> Result<Stri
     let found = cosignatures(&answered, core::slice::from_ref(key))?;
     let time_s = found.first().ok_or(MISSING)?.time_s;
     let of_key =
-        |line: &&SignatureLine<'_>| line.name == key.name && line.key_id == key.key_id && line.bytes.starts_with(&time_s.to_be_bytes());
+        |line: &&SignatureLine<'_>| line.name == key.name() && line.key_id == key.key_id() && line.bytes.starts_with(&time_s.to_be_bytes());
     answered.lines().iter().find(of_key).map(SignatureLine::encode).ok_or(MISSING)
 }
 
@@ -168,22 +138,12 @@ pub fn cosign(name: &str, seed: &[u8; 32], time_s: u64, text: &str) -> Result<St
     }
     let signature = sign(seed, message(time_s, text).as_bytes());
     let bytes = [&time_s.to_be_bytes()[..], &signature].concat();
-    Ok(SignatureLine { name, key_id: key.key_id, bytes }.encode())
+    Ok(SignatureLine { name, key_id: key.key_id(), bytes }.encode())
 }
 
 /// What is signed. The first line keeps it apart from everything else that a key could sign.
 fn message(time_s: u64, text: &str) -> String {
     format!("cosignature/v1\ntime {time_s}\n{text}")
-}
-
-fn key_id(name: &str, public_key: &PublicKey) -> [u8; 4] {
-    let digest = Sha256::new().chain_update(name).chain_update([b'\n', COSIGNATURE]).chain_update(public_key.as_bytes()).finalize();
-    let [first, second, third, fourth, ..] = <[u8; 32]>::from(digest);
-    [first, second, third, fourth]
-}
-
-const fn bad_key(detail: &'static str) -> LogRefusal {
-    LogRefusal::new(Reason::VerifierKeyMalformed, detail)
 }
 
 /// Signature type of timestamped Ed25519 cosignatures.
@@ -192,11 +152,10 @@ const COSIGNATURE: u8 = 0x04;
 /// The format allows no time beyond this.
 const MAX_TIME: u64 = i64::MAX as u64;
 
-/// Base64 of the longest key that any type has, ML-DSA-44.
-const MAX_ENCODED_KEY: usize = 1752;
-
 #[cfg(test)]
 pub(super) mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
     use super::*;
 
     /// A checkpoint of a public log with the cosignatures of public witnesses. Its first line is of a type (0x05) that is

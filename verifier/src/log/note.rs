@@ -9,11 +9,7 @@ use crate::{PublicKey, Reason};
 
 /// An Ed25519 key under which notes are checked: name, key id and public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifierKey {
-    name: String,
-    key_id: [u8; 4],
-    public_key: PublicKey,
-}
+pub struct VerifierKey(TypedKey<ED25519>);
 
 impl VerifierKey {
     /// The verifier key of this name and public key.
@@ -22,12 +18,7 @@ impl VerifierKey {
     /// [`Reason::VerifierKeyMalformed`] for a name that no note can carry and for a key that is not a point, of small order
     /// or oddly encoded.
     pub fn new(name: &str, public_key: &[u8; 32]) -> Result<Self, LogRefusal> {
-        if name.len() > MAX_NAME_BYTES || !is_key_name(name) {
-            return Err(bad_key("the key name is empty, too long, or holds a space, plus or control character"));
-        }
-        // Under a key of small order, one signature verifies for many texts; of a key with two encodings, each has an id.
-        let parsed = PublicKey::from_bytes(public_key).map_err(|_| bad_key("the public key is not a sound Ed25519 key"))?;
-        Ok(Self { name: name.to_owned(), key_id: key_id(name, public_key), public_key: parsed })
+        TypedKey::new(name, public_key).map(Self)
     }
 
     /// Reads `<name>+<key id in hex>+<base64 of 0x01 and the public key>`.
@@ -35,17 +26,69 @@ impl VerifierKey {
     /// # Errors
     /// [`Reason::VerifierKeyMalformed`], also when the key id is not the one that name and key give.
     pub fn parse(text: &str) -> Result<Self, LogRefusal> {
+        TypedKey::parse(text, "the key's type is not Ed25519").map(Self)
+    }
+
+    /// The key's name; for a log's key, the log's origin.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The four bytes that stand before each of the key's signatures.
+    pub const fn key_id(&self) -> [u8; 4] {
+        self.0.key_id
+    }
+
+    /// The 32 bytes of the public key.
+    pub fn public_key(&self) -> &[u8; 32] {
+        self.0.public_key.as_bytes()
+    }
+}
+
+impl core::fmt::Display for VerifierKey {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// The key id of an Ed25519 key: the first four bytes of SHA-256(name ‖ newline ‖ 0x01 ‖ public key).
+pub fn key_id(name: &str, public_key: &[u8; 32]) -> [u8; 4] {
+    typed_key_id(name, ED25519, public_key)
+}
+
+/// What keys of every signature type have in common. The type is part of the key's text and id, so that no key passes for one of
+/// another type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TypedKey<const TYPE: u8> {
+    pub(super) name: String,
+    pub(super) key_id: [u8; 4],
+    pub(super) public_key: PublicKey,
+}
+
+impl<const TYPE: u8> TypedKey<TYPE> {
+    pub(super) fn new(name: &str, public_key: &[u8; 32]) -> Result<Self, LogRefusal> {
+        if name.len() > MAX_NAME_BYTES || !is_key_name(name) {
+            return Err(bad_key("the key name is empty, too long, or holds a space, plus or control character"));
+        }
+        // Under a key of small order, one signature verifies for many texts; of a key with two encodings, each has an id.
+        let parsed = PublicKey::from_bytes(public_key).map_err(|_| bad_key("the public key is not a sound Ed25519 key"))?;
+        Ok(Self { name: name.to_owned(), key_id: typed_key_id(name, TYPE, public_key), public_key: parsed })
+    }
+
+    /// Reads `<name>+<key id in hex>+<base64 of the type and the public key>`. A sound key of another type is refused as such.
+    pub(super) fn parse(text: &str, other_type: &'static str) -> Result<Self, LogRefusal> {
         // The base64 part may hold a plus itself, so only the first two separate.
         let mut parts = text.splitn(3, '+');
         let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(bad_key("a verifier key has three parts joined by plus"));
         };
-        if key.len() != ENCODED_KEY_BYTES {
-            return Err(bad_key("the encoded public key has the wrong length"));
+        if key.len() > MAX_ENCODED_KEY {
+            return Err(bad_key("the encoded public key is too long"));
         }
         let key = STANDARD.decode(key).map_err(|_| bad_key("the public key is not standard base64"))?;
-        let Some((&ED25519, public_key)) = key.split_first() else {
-            return Err(bad_key("the key's type is not Ed25519"));
+        let public_key = match key.split_first() {
+            Some((found, public_key)) if *found == TYPE => public_key,
+            _ => return Err(bad_key(other_type)),
         };
         let public_key = public_key.try_into().map_err(|_| bad_key("the public key is not 32 bytes"))?;
         let parsed = Self::new(name, public_key)?;
@@ -54,40 +97,24 @@ impl VerifierKey {
         }
         Ok(parsed)
     }
-
-    /// The key's name; for a log's key, the log's origin.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The four bytes that stand before each of the key's signatures.
-    pub const fn key_id(&self) -> [u8; 4] {
-        self.key_id
-    }
-
-    /// The 32 bytes of the public key.
-    pub fn public_key(&self) -> &[u8; 32] {
-        self.public_key.as_bytes()
-    }
 }
 
-impl core::fmt::Display for VerifierKey {
+impl<const TYPE: u8> core::fmt::Display for TypedKey<TYPE> {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let encoded = STANDARD.encode([&[ED25519][..], self.public_key()].concat());
+        let encoded = STANDARD.encode([&[TYPE][..], self.public_key.as_bytes()].concat());
         write!(formatter, "{}+{}+{encoded}", self.name, to_hex(&self.key_id))
     }
 }
 
-/// The key id of an Ed25519 key: the first four bytes of SHA-256(name ‖ newline ‖ 0x01 ‖ public key).
-pub fn key_id(name: &str, public_key: &[u8; 32]) -> [u8; 4] {
-    let digest = Sha256::new().chain_update(name).chain_update([b'\n', ED25519]).chain_update(public_key).finalize();
+fn typed_key_id(name: &str, key_type: u8, public_key: &[u8; 32]) -> [u8; 4] {
+    let digest = Sha256::new().chain_update(name).chain_update([b'\n', key_type]).chain_update(public_key).finalize();
     let [first, second, third, fourth, ..] = <[u8; 32]>::from(digest);
     [first, second, third, fourth]
 }
 
 /// The signature line, newline included, for `signature` over a note's text (with its final newline).
 pub fn signature_line(key: &VerifierKey, signature: &[u8; 64]) -> String {
-    format!("— {} {}\n", key.name, STANDARD.encode([&key.key_id[..], signature].concat()))
+    format!("— {} {}\n", key.name(), STANDARD.encode([&key.key_id()[..], signature].concat()))
 }
 
 /// A note as read: its text is not to be trusted before [`Note::verify`] has accepted it.
@@ -153,7 +180,7 @@ impl<'a> Note<'a> {
         let mut signers: Vec<&'k VerifierKey> = Vec::new();
         for line in &self.signatures {
             // Two keys may share name and id: the line is good when one of them made it, bad when none did.
-            let mut known = keys.iter().filter(|key| key.name == line.name && key.key_id == line.key_id).peekable();
+            let mut known = keys.iter().filter(|key| key.name() == line.name && key.key_id() == line.key_id).peekable();
             if known.peek().is_none() {
                 continue;
             }
@@ -161,7 +188,7 @@ impl<'a> Note<'a> {
                 line.bytes.as_slice().try_into().map_err(|_| not_signed("a signature of a known key has the wrong length"))?;
             // Strict: a lax check accepts signatures that other implementations refuse.
             let signer = known
-                .find(|key| key.public_key.verifies(self.unverified_text.as_bytes(), signature))
+                .find(|key| key.0.public_key.verifies(self.unverified_text.as_bytes(), signature))
                 .ok_or_else(|| not_signed("a signature of a known key does not verify"))?;
             if !signers.contains(&signer) {
                 signers.push(signer);
@@ -192,7 +219,7 @@ impl<'a> SignatureLine<'a> {
     }
 }
 
-pub(super) fn is_key_name(name: &str) -> bool {
+fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|character| character.is_whitespace() || character == '+' || character < ' ')
 }
 
@@ -214,13 +241,13 @@ pub const MAX_SIGNATURES: usize = 16;
 /// The largest note: 16 post-quantum signatures of 5 kB in base64, and a text.
 pub const MAX_NOTE_BYTES: usize = 128 * 1024;
 
-pub(super) const MAX_NAME_BYTES: usize = 256;
+const MAX_NAME_BYTES: usize = 256;
 
 /// Signature type of plain Ed25519 notes.
 const ED25519: u8 = 0x01;
 
-/// Base64 length of the type byte and 32 bytes of key.
-const ENCODED_KEY_BYTES: usize = 44;
+/// Base64 of the longest key that any type has, ML-DSA-44, so that such a key is refused for its type.
+const MAX_ENCODED_KEY: usize = 1752;
 
 #[cfg(test)]
 mod tests {
