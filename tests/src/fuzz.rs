@@ -10,7 +10,10 @@ use narrows_verifier::{
     biscuit::{Dialect, append_hop, append_plain, seal},
     caveat::parse_list,
     json::{Limits, Value, parse},
-    log::{self, Checkpoint, Note, Receipt, VerifierKey, signature_line},
+    log::{
+        self, Bundle, Checkpoint, Leaf, Note, Policy, Receipt, VerifierKey, WitnessKey, cosign, read_receipts, signature_line,
+        write_receipts,
+    },
     proof::{HolderClaims, MAX_AGE_SECONDS, PossessionClaims, ReportClaims, check_holder, check_possession, check_report, sign_possession},
     token_bytes, token_text,
 };
@@ -25,8 +28,17 @@ use crate::{
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its folder in the corpus.
-pub const TARGETS: [(&str, Target); 6] =
-    [("token", token), ("caveat", caveat), ("possession", possession), ("receipt", receipt), ("note", note), ("json", json)];
+pub const TARGETS: [(&str, Target); 9] = [
+    ("token", token),
+    ("caveat", caveat),
+    ("possession", possession),
+    ("receipt", receipt),
+    ("receipts", receipts),
+    ("note", note),
+    ("trust", trust),
+    ("bundle", bundle),
+    ("json", json),
+];
 
 /// The bytes of a token, as they are and with every signature made again.
 pub fn token(data: &[u8]) {
@@ -95,6 +107,73 @@ pub fn note(data: &[u8]) {
     note_text(text, &key);
     let unsigned = text.rsplit_once("\n\n").map_or(text, |(before, _)| &text[..before.len() + 1]);
     note_text(&signed_note(unsigned, &key), &key);
+}
+
+/// The receipts beside a token, as the header carries them.
+pub fn receipts(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(presented) = read_receipts(text) else { return };
+    assert!(presented.len() <= 16 && text.len() <= log::MAX_RECEIPTS_BYTES);
+    assert_eq!(write_receipts(&presented), text, "receipts have one text");
+    let keys = [log_key()];
+    for it in presented {
+        if let Ok(leaf) = Leaf::parse(&it.leaf) {
+            assert_eq!(Leaf::parse(&it.leaf).as_ref(), Ok(&leaf));
+        }
+        assert_eq!(
+            Policy::from(keys.to_vec()).verify_receipt(&it.receipt, &it.leaf),
+            log::verify(&it.receipt, &it.leaf, &keys),
+            "log keys alone are a policy that asks for nothing more"
+        );
+    }
+}
+
+/// A trust policy, a zero byte, and a note: as they are, and the note truly signed and cosigned.
+pub fn trust(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (policy, note) = text.split_once('\0').unwrap_or((text, ""));
+    if let Ok(policy) = Policy::parse(policy.as_bytes())
+        && let Ok(checkpoint) = policy.verify_checkpoint(note)
+    {
+        assert_eq!(log::verify_checkpoint(note, policy.logs()), Ok(checkpoint), "a log has signed it");
+        assert_eq!(policy.shortfall(note), Ok(None), "the quorum has cosigned it");
+        assert!(Policy::default().verify_checkpoint(note).is_err(), "who trusts nobody accepts nothing");
+    }
+    let unsigned = note.rsplit_once("\n\n").map_or(note, |(before, _)| &note[..before.len() + 1]);
+    let key = log_key();
+    let signed = signed_note(unsigned, &key);
+    let witness = WitnessKey::from_seed(WITNESS_NAME, &WITNESS_SEED).expect("a key");
+    let demanding = Policy::parse(format!("log {key}\nwitness w {witness}\nquorum w\n").as_bytes()).expect("a policy");
+    let Ok(checkpoint) = log::verify_checkpoint(&signed, std::slice::from_ref(&key)) else {
+        assert!(demanding.verify_checkpoint(&signed).is_err());
+        return;
+    };
+    assert_eq!(demanding.verify_checkpoint(&signed).map_err(|refusal| refusal.reason), Err(Reason::WitnessQuorum));
+    let cosigned = cosign(WITNESS_NAME, &WITNESS_SEED, 1, unsigned).expect("a checkpoint is cosigned");
+    assert_eq!(demanding.verify_checkpoint(&(signed + &cosigned)), Ok(checkpoint));
+}
+
+/// An evidence bundle, as it is and under a checkpoint that is truly signed.
+pub fn bundle(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(read) = Bundle::parse(text) else { return };
+    assert_eq!(Bundle::parse(&read.to_text()).as_ref(), Ok(&read), "what is read can be written");
+    let verified = read.verify(&read.keys);
+    assert!(verified.is_err() || verified.is_ok_and(|verified| verified.entries.len() == read.entries.len()), "a leaf was dropped");
+    let key = log_key();
+    assert!(read.keys.contains(&key) || read.verify(std::slice::from_ref(&key)).is_err(), "its keys vouch for themselves");
+    let Ok(note) = Note::parse(&read.checkpoint) else { return };
+    // the proofs lead to the root, whoever signs it; the origin is the log's own
+    let Some((_, rest)) = note.unverified_text().split_once('\n') else { return };
+    let checkpoint = signed_note(&format!("{LOG_NAME}\n{rest}"), &key);
+    let signed = Bundle { checkpoint, keys: vec![key.clone()], ..read };
+    let Ok(verified) = signed.verify(std::slice::from_ref(&key)) else { return };
+    assert_eq!(verified.entries.len(), signed.entries.len(), "a leaf was dropped");
+    let mut changed = signed.clone();
+    if let Some(entry) = changed.entries.first_mut() {
+        entry.leaf.push(' ');
+        assert!(changed.verify(&[key]).is_err(), "a leaf was changed");
+    }
 }
 
 /// The JSON of a call's arguments.
@@ -242,3 +321,7 @@ fn near(one: f64, two: &serde_json::Number) -> bool {
 pub const LOG_NAME: &str = "log.example/fuzz";
 /// See [`LOG_NAME`].
 pub const LOG_SEED: Seed = [33; 32];
+/// Its witness.
+pub const WITNESS_NAME: &str = "witness.example/fuzz";
+/// See [`WITNESS_NAME`].
+pub const WITNESS_SEED: Seed = [34; 32];

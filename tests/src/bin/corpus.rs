@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use narrows_tests::{
-    fuzz::{LOG_NAME, LOG_SEED, TARGETS},
+    fuzz::{LOG_NAME, LOG_SEED, TARGETS, WITNESS_NAME, WITNESS_SEED},
     tokens,
     vectors::{Vector, all},
 };
 use narrows_verifier::{
-    log::{Checkpoint, Hash, Receipt, VerifierKey, leaf_hash, node_hash, signature_line},
+    log::{
+        Checkpoint, Hash, PresentedReceipt, Receipt, VerifierKey, WitnessKey, cosign, leaf_hash, node_hash, signature_line, write_receipts,
+    },
     token_bytes,
 };
 
@@ -53,14 +55,24 @@ fn seeds() -> BTreeMap<&'static str, BTreeMap<String, Vec<u8>>> {
                 add("possession", &name, payload.unwrap_or_default());
                 add("possession", &format!("{name}.text"), vector.text.into_bytes());
             }
+            Vector::Bundle(vector) => add("bundle", &name, vector.text.into_bytes()),
             // no target reads these
             _ => {}
         }
     }
+    let witness = WitnessKey::from_seed(WITNESS_NAME, &WITNESS_SEED).unwrap();
     for size in 1..8 {
         let (checkpoint, proof) = tree(size);
         let receipt = Receipt { index: 0, proof, checkpoint: &checkpoint };
         add("receipt", &format!("size_{size}"), receipt.encode().into_bytes());
+        let presented = PresentedReceipt { leaf: b"leaf".to_vec(), receipt: receipt.encode() };
+        add("receipts", &format!("size_{size}"), write_receipts(&vec![presented; size]).into_bytes());
+        let text = &checkpoint[..checkpoint.find("\n\n").unwrap() + 1];
+        let cosigned = cosign(WITNESS_NAME, &WITNESS_SEED, 1, text).unwrap();
+        for (rule, lines) in [("quorum none", ""), ("quorum w", ""), ("quorum w", &*cosigned), ("group g any w\nquorum g", &*cosigned)] {
+            let policy = format!("log {}\nwitness w {witness}\n{rule}\n", key());
+            add("trust", &format!("size_{size}_{}_{}", rule.len(), lines.len()), format!("{policy}\0{checkpoint}{lines}").into_bytes());
+        }
         add("note", &format!("size_{size}"), checkpoint.into_bytes());
     }
     add("note", "extension", format!("{LOG_NAME}\n0\n{}\nextension\n", leaf_hash(b"").to_base64()).into_bytes());
