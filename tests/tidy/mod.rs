@@ -6,6 +6,7 @@ mod folder_map;
 mod purity;
 mod reason_codes;
 mod secrets;
+mod shown_by;
 mod sizes;
 mod sources;
 mod words;
