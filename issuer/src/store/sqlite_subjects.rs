@@ -116,9 +116,13 @@ impl Subjects {
         Ok(Pseudonym(first))
     }
 
-    /// Whether the person has a key, so that something may be disclosed about it.
+    /// Whether the person has a key, so that something may be disclosed about it, or had one that may still be in the file.
     pub(crate) fn knows(&self, subject: Pseudonym) -> Result<bool, StoreError> {
-        Ok(self.state().key(subject)?.is_some())
+        let state = self.state();
+        let Some(connection) = &state.connection else { return Ok(false) };
+        let mut statement =
+            connection.prepare_cached("SELECT 1 FROM subject WHERE pseudonym = ?1 UNION ALL SELECT 1 FROM leaving WHERE pseudonym = ?1")?;
+        Ok(statement.exists([subject.0])?)
     }
 
     /// Seals a disclosure under its subject's key, which is made where there is none.
@@ -176,11 +180,16 @@ impl Subjects {
 
     /// Destroys a person's key, in the file and in its journal.
     pub(super) fn destroy(&self, subject: Pseudonym) -> Result<(), StoreError> {
-        let state = self.state();
-        let connection = state.connection.as_ref().ok_or(StoreError::SubjectsMissing)?;
+        let mut state = self.state();
+        let connection = state.connection.as_mut().ok_or(StoreError::SubjectsMissing)?;
         clean(connection)?;
-        connection.execute("DELETE FROM subject WHERE pseudonym = ?1", [subject.0])?;
-        clean(connection)
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute("DELETE FROM subject WHERE pseudonym = ?1", [subject.0])?;
+        transaction.execute("INSERT OR IGNORE INTO leaving (pseudonym) VALUES (?1)", [subject.0])?;
+        transaction.commit()?;
+        clean(connection)?;
+        connection.execute("DELETE FROM leaving WHERE pseudonym = ?1", [subject.0])?;
+        Ok(())
     }
 }
 

@@ -5,6 +5,11 @@ CREATE TABLE subject (
   key       BLOB NOT NULL CHECK (length(key) = 32)
 ) STRICT, WITHOUT ROWID;
 
+-- People whose key was deleted and may still stand in free pages or in the journal: their erasure can be run again.
+CREATE TABLE leaving (
+  pseudonym BLOB PRIMARY KEY CHECK (length(pseudonym) = 16)
+) STRICT, WITHOUT ROWID;
+
 -- Makes pseudonyms of names.
 CREATE TABLE naming (
   singleton INTEGER PRIMARY KEY CHECK (singleton = 1),

@@ -143,6 +143,24 @@ async fn a_destroyed_key_is_in_no_file() {
     assert!(!found(&place.bytes()));
 }
 
+/// As a crash leaves it between the deletion of the key and the cleaning of the journal.
+#[tokio::test]
+async fn an_erasure_that_was_cut_short_can_be_run_again() {
+    let place = Place::new();
+    let log = place.log();
+    mint_for(&log, 1, PLANTED[0]).await;
+    let alice = log.pseudonym(PROVIDER, PLANTED[0]).unwrap();
+    drop(log);
+    tamper(
+        &place.database().with_file_name("subjects.db"),
+        "INSERT INTO leaving SELECT pseudonym FROM subject; DELETE FROM subject WHERE pseudonym IN (SELECT pseudonym FROM leaving);",
+    );
+    let run = || async { erase(&place.database(), signer(), clock(NOW_MS), Settings::default(), &erasure(alice)).await };
+    run().await.unwrap();
+    assert_eq!(run().await.unwrap_err().reason(), Reason::SubjectUnknown, "now it is done");
+    assert_eq!(number(&place.database().with_file_name("subjects.db"), "SELECT count(*) FROM leaving"), 0);
+}
+
 /// Neither may a sealed value be passed off as that of another row.
 #[tokio::test]
 async fn a_sealed_value_that_was_changed_or_moved_is_found() {
