@@ -4,8 +4,8 @@ use super::sources::{assert_none, files, required_text, shipped};
 
 const MOST_LINES_OF_A_FILE: usize = 600;
 /// Lines of code, without comments, blank lines and tests. The vocabulary alone has thirty kinds and rules.
-const MOST_LINES_OF_THE_TRUSTED_PATH: usize = 5_600;
-const TRUSTED: [&str; 9] = ["biscuit", "caveat", "datalog", "json", "proof", "token", "cache", "verifier", "roots"];
+const MOST_LINES_OF_THE_TRUSTED_PATH: usize = 5_800;
+const TRUSTED: [&str; 10] = ["biscuit", "caveat", "datalog", "json", "key", "proof", "token", "cache", "verifier", "roots"];
 /// What makes, compares or describes caveats and tokens, and whose mistakes let nothing through.
 const NOT_ON_THE_PATH: [&str; 7] = [
     "biscuit/build.rs",
