@@ -62,35 +62,23 @@ fn cold_for(token: Vec<u8>, depth: usize) -> Cell {
 
 /// The same at a verifier that has met these agents with another token, and so knows their keys as points.
 pub fn cold_of_known_agents(depth: usize) -> Cell {
-    let (token, roots) = (chain(depth), roots());
-    let proof = proof(&token, depth);
-    let other = chain_of(depth, &AuthorityClaims { task: TaskId([2; 16]), ..claims() });
-    let knowing = {
-        let roots = self::roots();
-        move || {
-            let verifier = Verifier::new(64, HASH_SEED);
-            verifier.verify_bytes(&other, &roots).unwrap();
-            verifier
-        }
-    };
-    Cell::timed_on(knowing, move |verifier| {
-        let verified = verifier.verify_bytes(black_box(&token), &roots).unwrap();
-        let arguments = arguments();
-        verified.decide(&call(&arguments)).unwrap();
-        let claims = PossessionClaims { block: verified.newest(), tool: READ, args_digest: arguments.digest(), audience: AUDIENCE };
-        check_possession(&proof, &claims, verified.holder.key().unwrap(), NOW).unwrap()
-    })
+    cold_after(chain_of(depth, &AuthorityClaims { task: TaskId([2; 16]), ..claims() }), depth)
 }
 
 /// From the bytes of a token whose parent, one block shorter, has been verified before, to a decision with proof.
 pub fn child_of_known(depth: usize) -> Cell {
-    let (parent, token, roots) = (chain(depth - 1), chain(depth), roots());
+    cold_after(chain(depth - 1), depth)
+}
+
+/// A token's bytes to a decision with proof, at a verifier that has verified `before` and nothing else.
+fn cold_after(before: Vec<u8>, depth: usize) -> Cell {
+    let (token, roots) = (chain(depth), roots());
     let proof = proof(&token, depth);
     let knowing = {
         let roots = self::roots();
         move || {
             let verifier = Verifier::new(64, HASH_SEED);
-            verifier.verify_bytes(&parent, &roots).unwrap();
+            verifier.verify_bytes(&before, &roots).unwrap();
             verifier
         }
     };
