@@ -18,7 +18,10 @@ pub(super) enum Lane {
 
 impl Lane {
     pub(super) fn of(kind: &Kind) -> Self {
-        if URGENT_KINDS.contains(&kind.as_str()) { Self::Urgent } else { Self::Ordinary }
+        match kind {
+            Kind::Revoke | Kind::Pause | Kind::Rollback | Kind::Key | Kind::Erasure | Kind::ApprovalRefuse | Kind::Clock => Self::Urgent,
+            _ => Self::Ordinary,
+        }
     }
 }
 
@@ -100,8 +103,6 @@ impl<T> Lanes<T> {
     }
 }
 
-const URGENT_KINDS: [&str; 7] = ["revoke", "pause", "rollback", "key", "erasure", "approval.refuse", "clock"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,11 +142,9 @@ mod tests {
 
     #[test]
     fn whatever_takes_authority_away_is_urgent() {
-        for kind in ["revoke", "pause", "key", "erasure"] {
-            assert_eq!(Lane::of(&Kind::Other(kind.to_owned())), Lane::Urgent, "{kind}");
-        }
-        for kind in [Kind::Mint, Kind::Hop, Kind::Other("resume".to_owned())] {
-            assert_eq!(Lane::of(&kind), Lane::Ordinary);
+        let urgent = ["revoke", "pause", "rollback", "key", "erasure", "approval.refuse", "clock"];
+        for kind in Kind::ALL.iter().chain([&Kind::Other("resumed".to_owned())]) {
+            assert_eq!(Lane::of(kind) == Lane::Urgent, urgent.contains(&kind.as_str()), "{kind:?}");
         }
     }
 }
