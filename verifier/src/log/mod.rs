@@ -6,6 +6,8 @@ mod bundle;
 mod checkpoint;
 mod commitment;
 mod cosignature;
+#[cfg(test)]
+mod forked;
 mod frontier;
 mod hash;
 mod kept;

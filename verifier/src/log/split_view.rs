@@ -81,42 +81,16 @@ fn same_history(smaller: &Checkpoint, larger: &Checkpoint, path: &[Hash]) -> Res
 
 #[cfg(test)]
 mod tests {
+    use super::super::forked::{SEED, Tree, key as key_of, note as note_of};
     use super::*;
-    use crate::key::sign;
-    use crate::log::{Frontier, Node, OutOfRange, consistency_proof, leaf_hash, prefix_path, signature_line};
-
-    struct Tree(Vec<Node>, Frontier);
-
-    impl Tree {
-        fn new(size: u64, fork: u64) -> Self {
-            let mut tree = Self(Vec::new(), Frontier::empty());
-            for index in 0..size {
-                let leaf = if index < fork { format!("{index}") } else { format!("other {index}") };
-                tree.0.extend(tree.1.append(leaf_hash(leaf.as_bytes())).unwrap());
-            }
-            tree
-        }
-
-        fn read(&self, level: u8, index: u64) -> Result<Hash, OutOfRange> {
-            self.0.iter().find(|node| (node.level, node.index) == (level, index)).map(|node| node.hash).ok_or(OutOfRange)
-        }
-
-        fn path(&self, old: u64) -> Vec<Hash> {
-            prefix_path(old, self.1.size(), |level, index| self.read(level, index)).unwrap()
-        }
-
-        fn note(&self) -> String {
-            note("log", self.1.size(), self.1.root())
-        }
-    }
+    use crate::log::leaf_hash;
 
     fn key(name: &str) -> VerifierKey {
-        VerifierKey::new(name, crate::public_key(&[4; 32]).as_bytes()).unwrap()
+        key_of(name, &SEED)
     }
 
     fn note(origin: &str, size: u64, root: Hash) -> String {
-        let text = Checkpoint { origin: origin.to_owned(), size, root }.to_string();
-        format!("{text}\n{}", signature_line(&key(origin), &sign(&[4; 32], text.as_bytes())))
+        note_of(origin, size, root, &SEED)
     }
 
     #[test]
@@ -159,7 +133,7 @@ mod tests {
         for (old, new) in [(4, 7), (5, 9), (8, 9), (1, 2)] {
             let (before, after, fork) = (Tree::new(old, 99), Tree::new(new, 99), Tree::new(new, 0));
             let honest = after.path(old);
-            let bare = consistency_proof(old, new, |level, index| after.read(level, index)).unwrap();
+            let bare = after.proof(old);
             let mut long = honest.clone();
             long.push(Hash::EMPTY_ROOT);
             let mut changed: Vec<Vec<Hash>> = (0..honest.len())

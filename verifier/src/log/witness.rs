@@ -217,9 +217,9 @@ const MAX_PROOF_LINES: usize = 63;
 
 #[cfg(test)]
 mod tests {
+    use super::super::forked::{self, SEED, Tree, key};
     use super::*;
-    use crate::key::sign;
-    use crate::log::{Frontier, Node, OutOfRange, consistency_proof, leaf_hash, signature_line};
+    use crate::log::leaf_hash;
 
     /// The request of the specification's example.
     const SPEC: &str = "old 20852014\nPlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=\njrJZDmY8Y7SyJE0MWLpLozkIVMSMZcD5kvuKxPC3swk=\n\
@@ -228,45 +228,12 @@ mod tests {
         — example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n\
         — example.com/behind-the-sofa opLqBQsREYCgu6xQkYQwJr9fo45a62DN9EdmHXnZdXNqlcVGlCum2Wks+49/V6267UEjw6QUXTS5Rovnzv++qbSzm9Q=\n";
 
-    const SEED: [u8; 32] = [4; 32];
-
-    fn key(name: &str, seed: &[u8; 32]) -> VerifierKey {
-        VerifierKey::new(name, crate::public_key(seed).as_bytes()).unwrap()
-    }
-
-    struct Tree(Vec<Node>, Frontier);
-
-    impl Tree {
-        /// The log whose leaves from `fork` on say something else.
-        fn new(size: u64, fork: u64) -> Self {
-            let mut tree = Self(Vec::new(), Frontier::empty());
-            for index in 0..size {
-                let leaf = if index < fork { format!("{index}") } else { format!("other {index}") };
-                tree.0.extend(tree.1.append(leaf_hash(leaf.as_bytes())).unwrap());
-            }
-            tree
-        }
-
-        fn head(&self) -> Cosigned {
-            Cosigned { size: self.1.size(), root: self.1.root() }
-        }
-
-        fn proof(&self, old: u64) -> Vec<Hash> {
-            let read = |level, index| {
-                self.0.iter().find(|node| (node.level, node.index) == (level, index)).map(|node| node.hash).ok_or(OutOfRange)
-            };
-            consistency_proof(old, self.1.size(), read).unwrap()
-        }
-
-        fn note(&self) -> String {
-            let head = self.head();
-            note(head.size, head.root, &SEED)
-        }
+    fn head(tree: &Tree) -> Cosigned {
+        Cosigned { size: tree.size(), root: tree.root() }
     }
 
     fn note(size: u64, root: Hash, seed: &[u8; 32]) -> String {
-        let text = Checkpoint { origin: "log".to_owned(), size, root }.to_string();
-        format!("{text}\n{}", signature_line(&key("log", seed), &sign(seed, text.as_bytes())))
+        forked::note("log", size, root, seed)
     }
 
     fn outcome(old_size: u64, proof: Vec<Hash>, checkpoint: &str, newest: Option<Cosigned>) -> Result<u64, u16> {
@@ -317,10 +284,10 @@ mod tests {
         for (old, new) in [(1, 2), (1, 7), (4, 7), (6, 8), (8, 8), (5, 13)] {
             let (before, after) = (Tree::new(old, 99), Tree::new(new, 99));
             assert_eq!(outcome(0, Vec::new(), &before.note(), None), Ok(old));
-            assert_eq!(outcome(old, after.proof(old), &after.note(), Some(before.head())), Ok(new));
+            assert_eq!(outcome(old, after.proof(old), &after.note(), Some(head(&before))), Ok(new));
             if old < new {
                 // Sent twice at the same time: the second finds that the first was taken.
-                assert_eq!(outcome(old, after.proof(old), &after.note(), Some(after.head())), Err(409));
+                assert_eq!(outcome(old, after.proof(old), &after.note(), Some(head(&after))), Err(409));
             }
         }
         assert_eq!(outcome(0, Vec::new(), &note(0, Hash::EMPTY_ROOT, &SEED), None), Ok(0));
@@ -329,12 +296,12 @@ mod tests {
     #[test]
     fn every_fault_has_the_status_of_the_protocol() {
         let (five, nine, fork) = (Tree::new(5, 99), Tree::new(9, 99), Tree::new(9, 3));
-        let seen = Some(five.head());
+        let seen = Some(head(&five));
         let stray = Hash::EMPTY_ROOT;
         let table = [
             ("unknown origin", outcome(5, nine.proof(5), &nine.note().replace("log", "lag"), seen), 404),
             ("another log's key", outcome(5, nine.proof(5), &nine.note().replace("— log", "— other"), seen), 403),
-            ("a stranger's key", outcome(5, nine.proof(5), &note(9, nine.head().root, &[8; 32]), seen), 403),
+            ("a stranger's key", outcome(5, nine.proof(5), &note(9, nine.root(), &[8; 32]), seen), 403),
             ("a wrong signature", outcome(5, nine.proof(5), &nine.note().replace("\n9\n", "\n8\n"), seen), 403),
             ("an old size beyond the checkpoint", outcome(10, Vec::new(), &nine.note(), seen), 400),
             ("a size beyond every log", outcome(5, Vec::new(), &note(u64::MAX, stray, &SEED), seen), 400),
@@ -342,7 +309,7 @@ mod tests {
             ("nothing known of the newest", outcome(0, Vec::new(), &nine.note(), seen), 409),
             ("a smaller log", outcome(3, Vec::new(), &Tree::new(3, 99).note(), seen), 409),
             ("a fork", outcome(5, fork.proof(5), &fork.note(), seen), 422),
-            ("a fork of the same size", outcome(9, Vec::new(), &fork.note(), Some(nine.head())), 422),
+            ("a fork of the same size", outcome(9, Vec::new(), &fork.note(), Some(head(&nine))), 422),
             ("no proof", outcome(5, Vec::new(), &nine.note(), seen), 422),
             ("a proof too long", outcome(5, [nine.proof(5), vec![stray]].concat(), &nine.note(), seen), 422),
             ("a proof from nothing", outcome(0, vec![stray], &nine.note(), None), 422),
