@@ -189,9 +189,11 @@ impl WitnessAnswer {
     /// that one may act on.
     pub fn read(status: u16, content_type: &str, body: &[u8]) -> Self {
         let text = if body.len() > MAX_ANSWER_BYTES { None } else { core::str::from_utf8(body).ok() };
+        // Many servers add a character set to whatever begins with `text/`.
+        let content_type = content_type.split(';').next().unwrap_or_default().trim();
         match (status, text) {
             (200, Some(text)) if !text.is_empty() => Self::Lines(text.to_owned()),
-            (409, Some(text)) if content_type == SIZE_CONTENT_TYPE => {
+            (409, Some(text)) if content_type.eq_ignore_ascii_case(SIZE_CONTENT_TYPE) => {
                 text.strip_suffix('\n').and_then(parse_decimal).map_or(Self::Refused(status), Self::Conflict)
             }
             (422, _) => Self::Inconsistent,
@@ -335,7 +337,9 @@ mod tests {
         let read = |status, content_type: &str, body: &str| WitnessAnswer::read(status, content_type, body.as_bytes());
         assert_eq!(read(200, "text/plain", "— w AAAA\n"), WitnessAnswer::Lines("— w AAAA\n".to_owned()));
         assert_eq!(read(200, "text/plain", ""), WitnessAnswer::Refused(200));
-        assert_eq!(read(409, SIZE_CONTENT_TYPE, "17\n"), WitnessAnswer::Conflict(17));
+        for content_type in [SIZE_CONTENT_TYPE, "text/x.tlog.size; charset=utf-8", "Text/X.TLog.Size"] {
+            assert_eq!(read(409, content_type, "17\n"), WitnessAnswer::Conflict(17));
+        }
         for (content_type, body) in
             [("text/plain", "17\n"), (SIZE_CONTENT_TYPE, "17"), (SIZE_CONTENT_TYPE, "-1\n"), (SIZE_CONTENT_TYPE, "\n")]
         {
