@@ -52,7 +52,7 @@ proptest! {
         let mut rebuilt = BTreeMap::new();
         record.tree.roots.iter().for_each(|root| flatten(root, None, &mut rebuilt));
         prop_assert_eq!(rebuilt, history.parents());
-        let acts: Vec<_> = record.acts.iter().map(|act| (act.index, act.kind.clone(), act.verdict, act.of, act.block)).collect();
+        let acts: Vec<_> = record.acts.iter().map(|act| (act.leaf.index, act.leaf.kind.clone(), act.leaf.verdict, act.of, act.leaf.block)).collect();
         prop_assert_eq!(acts, history.acts());
 
         let whole = asked(Selection::default());
@@ -264,8 +264,8 @@ impl History {
 }
 
 fn flatten(node: &TaskNode, parent: Option<u64>, into: &mut BTreeMap<u64, Option<u64>>) {
-    into.insert(node.index, parent);
-    node.children.iter().for_each(|child| flatten(child, Some(node.index), into));
+    into.insert(node.leaf.index, parent);
+    node.children.iter().for_each(|child| flatten(child, Some(node.leaf.index), into));
 }
 
 fn because(leaf: Leaf, verdict: Verdict) -> Leaf {

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use narrows_verifier::log::{BlockId, EntryId, Kind, Leaf, Plane, Point, TaskId, Verdict, VerifiedEntry};
 
 use super::approvals::tally;
-use crate::log::{Finding, Shown, TaskTree, derives, tree_of, utc};
+use crate::log::{Finding, ShownLeaf, TaskTree, derives, tree_of, utc};
 
 /// Everything that the log says about one task.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,28 +24,14 @@ pub struct TaskRecord {
 /// A leaf that made no token: a decision, what became of it, an approval, an amount, an end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Act {
-    /// Position in the log.
-    pub index: u64,
-    /// The entry.
-    pub entry: EntryId,
-    /// What happened.
-    pub kind: Kind,
-    /// When, in milliseconds since 1970.
-    pub t_ms: u64,
-    /// What was decided.
-    pub verdict: Verdict,
-    /// Reason codes of the verdict.
-    pub reasons: Vec<String>,
+    /// What it says.
+    pub leaf: ShownLeaf,
     /// The plane that speaks.
     pub plane: Option<Plane>,
     /// The mediation point.
     pub point: Option<Point>,
-    /// The newest block of the token that it is about.
-    pub block: Option<BlockId>,
     /// The entry that it answers.
     pub of: Option<EntryId>,
-    /// Its fields, by name.
-    pub fields: Vec<(String, Shown)>,
 }
 
 /// A hole in the evidence, and the leaf that shows it.
@@ -89,7 +75,7 @@ impl TaskRecord {
         own.sort_by_key(|entry| entry.index);
         let derivations = own.iter().filter(|entry| derives(&entry.leaf.kind));
         let tree = tree_of(task, derivations.map(|entry| (entry.index, entry.leaf.clone(), entry.disclosures.as_slice())))?;
-        let acts = own.iter().filter(|entry| !derives(&entry.leaf.kind)).map(|entry| Act::new(entry)).collect();
+        let acts = own.iter().filter(|entry| !derives(&entry.leaf.kind)).map(|entry| Act::new(entry)).collect::<Result<_, _>>()?;
         let missing = missing(&own);
         let held = held(&own);
         Ok(Self { tree, acts, held, missing })
@@ -102,25 +88,9 @@ impl TaskRecord {
 }
 
 impl Act {
-    fn new(entry: &VerifiedEntry) -> Self {
-        let leaf = &entry.leaf;
-        let shown = |name: &String| {
-            let disclosed = entry.disclosures.iter().find(|disclosure| disclosure.name == *name);
-            disclosed.map_or(Shown::Withheld, |disclosure| Shown::Disclosed(disclosure.value.clone()))
-        };
-        Self {
-            index: entry.index,
-            entry: leaf.id,
-            kind: leaf.kind.clone(),
-            t_ms: leaf.t_ms,
-            verdict: leaf.verdict,
-            reasons: leaf.reasons.clone(),
-            plane: leaf.plane,
-            point: leaf.point,
-            block: leaf.blocks.last().copied(),
-            of: leaf.of,
-            fields: leaf.fields.keys().map(|name| (name.clone(), shown(name))).collect(),
-        }
+    fn new(entry: &VerifiedEntry) -> Result<Self, Finding> {
+        let Leaf { plane, point, of, .. } = entry.leaf;
+        Ok(Self { leaf: ShownLeaf::new(entry.index, entry.leaf.clone(), &entry.disclosures)?, plane, point, of })
     }
 }
 
@@ -240,19 +210,20 @@ impl fmt::Display for TaskRecord {
 
 impl fmt::Display for Act {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "leaf {} · {} · {} · {}", self.index, utc(self.t_ms), self.kind.as_str(), self.verdict.as_str())?;
-        self.reasons.iter().try_for_each(|reason| write!(formatter, " {reason}"))?;
+        let leaf = &self.leaf;
+        write!(formatter, "leaf {} · {} · {} · {}", leaf.index, utc(leaf.t_ms), leaf.kind.as_str(), leaf.verdict.as_str())?;
+        leaf.reasons.iter().try_for_each(|reason| write!(formatter, " {reason}"))?;
         if let Some(plane) = self.plane {
             write!(formatter, " · {} plane", plane.as_str())?;
         }
         if let Some(point) = self.point {
             write!(formatter, " · {}", point.as_str())?;
         }
-        write!(formatter, " · entry {}", self.entry)?;
+        write!(formatter, " · entry {}", leaf.entry)?;
         if let Some(of) = self.of {
             write!(formatter, " · answers {of}")?;
         }
-        self.fields.iter().try_for_each(|(name, value)| write!(formatter, "\n   {name}: {value}"))
+        leaf.fields.iter().try_for_each(|(name, value)| write!(formatter, "\n   {name}: {value}"))
     }
 }
 

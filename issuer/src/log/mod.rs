@@ -12,6 +12,7 @@ mod pieces;
 mod proofs;
 mod recover;
 mod settings;
+mod shown;
 mod signer;
 mod startup;
 mod tree;
@@ -49,8 +50,9 @@ pub use pieces::{MadeTile, Pieces, check_pieces};
 pub use proofs::SignedHead;
 pub use recover::{Previous, Source, last_checkpoint, replay};
 pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Settings};
+pub use shown::{Shown, ShownLeaf, utc};
 pub use signer::LogSigner;
-pub use tree::{Shown, TaskNode, TaskTree, task_trees, utc};
+pub use tree::{TaskNode, TaskTree, task_trees};
 pub(crate) use tree::{derives, tree_of};
 pub use verify::{Evidence, Finding, Report, check_database};
 

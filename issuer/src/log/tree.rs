@@ -4,11 +4,10 @@ use core::fmt;
 use std::collections::HashMap;
 use std::path::Path;
 
-use narrows_verifier::json::Value;
-use narrows_verifier::log::{BlockId, Commitment, Disclosure, EntryId, Kind, Leaf, TILE_WIDTH, TaskId, Verdict};
-use narrows_verifier::{Reason, caveat};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use narrows_verifier::caveat;
+use narrows_verifier::log::{BlockId, Disclosure, Kind, Leaf, TILE_WIDTH, TaskId, Verdict};
 
+use super::shown::{Shown, ShownLeaf, utc};
 use super::verify::Finding;
 use crate::store::Snapshot;
 
@@ -24,37 +23,12 @@ pub struct TaskTree {
 /// One leaf of a task, with what was derived from it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskNode {
-    /// Position in the log.
-    pub index: u64,
-    /// The entry.
-    pub entry: EntryId,
-    /// What happened.
-    pub kind: Kind,
-    /// When, in milliseconds since 1970.
-    pub t_ms: u64,
-    /// Whether it was allowed.
-    pub verdict: Verdict,
-    /// Reason codes of the verdict.
-    pub reasons: Vec<String>,
-    /// The newest block, where a token came of it.
-    pub block: Option<BlockId>,
-    /// The composite principal, subject first.
-    pub chain: Vec<Shown>,
-    /// Further fields, by name.
-    pub fields: Vec<(String, Shown)>,
+    /// What it says.
+    pub leaf: ShownLeaf,
     /// True for a leaf that names a parent which is not in the log.
     pub gap: bool,
     /// What was derived from it, in the order of the log.
     pub children: Vec<TaskNode>,
-}
-
-/// A committed field as an auditor sees it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Shown {
-    /// Opened, and it matches the commitment.
-    Disclosed(Value),
-    /// Committed to, but not opened: withheld or erased.
-    Withheld,
 }
 
 /// Rebuilds the trees of all tasks, or of one, in the order of their first leaf.
@@ -115,32 +89,8 @@ struct Read {
 
 impl Read {
     fn new(index: u64, leaf: Leaf, disclosures: &[Disclosure]) -> Result<Self, Finding> {
-        let shown = |name: &str, commitment: &Commitment| -> Result<Shown, Finding> {
-            match disclosures.iter().find(|disclosure| disclosure.name == name) {
-                None => Ok(Shown::Withheld),
-                Some(disclosure) if disclosure.opens(commitment) => Ok(Shown::Disclosed(disclosure.value.clone())),
-                Some(_) => {
-                    let detail = "a disclosure does not open its leaf's commitment";
-                    Err(Finding::new(Reason::DisclosureMismatch, Some(index), detail))
-                }
-            }
-        };
-        let chain = leaf.chain.iter().enumerate().map(|(place, it)| shown(&format!("chain/{place}"), it)).collect::<Result<_, _>>()?;
-        let fields = leaf.fields.iter().map(|(name, it)| Ok((name.clone(), shown(name, it)?))).collect::<Result<_, Finding>>()?;
         let ancestors = leaf.parents.iter().chain(leaf.blocks.iter().rev().skip(1)).copied().collect();
-        let node = TaskNode {
-            index,
-            entry: leaf.id,
-            kind: leaf.kind,
-            t_ms: leaf.t_ms,
-            verdict: leaf.verdict,
-            reasons: leaf.reasons,
-            block: leaf.blocks.last().copied(),
-            chain,
-            fields,
-            gap: false,
-            children: Vec::new(),
-        };
+        let node = TaskNode { leaf: ShownLeaf::new(index, leaf, disclosures)?, gap: false, children: Vec::new() };
         Ok(Self { node, ancestors })
     }
 }
@@ -157,7 +107,7 @@ fn link(leaves: Vec<Read>) -> Vec<TaskNode> {
         let parent = parent.filter(|_| depth <= MAX_DEPTH);
         depths.push(if parent.is_some() { depth } else { 0 });
         parents.push(parent);
-        if let Some(block) = read.node.block {
+        if let Some(block) = read.node.leaf.block {
             by_block.entry(block).or_insert(place);
         }
     }
@@ -182,7 +132,7 @@ impl fmt::Display for TaskTree {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "task {}", self.task)?;
         self.roots.iter().try_for_each(|root| {
-            let person = root.chain.first().unwrap_or(&Shown::Withheld);
+            let person = root.leaf.chain.first().unwrap_or(&Shown::Withheld);
             write!(formatter, "\nperson {person}")?;
             write_node(formatter, root, 0, None)
         })
@@ -191,34 +141,35 @@ impl fmt::Display for TaskTree {
 
 fn write_node(formatter: &mut fmt::Formatter<'_>, node: &TaskNode, depth: usize, above: Option<&Shown>) -> fmt::Result {
     let indent = "   ".repeat(depth);
-    let agent = node.chain.iter().skip(1).next_back().unwrap_or(&Shown::Withheld);
+    let TaskNode { leaf, gap, children } = node;
+    let agent = leaf.chain.iter().skip(1).next_back().unwrap_or(&Shown::Withheld);
     write!(
         formatter,
         "\n{indent}└─ agent {agent} · {} · leaf {} · {} · entry {}",
-        node.kind.as_str(),
-        node.index,
-        utc(node.t_ms),
-        node.entry
+        leaf.kind.as_str(),
+        leaf.index,
+        utc(leaf.t_ms),
+        leaf.entry
     )?;
-    if node.verdict == Verdict::Block {
-        write!(formatter, " · blocked: {}", node.reasons.join(" "))?;
+    if leaf.verdict == Verdict::Block {
+        write!(formatter, " · blocked: {}", leaf.reasons.join(" "))?;
     }
-    if node.gap {
+    if *gap {
         write!(formatter, " · derived from a token that was not reported")?;
     }
-    for (name, value) in &node.fields {
+    for (name, value) in &leaf.fields {
         match sentences(name, value) {
             Some(sentences) => sentences.iter().try_for_each(|sentence| write!(formatter, "\n{indent}      {sentence}"))?,
             None => write!(formatter, "\n{indent}      {name}: {value}")?,
         }
     }
-    let audience = node.fields.iter().find(|(name, _)| name == "audience").map(|(_, value)| value).or(above);
-    if node.children.is_empty()
+    let audience = leaf.fields.iter().find(|(name, _)| name == "audience").map(|(_, value)| value).or(above);
+    if children.is_empty()
         && let Some(audience) = audience
     {
         write!(formatter, "\n{indent}   └─ tool {audience} · where this token may be presented; what tools decide is not in the log")?;
     }
-    node.children.iter().try_for_each(|child| write_node(formatter, child, depth + 1, audience))
+    children.iter().try_for_each(|child| write_node(formatter, child, depth + 1, audience))
 }
 
 /// Disclosed caveats as sentences.
@@ -229,29 +180,6 @@ fn sentences(name: &str, value: &Shown) -> Option<Vec<String>> {
         }
         Shown::Disclosed(_) | Shown::Withheld => None,
     }
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Withheld => formatter.write_str("withheld"),
-            // An agent may call itself anything: escape what would move the reader's terminal or hide text.
-            Self::Disclosed(Value::Text(text)) => write!(formatter, "{text:?}"),
-            Self::Disclosed(value) => value.canonical().chars().try_for_each(|character| match character {
-                ' '..='~' => write!(formatter, "{character}"),
-                other => write!(formatter, "{}", other.escape_debug()),
-            }),
-        }
-    }
-}
-
-/// Milliseconds since 1970 as RFC 3339, to the second.
-pub fn utc(t_ms: u64) -> String {
-    i64::try_from(t_ms / 1000)
-        .ok()
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_else(|| format!("{t_ms} ms"))
 }
 
 /// Deeper than any token: those have at most 16 blocks.
