@@ -8,8 +8,10 @@ use narrows_verifier::log::Leaf;
 use super::*;
 use crate::log::lanes::Capacity;
 
-fn kind(name: &str, number: u16) -> Leaf {
-    Leaf { kind: Kind::Other(name.to_owned()), ..mint(number) }
+fn revocation(number: u16) -> Leaf {
+    let disclosure = disclosure("by", "officer");
+    let by = commit(&disclosure.salt, &disclosure.name, &disclosure.value);
+    Leaf { fields: [("by".to_owned(), by)].into(), ..Leaf::draft(Kind::Revoke, entry(number), mint(number).trace) }
 }
 
 fn leaf_at(log: &Log, index: u64) -> Leaf {
@@ -87,12 +89,12 @@ async fn the_end_of_the_disk_is_kept_for_what_takes_authority_away() {
     free.store(79 << 20, Ordering::Relaxed);
     let error = log.append(mint(2), Vec::new()).await.unwrap_err();
     assert_eq!((error.reason(), error.retry_after_s()), (Reason::AuditDiskReserve, Some(60)));
-    appended(&log, kind("revoke", 3), Vec::new()).await;
+    appended(&log, revocation(3), Vec::new()).await;
     // what needs no room is still answered
     assert!(matches!(log.append(mint(4), block_row()).await.unwrap(), Outcome::Existing { index: 1, .. }));
 
     free.store(9 << 20, Ordering::Relaxed);
-    assert_eq!(log.append(kind("revoke", 5), Vec::new()).await.unwrap_err().reason(), Reason::AuditDiskReserve);
+    assert_eq!(log.append(revocation(5), Vec::new()).await.unwrap_err().reason(), Reason::AuditDiskReserve);
     assert_eq!(log.halted(), None);
 
     free.store(100 << 20, Ordering::Relaxed);
@@ -125,16 +127,16 @@ async fn a_flood_of_hops_delays_no_revocation() {
     let flood = [2, 3, 4].map(|number| send(derivation(Kind::Hop, number, &["alice"])));
     tokio::task::yield_now().await;
     assert_eq!(log.append(mint(5), Vec::new()).await.unwrap_err().reason(), Reason::AuditUnavailable);
-    let revocation = send(kind("revoke", 6));
+    let urgent = send(revocation(6));
     tokio::task::yield_now().await;
-    assert_eq!(log.append(kind("revoke", 7), Vec::new()).await.unwrap_err().reason(), Reason::AuditUnavailable, "bounded as well");
+    assert_eq!(log.append(revocation(7), Vec::new()).await.unwrap_err().reason(), Reason::AuditUnavailable, "bounded as well");
     drop(release);
     let index = |answer: Result<Outcome, LogError>| match answer.unwrap() {
         Outcome::Appended { index, .. } => index,
         other => panic!("{other:?}"),
     };
     assert_eq!(index(first.await.unwrap()), 1);
-    assert_eq!(index(revocation.await.unwrap()), 2);
+    assert_eq!(index(urgent.await.unwrap()), 2);
     for (hop, place) in flood.into_iter().zip(3..) {
         assert_eq!(index(hop.await.unwrap()), place);
     }
