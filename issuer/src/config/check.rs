@@ -91,8 +91,8 @@ impl Config {
                 }
                 Ok(_) => {}
             }
-            if let Err(error) = witness.allow(&mut EgressRules::default()) {
-                faults.add(&at("url"), error.to_string());
+            if let Err((key, error)) = witness.allow(&mut EgressRules::default()) {
+                faults.add(&at(key), error.to_string());
             }
         }
     }

@@ -4,6 +4,7 @@ use narrows_verifier::log::{AddCheckpoint, Checkpoint, VerifierKey, WitnessAnswe
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Duration, Instant, timeout_at};
 
+use super::config::Witness;
 use crate::egress::Egress;
 use crate::log::{Log, LogError, SignedHead};
 
@@ -19,10 +20,15 @@ pub(super) struct Party {
 }
 
 impl Party {
-    pub(super) fn new(key: WitnessKey, url: &str, trusted_to_halt: bool, origin: &str) -> Self {
-        let url = url.trim_end_matches('/');
+    pub(super) fn new(key: WitnessKey, witness: &Witness, origin: &str) -> Self {
         let hash: String = Sha256::digest(origin).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { key, url: format!("{url}/add-checkpoint"), shown_at: format!("{url}/{hash}/checkpoint"), trusted_to_halt }
+        let [submission, monitoring] = [&witness.url, witness.monitoring_url.as_ref().unwrap_or(&witness.url)];
+        Self {
+            key,
+            url: format!("{}/add-checkpoint", submission.trim_end_matches('/')),
+            shown_at: format!("{}/{hash}/checkpoint", monitoring.trim_end_matches('/')),
+            trusted_to_halt: witness.trusted_to_halt,
+        }
     }
 }
 

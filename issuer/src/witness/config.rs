@@ -14,6 +14,10 @@ pub struct Witness {
     /// The address to which `/add-checkpoint` is added. Whoever answers there can't make cosignatures, but can withhold them,
     /// and can stop the log by saying that it was rolled back; see `trusted_to_halt`.
     pub url: String,
+    /// The address at which it shows the checkpoints that it cosigned (its monitoring prefix), where that is another than `url`.
+    /// Whoever answers there can hide the proof of a rollback, and can prove none that the log's own key did not sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring_url: Option<String>,
     /// Whether the address may be plain http on loopback. Any local process that gets the port can then withhold and stop so.
     #[serde(default)]
     pub allow_loopback_http: bool,
@@ -52,15 +56,23 @@ impl Witness {
         WitnessKey::parse(&self.vkey).map_err(|refusal| refusal.detail)
     }
 
-    /// Adds to the rules what this witness may be reached by, and checks its address against them.
-    pub(crate) fn allow(&self, rules: &mut EgressRules) -> Result<(), EgressError> {
+    /// Adds to the rules what this witness may be reached by, and checks its addresses against them: the key at fault, and why.
+    pub(crate) fn allow(&self, rules: &mut EgressRules) -> Result<(), (&'static str, EgressError)> {
+        for (key, url) in [("url", Some(&self.url)), ("monitoring_url", self.monitoring_url.as_ref())] {
+            let Some(url) = url else { continue };
+            self.allow_one(rules, url).map_err(|error| (key, error))?;
+        }
+        Ok(())
+    }
+
+    fn allow_one(&self, rules: &mut EgressRules, url: &str) -> Result<(), EgressError> {
         if self.allow_loopback_http {
-            rules.allow_plain_loopback(&self.url)?;
+            rules.allow_plain_loopback(url)?;
         }
         if self.allow_private_address {
-            rules.allow_private_host(&self.url)?;
+            rules.allow_private_host(url)?;
         }
-        rules.check_public_url(&self.url)
+        rules.check_public_url(url)
     }
 }
 

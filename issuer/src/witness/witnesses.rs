@@ -67,10 +67,10 @@ impl Witnesses {
         let mut keys = Vec::new();
         let mut parties = Vec::new();
         for witness in witnesses {
-            witness.allow(&mut rules).map_err(|error| LogError::new(Reason::ConfigInvalid, error.to_string()))?;
+            witness.allow(&mut rules).map_err(|(_, error)| LogError::new(Reason::ConfigInvalid, error.to_string()))?;
             let key = witness.key().map_err(|detail| LogError::new(Reason::ConfigInvalid, detail))?;
             keys.push(key.clone());
-            parties.push(Arc::new(Party::new(key, &witness.url, witness.trusted_to_halt, log_key.name())));
+            parties.push(Arc::new(Party::new(key, witness, log_key.name())));
         }
         let policy = policy(log_key, &keys, quorum.unwrap_or(1))
             .ok_or_else(|| LogError::new(Reason::ConfigInvalid, "the witnesses and their quorum make no policy"))?;
@@ -204,6 +204,8 @@ impl Witnesses {
             });
         }
         let mut lines = Vec::new();
+        // A witness's word that the log was rolled back waits for the others of the round, of whom one may show the proof.
+        let mut accused = None;
         while let Some(answer) = asking.join_next().await {
             let Ok((place, known, asked)) = answer else { continue };
             let Some(standing) = standings.get_mut(place) else { continue };
@@ -217,11 +219,17 @@ impl Witnesses {
                 }
                 Asked::Later => {}
                 Asked::RolledBack(proof) => {
-                    self.weigh(&standing.party, proof)?;
-                    // Its word counts for nothing, on the size as well.
-                    standing.known = 0;
-                    standing.put_off();
-                    self.metrics.count_witness_failure();
+                    let proven = matches!(proof, Proof::Found(_));
+                    match self.weigh(&standing.party, proof) {
+                        Err(error) if proven => return Err(error),
+                        Err(error) => accused = accused.or(Some(error)),
+                        Ok(()) => {
+                            // Its word counts for nothing, on the size as well.
+                            standing.known = 0;
+                            standing.put_off();
+                            self.metrics.count_witness_failure();
+                        }
+                    }
                 }
                 Asked::Failed(why) => {
                     standing.put_off();
@@ -230,7 +238,10 @@ impl Witnesses {
                 }
             }
         }
-        self.settle(&head, &mut lines, true)
+        match accused {
+            Some(error) => Err(error),
+            None => self.settle(&head, &mut lines, true),
+        }
     }
 
     /// Decides on a witness's word that the log was rolled back: an error, which stops the log, or the witness has failed.

@@ -65,7 +65,14 @@ async fn witness(scratch: &Scratch, name: &str) -> Served {
 }
 
 fn at(url: &str, key: &WitnessKey) -> Witness {
-    Witness { vkey: key.to_string(), url: url.to_owned(), allow_loopback_http: true, allow_private_address: false, trusted_to_halt: true }
+    Witness {
+        vkey: key.to_string(),
+        url: url.to_owned(),
+        monitoring_url: None,
+        allow_loopback_http: true,
+        allow_private_address: false,
+        trusted_to_halt: true,
+    }
 }
 
 /// A witness of which only the key is there: nobody listens on the port.
@@ -287,6 +294,43 @@ async fn a_witness_halts_the_log_by_proof_or_where_it_shows_none_and_is_trusted(
         }
     }
     assert_eq!(log.halted(), None);
+}
+
+/// One that shows no checkpoints answers at once; the one that shows the proof takes longer, and is heard all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn proof_of_one_witness_is_kept_where_another_has_given_its_word_already() {
+    let scratch = Scratch::new();
+    let (log, other) = (log(&scratch, "log.db", 4).await, log(&scratch, "other.db", 9).await);
+    let fork = other.newest().unwrap().note;
+    let conflict = answered("409 Conflict\r\ncontent-type: text/x.tlog.size", "9\n");
+    let silent = saying(conflict.clone(), conflict.clone(), answered("404 Not Found", "")).await;
+    let showing = saying(conflict.clone(), conflict, answered("200 OK", &fork)).await;
+    let keys = [8, 9].map(|seed| WitnessKey::from_seed(&format!("w{seed}.example"), &[seed; 32]).unwrap());
+    for order in [[&silent, &showing], [&showing, &silent]] {
+        let both: Vec<Witness> = order.iter().zip(&keys).map(|(url, key)| at(url, key)).collect();
+        let ours = witnesses(&scratch, &log, &both, Some(1), WitnessMode::Prefer).unwrap();
+        assert_eq!(ours.check(&log).await.map_err(|error| error.reason()), Err(Reason::AuditRollbackDetected));
+        drop(ours);
+        let again = witnesses(&scratch, &log, &[absent("gone.example").await], None, WitnessMode::Prefer);
+        assert_eq!(again.err(), Some(Reason::AuditRollbackDetected), "the proof is kept");
+        std::fs::remove_file(file(&scratch)).unwrap();
+    }
+}
+
+/// Witnesses of other makers may show their checkpoints at another address than the one that takes them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn proof_is_looked_for_where_a_witness_shows_its_checkpoints() {
+    let scratch = Scratch::new();
+    let (log, other) = (log(&scratch, "log.db", 4).await, log(&scratch, "other.db", 9).await);
+    let conflict = answered("409 Conflict\r\ncontent-type: text/x.tlog.size", "9\n");
+    let nowhere = answered("404 Not Found", "");
+    let submission = saying(conflict.clone(), conflict, nowhere.clone()).await;
+    let shown = answered("200 OK", &other.newest().unwrap().note);
+    let monitoring = saying(nowhere.clone(), nowhere, shown).await;
+    let key = WitnessKey::from_seed("one.example", &[9; 32]).unwrap();
+    let witness = Witness { monitoring_url: Some(format!("{monitoring}/")), trusted_to_halt: false, ..at(&submission, &key) };
+    let ours = witnesses(&scratch, &log, &[witness], Some(1), WitnessMode::Prefer).unwrap();
+    assert_eq!(ours.check(&log).await.map_err(|error| error.reason()), Err(Reason::AuditRollbackDetected));
 }
 
 /// With the quorum of the others, a witness that lies delays nothing.
