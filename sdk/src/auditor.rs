@@ -1,5 +1,7 @@
 //! The log as an auditor reads it over HTTP: every proof is checked here, and what was seen once must stay true.
 
+use core::time::Duration;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{
     HeaderMap, HeaderValue,
@@ -8,8 +10,8 @@ use http::{
 use narrows_verifier::{
     EntryId, Reason,
     log::{
-        Bundle, BundleRefusal, Checkpoint, Hash, Kept, LogRefusal, MAX_LEAF_BYTES, Receipt, Selection, TileKind, TilePath, VerifiedBundle,
-        VerifierKey, verify, verify_inclusion,
+        Bundle, BundleRefusal, Checkpoint, Hash, Kept, LogRefusal, MAX_LEAF_BYTES, Receipt, Selection, TILE_WIDTH, TileKind, TilePath,
+        VerifiedBundle, VerifierKey, verify, verify_inclusion,
     },
 };
 use serde::Deserialize;
@@ -45,6 +47,10 @@ pub struct LogReading {
     /// The signed checkpoint up to whose size leaves are handed out, verified and consistent with all that was seen before.
     pub checkpoint: Kept,
     reading: Option<EntryId>,
+    /// The first leaf that was not handed out yet.
+    next: u64,
+    /// The service no longer counts tiles as parts of this reading.
+    forgotten: bool,
 }
 
 /// A question, as a path, with what the answer must be about.
@@ -158,24 +164,49 @@ impl AuditorClient {
         let checkpoint = self.observe(&answer.checkpoint).await?;
         let unread = || IssuerError::Answer(Reason::PeerAnswer);
         let reading = answer.reading.map(|id| EntryId::from_hex(&id).ok_or_else(unread)).transpose()?;
-        Ok(LogReading { checkpoint, reading })
+        Ok(LogReading { checkpoint, reading, next: 0, forgotten: false })
+    }
+
+    /// Announces the rest of a reading anew: a service that was restarted has forgotten it. What was read so far stays good, since
+    /// the log must still hold the very checkpoint that the reading is under.
+    ///
+    /// # Errors
+    /// As [`AuditorClient::ask`].
+    pub async fn resume(&mut self, reading: &mut LogReading) -> Result<(), AuditError> {
+        // The newest checkpoint first: a log that came back shorter is to be called a rollback, not an unknown size.
+        self.head().await?;
+        let Checkpoint { size, .. } = reading.checkpoint.checkpoint();
+        let answer: ReadingAnswer = self.get(&format!("/v1/audit/reading?first={}&size={size}", reading.next)).await?;
+        let shown = Kept::new(&answer.checkpoint, std::slice::from_ref(&self.key)).map_err(BundleRefusal::from)?;
+        reading.checkpoint.check(&shown, &[]).map_err(contradiction(&reading.checkpoint, &shown))?;
+        reading.reading = answer.reading.map(|id| EntryId::from_hex(&id).ok_or(IssuerError::Answer(Reason::PeerAnswer))).transpose()?;
+        reading.forgotten = false;
+        Ok(())
     }
 
     /// The bytes of a tile of a reading, unchecked; no more of them than a tile of this kind and width can have.
     ///
     /// # Errors
     /// `PEER_UNREACHABLE`, `PEER_ANSWER`, or the service's refusal.
-    pub async fn tile(&self, reading: &LogReading, path: &TilePath) -> Result<Vec<u8>, AuditError> {
-        let mut headers = HeaderMap::new();
-        let (each, part) = match path.kind() {
-            TileKind::Hashes(_) => (32, None),
-            TileKind::Entries => (MAX_LEAF_BYTES + 2, reading.reading),
-        };
-        if let Some(value) = part.and_then(|part| HeaderValue::from_str(&part.to_string()).ok()) {
-            headers.insert("narrows-reading", value);
+    pub async fn tile(&mut self, reading: &mut LogReading, path: &TilePath) -> Result<Vec<u8>, AuditError> {
+        if path.kind() != TileKind::Entries {
+            return self.fetch(&format!("/log/{path}"), HeaderMap::new(), most(path, 32)).await;
         }
-        let most = (usize::from(path.width()) * each).max(MAX_REFUSAL);
-        self.fetch(&format!("/log/{path}"), headers, most).await
+        // Each tile would else be a reading of its own: a leaf, and a part of what this credential may ask for.
+        if reading.forgotten {
+            self.resume(reading).await?;
+        }
+        let mut headers = HeaderMap::new();
+        let part = reading.reading.and_then(|part| HeaderValue::from_str(&part.to_string()).ok());
+        if let Some(part) = &part {
+            headers.insert(READING, part.clone());
+        }
+        let answer = self.http.get_with(&format!("/log/{path}"), self.authorized(headers)?, most(path, MAX_LEAF_BYTES + 2)).await;
+        let answer = answer.map_err(IssuerError::from)?;
+        reading.forgotten = answer.headers.get(READING) != part.as_ref();
+        let bytes = success(answer)?;
+        reading.next = (path.index() + 1) * u64::from(TILE_WIDTH);
+        Ok(bytes)
     }
 
     /// Has everything erased that is disclosed about a person, by pseudonym, and gives the leaf that records it, with its
@@ -217,9 +248,7 @@ impl AuditorClient {
                 true => hashes(&self.consistency(kept.checkpoint().size, shown.checkpoint().size).await?.proof)?,
                 false => Vec::new(),
             };
-            let contradiction =
-                |refusal| AuditError::Contradiction { refusal, kept: kept.note().to_owned(), shown: shown.note().to_owned() };
-            kept.check(&shown, &proof).map_err(contradiction)?;
+            kept.check(&shown, &proof).map_err(contradiction(kept, &shown))?;
         }
         self.kept = Some(shown.clone());
         Ok(shown)
@@ -264,6 +293,28 @@ impl AuditError {
             Self::Contradiction { refusal, .. } => Some(refusal.reason),
         }
     }
+
+    /// True where the same question may get an answer later ([`IssuerError::is_passing`]): never where evidence does not hold.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Issuer(error) if error.is_passing())
+    }
+
+    /// After how long the service says that it may be asked again.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Issuer(IssuerError::Refused(refusal)) => refusal.retry_after,
+            _ => None,
+        }
+    }
+}
+
+fn contradiction(kept: &Kept, shown: &Kept) -> impl FnOnce(LogRefusal) -> AuditError {
+    move |refusal| AuditError::Contradiction { refusal, kept: kept.note().to_owned(), shown: shown.note().to_owned() }
+}
+
+/// The most bytes of an answer: a tile of `each` bytes an entry, or a refusal, which may be longer than a short tile.
+fn most(path: &TilePath, each: usize) -> usize {
+    (usize::from(path.width()) * each).max(MAX_REFUSAL)
 }
 
 #[derive(Deserialize)]
@@ -306,5 +357,7 @@ fn hashes(texts: &[String]) -> Result<Vec<Hash>, AuditError> {
 const MAX_ANSWER: usize = 8 << 20;
 /// A refusal is a short JSON object, also where a tile would be shorter.
 const MAX_REFUSAL: usize = 64 << 10;
+/// Names the reading that a tile is part of, in the request, and in the answer where it was counted as one.
+const READING: &str = "narrows-reading";
 /// Twice the height of the largest tree.
 const MAX_PROOF: usize = 128;

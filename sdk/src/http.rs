@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use narrows_verifier::Reason;
 use reqwest::{Client, RequestBuilder, Url, header::HeaderMap, redirect::Policy};
 
 /// An address at which a peer is reached: an origin without a trailing slash.
@@ -14,9 +15,10 @@ pub(crate) struct Http {
     origin: Origin,
 }
 
-/// What a peer answered: the status and a bounded body.
+/// What a peer answered: the status, the headers and a bounded body.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
@@ -35,6 +37,17 @@ pub enum TransportError {
     /// The answer is larger than the bound.
     #[error("the answer is larger than is read")]
     TooLarge,
+}
+
+impl TransportError {
+    /// The stable reason.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Address => Reason::AddressRefused,
+            Self::Connect | Self::Broken => Reason::PeerUnreachable,
+            Self::TooLarge => Reason::PeerAnswer,
+        }
+    }
 }
 
 impl Origin {
@@ -93,7 +106,7 @@ async fn send(request: RequestBuilder, most: usize) -> Result<Answer, TransportE
     // the library's own error texts name addresses with whatever the caller put there, so none is passed on
     let broken = |error: reqwest::Error| if error.is_connect() { TransportError::Connect } else { TransportError::Broken };
     let mut response = request.send().await.map_err(broken)?;
-    let status = response.status().as_u16();
+    let (status, headers) = (response.status().as_u16(), core::mem::take(response.headers_mut()));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
         if body.len() + chunk.len() > most {
@@ -101,7 +114,7 @@ async fn send(request: RequestBuilder, most: usize) -> Result<Answer, TransportE
         }
         body.extend(chunk);
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, headers, body })
 }
 
 const CONNECT: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ use narrows_verifier::{
     log::{TileKind, TilePath},
 };
 
-use super::audit::read_tile;
+use super::audit::{READING, read_tile};
 use super::error::ApiError;
 use super::request_id::TraceId;
 use crate::{app::App, log::LogError};
@@ -40,9 +40,7 @@ pub(super) async fn tile(
     let path = TilePath::parse(&format!("tile/{path}")).map_err(|_| absent())?;
     // entry bundles show the delegation graph: outside of development they take an auditor's credential
     let entries = matches!(path.kind(), TileKind::Entries);
-    if entries {
-        read_tile(&app, &headers, trace, &path).await?;
-    }
+    let reading = if entries { read_tile(&app, &headers, trace, &path).await? } else { None };
     let bytes = app.log.tile(&path).map_err(unreadable)?.ok_or_else(absent)?;
     let headers = [
         (CONTENT_TYPE, "application/octet-stream"),
@@ -50,7 +48,10 @@ pub(super) async fn tile(
         (CACHE_CONTROL, if entries && !app.public_entries { "private, no-store" } else { "public, max-age=31536000, immutable" }),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ];
-    Ok((headers, bytes).into_response())
+    let mut answer = (headers, bytes).into_response();
+    // whoever does not find it there knows that this tile was a reading of its own
+    reading.map(|reading| answer.headers_mut().insert(READING, reading));
+    Ok(answer)
 }
 
 fn unreadable(error: LogError) -> ApiError {

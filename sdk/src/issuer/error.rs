@@ -1,7 +1,9 @@
 //! What can go wrong with the issuer, by who is at fault.
 
 use core::fmt;
+use core::time::Duration;
 
+use http::header::RETRY_AFTER;
 use narrows_verifier::Reason;
 use serde::Deserialize;
 
@@ -14,7 +16,7 @@ pub enum IssuerError {
     #[error("{0}")]
     Refused(IssuerRefusal),
     /// No usable answer came.
-    #[error(transparent)]
+    #[error("{0} ({reason})", reason = .0.reason())]
     Transport(#[from] TransportError),
     /// An answer came, and it is not what it claims to be; or what we were about to send is not.
     #[error("{0}: {meaning}", meaning = .0.meaning())]
@@ -34,6 +36,8 @@ pub struct IssuerRefusal {
     pub message: String,
     /// The trace id to ask the operator about.
     pub trace: String,
+    /// After how long the issuer says that it may be asked again.
+    pub retry_after: Option<Duration>,
 }
 
 impl IssuerError {
@@ -41,10 +45,22 @@ impl IssuerError {
     pub fn reason(&self) -> Option<Reason> {
         match self {
             IssuerError::Refused(refusal) => Reason::from_code(&refusal.code),
-            IssuerError::Transport(TransportError::Address) => Some(Reason::AddressRefused),
-            IssuerError::Transport(TransportError::TooLarge) => Some(Reason::PeerAnswer),
-            IssuerError::Transport(TransportError::Connect | TransportError::Broken) => Some(Reason::PeerUnreachable),
+            IssuerError::Transport(error) => Some(error.reason()),
             IssuerError::Answer(reason) => Some(*reason),
+        }
+    }
+
+    /// True where the same question may get an answer later: the issuer is away, too busy, or asked too often. Whoever asks again
+    /// waits at least for [`IssuerRefusal::retry_after`], and not without end.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Transport(error) => matches!(error, TransportError::Connect | TransportError::Broken),
+            // A log that was found to be rolled back, or can't be read, gives a 503 too, and that does not pass.
+            Self::Refused(refusal) => match Reason::from_code(&refusal.code) {
+                Some(reason) => PASSING.contains(&reason),
+                None => matches!(refusal.status, 429 | 502 | 503 | 504),
+            },
+            Self::Answer(_) => false,
         }
     }
 }
@@ -58,8 +74,19 @@ impl From<Reason> for IssuerError {
 impl fmt::Display for IssuerRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { status, code, message, trace, .. } = self;
-        write!(formatter, "{}: {} (status {status}, trace `{}`)", code.escape_debug(), message.escape_debug(), trace.escape_debug())
+        write!(formatter, "{}: {} (status {status}, trace `{}`)", shown(code), shown(message), shown(trace))
     }
+}
+
+/// What a peer wrote, without what would move a reader's terminal or hide text.
+fn shown(text: &str) -> String {
+    text.chars().fold(String::new(), |mut shown, character| {
+        match character {
+            '\'' | '"' => shown.push(character),
+            character => shown.extend(character.escape_debug()),
+        }
+        shown
+    })
 }
 
 /// The body of a 200, or the refusal that any other answer is.
@@ -67,6 +94,8 @@ pub(crate) fn success(answer: Answer) -> Result<Vec<u8>, IssuerError> {
     if answer.status == 200 {
         return Ok(answer.body);
     }
+    // A date may stand there too, from a proxy; then our own patience decides.
+    let retry_after = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
     let body: RefusalBody = serde_json::from_slice(&answer.body).unwrap_or_default();
     // what a peer sends ends in our caller's log, so it is short
     let short = |text: String| text.chars().take(MAX_FIELD).collect::<String>();
@@ -76,6 +105,7 @@ pub(crate) fn success(answer: Answer) -> Result<Vec<u8>, IssuerError> {
         code: short(body.reason),
         message: short(if body.error_description.is_empty() { body.message } else { body.error_description }),
         trace: short(body.trace),
+        retry_after,
     }))
 }
 
@@ -91,12 +121,65 @@ struct RefusalBody {
 
 const MAX_FIELD: usize = 512;
 
+const PASSING: [Reason; 7] = [
+    Reason::AuditUnavailable,
+    Reason::AuditorRate,
+    Reason::NotReady,
+    Reason::Overloaded,
+    Reason::ReportRate,
+    Reason::RequestTimeout,
+    Reason::WitnessQuorum,
+];
+
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     fn refusal(status: u16, body: &str) -> IssuerError {
-        success(Answer { status, body: body.into() }).err().unwrap()
+        success(Answer { status, headers: HeaderMap::new(), body: body.into() }).err().unwrap()
+    }
+
+    #[test]
+    fn only_what_time_heals_is_worth_another_question() {
+        let refused = |status, code: &str| refusal(status, &format!(r#"{{"reason":"{code}"}}"#));
+        for error in [
+            refused(429, "AUDITOR_RATE"),
+            refused(503, "NOT_READY"),
+            refused(503, "AUDIT_UNAVAILABLE"),
+            refused(503, "NEWER_CODE"),
+            refusal(502, "<html>"),
+            IssuerError::Transport(TransportError::Connect),
+            IssuerError::Transport(TransportError::Broken),
+        ] {
+            assert!(error.is_passing(), "{error:?}");
+        }
+        for error in [
+            refused(503, "AUDIT_ROLLBACK_DETECTED"),
+            refused(503, "LOG_UNREADABLE"),
+            refused(401, "AUDITOR_AUTH"),
+            refused(500, "INTERNAL"),
+            refusal(404, "<html>"),
+            IssuerError::Transport(TransportError::TooLarge),
+            IssuerError::Transport(TransportError::Address),
+            IssuerError::Answer(Reason::PeerAnswer),
+        ] {
+            assert!(!error.is_passing(), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_ask_again() {
+        let after = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, http::HeaderValue::from_static(value))]);
+            match success(Answer { status: 429, headers, body: Vec::new() }) {
+                Err(IssuerError::Refused(refusal)) => refusal.retry_after,
+                _ => panic!(),
+            }
+        };
+        assert_eq!(after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(after("Wed, 21 Oct 2026 07:28:00 GMT"), None);
     }
 
     #[test]
@@ -105,6 +188,8 @@ mod tests {
         let refused = refusal(400, oauth);
         assert_eq!(refused.reason(), Some(Reason::Expired));
         assert_eq!(refused.to_string(), "EXPIRED: too late (status 400, trace `ab`)");
+        let told = refusal(401, r#"{"reason":"X","message":"the log's \u001b[2J \"end\"","trace":""}"#);
+        assert_eq!(told.to_string(), r#"X: the log's \u{1b}[2J "end" (status 401, trace ``)"#);
         let plain = refusal(503, r#"{"reason":"NOT_READY","message":"later","trace":"cd"}"#);
         assert_eq!(plain.reason(), Some(Reason::NotReady));
         let IssuerError::Refused(newer) = refusal(400, r#"{"reason":"NEWER_CODE","message":"","trace":""}"#) else { panic!() };

@@ -1,7 +1,7 @@
 //! Who reads, and the leaf that says so.
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use narrows_verifier::Reason;
 use narrows_verifier::log::{EntryId, TilePath};
 
@@ -54,16 +54,21 @@ pub(in crate::http) async fn recorded<'a>(
     }
 }
 
-/// Lets the reading of an entry bundle pass, alone or as part of a reading that is recorded already. Without any credential, its
-/// refusal says that entries are not public.
-pub(in crate::http) async fn read_tile(app: &App, headers: &HeaderMap, trace: TraceId, path: &TilePath) -> Result<(), ApiError> {
+/// Lets the reading of an entry bundle pass, alone or as part of a reading that is recorded already, which it then names. Without any
+/// credential, its refusal says that entries are not public.
+pub(in crate::http) async fn read_tile(
+    app: &App,
+    headers: &HeaderMap,
+    trace: TraceId,
+    path: &TilePath,
+) -> Result<Option<HeaderValue>, ApiError> {
     if !app.public_entries && !headers.contains_key(AUTHORIZATION) {
         return Err(ApiError::plain(Reason::EntriesPrivate, Reason::EntriesPrivate.meaning()));
     }
     if part_of_reading(app, headers, path)? {
-        return Ok(());
+        return Ok(headers.get(READING).cloned());
     }
-    recorded(app, headers, trace, Reading::Read, (&[("tile", path.to_string())], false)).await.map(drop)
+    recorded(app, headers, trace, Reading::Read, (&[("tile", path.to_string())], false)).await.map(|_| None)
 }
 
 /// A reading that does not cover the tile is passed over: the tile is then a reading of its own.
@@ -84,4 +89,4 @@ pub(super) fn unavailable(error: ExchangeError) -> ApiError {
 }
 
 /// Names the reading that a tile is part of.
-const READING: &str = "narrows-reading";
+pub(in crate::http) const READING: &str = "narrows-reading";

@@ -6,7 +6,7 @@ mod evidence;
 mod proofs;
 mod reading;
 
-pub(super) use access::{read_tile, recorded};
+pub(super) use access::{READING, read_tile, recorded};
 pub(super) use erasures::erasures;
 pub(super) use evidence::{entry, export, search, task};
 pub(super) use proofs::{consistency, head, proof};
