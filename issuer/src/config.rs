@@ -3,8 +3,6 @@
 mod check;
 mod root_key;
 
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +12,7 @@ use serde_json::Value;
 
 pub use self::check::{ConfigError, ConfigFault};
 pub use self::root_key::PublishedRootKey;
+use crate::bounded_file;
 use crate::federation::TrustedIssuer;
 use crate::log::{ANCHOR_LAG_MS, DISK_RESERVE_MB};
 use crate::witness::{Witness, WitnessMode};
@@ -244,9 +243,7 @@ impl Config {
     /// Every fault of the file, or the one that stopped it from being read.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let unreadable = |error: std::io::Error| ConfigError::one(&path.display().to_string(), format!("can't be read: {error}"));
-        let mut text = String::new();
-        File::open(path).and_then(|file| file.take(MAX_CONFIG_BYTES + 1).read_to_string(&mut text)).map_err(unreadable)?;
-        Self::parse(&text)
+        Self::parse(&bounded_file::read_text(path, MAX_CONFIG_BYTES).map_err(unreadable)?)
     }
 
     /// Parses and checks a configuration's text.

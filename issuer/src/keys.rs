@@ -13,6 +13,8 @@ use rand_core::CryptoRngCore;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::bounded_file;
+
 /// What a key may sign. The role is part of the file, so that a file in the wrong slot is refused and one key never
 /// speaks for two purposes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +72,7 @@ impl SecretKey {
     /// `KEY_FILE_MISSING`, `KEY_FILE_MODE` (any access for group or others, or another owner than this process),
     /// `KEY_FILE_MALFORMED`, `KEY_ROLE`.
     pub fn read(path: &Path, role: KeyRole) -> Result<Self, KeyError> {
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let file = bounded_file::open(path).map_err(|error| unreadable(path, &error))?;
         check_access(path, &file)?;
         let mut text = Zeroizing::new(String::with_capacity(KEY_FILE_BYTES));
         file.take(KEY_FILE_BYTES as u64).read_to_string(&mut text).map_err(|error| unreadable(path, &error))?;

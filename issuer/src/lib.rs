@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod bounded_file;
 mod client_auth;
 pub mod clients;
 pub mod clock;

@@ -1,8 +1,6 @@
 //! From a configuration to a service that is ready to answer.
 
 use std::{
-    fs::File,
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -19,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::{
     app::{App, random},
     audit::{Archive, Auditors, Index, Indexer},
+    bounded_file,
     clients::Clients,
     clock::Clock,
     config::Config,
@@ -230,14 +229,8 @@ pub fn read_pack(config: &Config) -> Result<String, StartError> {
         .pack
         .as_deref()
         .ok_or_else(|| at_fault(Reason::ConfigInvalid, "`policy.pack` names no policy pack, and without one nothing is granted"))?;
-    let mut text = String::new();
-    let limit = narrows_policies::MAX_PACK_BYTES as u64;
-    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_string(&mut text));
-    match read {
-        Ok(_) if text.len() as u64 <= limit => Ok(text),
-        Ok(_) => Err(at_fault(Reason::ConfigInvalid, format!("`{}` is larger than {limit} bytes", path.display()))),
-        Err(error) => Err(at_fault(Reason::ConfigInvalid, format!("`{}` can't be read: {error}", path.display()))),
-    }
+    bounded_file::read_text(path, narrows_policies::MAX_PACK_BYTES as u64)
+        .map_err(|error| at_fault(Reason::ConfigInvalid, format!("`{}` can't be read: {error}", path.display())))
 }
 
 /// Reads the public key of the log in a data directory.
@@ -246,8 +239,8 @@ pub fn read_pack(config: &Config) -> Result<String, StartError> {
 /// `KEY_FILE_MISSING` or `KEY_FILE_MALFORMED`.
 pub fn read_log_key(data_dir: &Path) -> Result<VerifierKey, StartError> {
     let path = data_dir.join(LOG_KEY_FILE);
-    let text =
-        std::fs::read_to_string(&path).map_err(|error| at_fault(Reason::KeyFileMissing, format!("`{}`: {error}", path.display())))?;
+    let text = bounded_file::read_text(&path, MAX_LOG_KEY_BYTES)
+        .map_err(|error| at_fault(Reason::KeyFileMissing, format!("`{}`: {error}", path.display())))?;
     VerifierKey::parse(text.trim_end())
         .map_err(|_| at_fault(Reason::KeyFileMalformed, format!("`{}` holds no verifier key", path.display())))
 }
@@ -336,3 +329,6 @@ const READINGS: usize = 4;
 const WITNESS_FILE: &str = "witness.db";
 const ASIDE: &str = ".ended";
 const LOG_KEY_FILE: &str = "log.vkey";
+
+/// More than the longest name and a key have.
+const MAX_LOG_KEY_BYTES: u64 = 4096;

@@ -184,6 +184,7 @@ reasons! {
 
     // Configuration and key files.
     ConfigInvalid = "CONFIG_INVALID": "the configuration has an unknown key, a wrong type or a value outside its bounds";
+    FileUnusable = "FILE_UNUSABLE": "a file that was named can't be read or written, is no plain file, or is larger than it may be";
     KeyFileMissing = "KEY_FILE_MISSING": "a key file can't be opened or read";
     KeyFileExists = "KEY_FILE_EXISTS": "a key or configuration file is already there and is never overwritten";
     KeyFileMode = "KEY_FILE_MODE": "a key file can be read by others than the account that runs the service";

@@ -5,7 +5,7 @@
 //! most on another volume, or where another account may write.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use narrows_verifier::Reason;
 use narrows_verifier::log::{Checkpoint, MAX_NOTE_BYTES, VerifierKey, root, verify_checkpoint};
 
 use super::error::LogError;
+use crate::bounded_file;
 use crate::store::Rows;
 
 /// An anchor file that this process alone advances.
@@ -100,10 +101,8 @@ fn parse(note: &str, key: &VerifierKey) -> Result<Checkpoint, LogError> {
 }
 
 fn read(path: &Path) -> Result<Option<String>, LogError> {
-    let mut note = String::new();
-    let limit = MAX_NOTE_BYTES as u64;
-    match File::open(path).and_then(|file| file.take(limit + 1).read_to_string(&mut note)) {
-        Ok(_) => Ok(Some(note)),
+    match bounded_file::read_text(path, MAX_NOTE_BYTES as u64) {
+        Ok(note) => Ok(Some(note)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(LogError::new(Reason::AuditAnchorMissing, format!("the anchor can't be read: {error}"))),
     }

@@ -14,6 +14,7 @@ use narrows_verifier::log::{
 
 use super::error::LogError;
 use super::{anchor, startup};
+use crate::bounded_file;
 use crate::store::{Batch, Database, Head, Snapshot, StoreError, StoredLeaf};
 
 /// Where missing leaves come from.
@@ -112,11 +113,11 @@ impl Source {
 fn widest_bundle(directory: &Path, index: u64) -> Result<Vec<Vec<u8>>, LogError> {
     for width in (1..=TILE_WIDTH).rev() {
         let path = directory.join(TilePath::new(TileKind::Entries, index, width)?.to_string());
-        let Ok(found) = std::fs::metadata(&path) else { continue };
-        if found.len() > MAX_BUNDLE_BYTES {
-            return Err(LogError::new(Reason::TileMalformed, format!("`{}` is larger than a bundle can be", path.display())));
+        if !path.exists() {
+            continue;
         }
-        let bytes = std::fs::read(&path).map_err(StoreError::failed)?;
+        let bytes = bounded_file::read(&path, MAX_BUNDLE_BYTES)
+            .map_err(|error| LogError::new(Reason::TileMalformed, format!("`{}` can't be read: {error}", path.display())))?;
         return Ok(decode_entries(&bytes, width)?.into_iter().map(<[u8]>::to_vec).collect());
     }
     Ok(Vec::new())

@@ -65,7 +65,9 @@ impl<'c> Rows<'c> {
     }
 
     pub(crate) fn leaf(&self, index: u64) -> Result<Option<StoredLeaf>, StoreError> {
-        self.one("SELECT idx, entry, hash, bytes FROM leaf WHERE idx = ?1", [signed(index)?], stored_leaf)
+        // A reader may ask for any number; beyond SQLite's range there is no leaf.
+        let Ok(index) = signed(index) else { return Ok(None) };
+        self.one("SELECT idx, entry, hash, bytes FROM leaf WHERE idx = ?1", [index], stored_leaf)
     }
 
     pub(crate) fn leaf_by_entry(&self, entry: &EntryId) -> Result<Option<StoredLeaf>, StoreError> {

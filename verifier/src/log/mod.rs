@@ -38,7 +38,7 @@ pub use kind::{Kind, KindSpec, Presence};
 pub use leaf::{Leaf, MAX_LEAF_BYTES, PackDigest, Plane, Point, Verdict};
 pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, Note, VerifierKey, key_id, signature_line};
 pub use policy::{Policy, PolicyError, Shortfall};
-pub use receipt::{Receipt, VerifiedReceipt, verify, verify_for_token};
+pub use receipt::{MAX_RECEIPT_BYTES, Receipt, VerifiedReceipt, verify, verify_for_token};
 pub use receipt_verifier::ReceiptVerifier;
 pub use receipts::{MAX_RECEIPTS_BYTES, PresentedReceipt, ReceiptDemand, check_receipts, read_receipts, write_receipts};
 pub use refusal::LogRefusal;

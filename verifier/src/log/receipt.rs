@@ -118,7 +118,7 @@ const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 const MAX_PROOF_LINES: usize = 64;
 
 /// A proof's lines and the largest note.
-const MAX_RECEIPT_BYTES: usize = MAX_NOTE_BYTES + 4096;
+pub const MAX_RECEIPT_BYTES: usize = MAX_NOTE_BYTES + 4096;
 
 #[cfg(test)]
 mod tests {
