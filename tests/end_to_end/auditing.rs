@@ -548,17 +548,17 @@ pub(super) fn index(issuer: &Issuer) -> Connection {
 }
 
 /// Database and anchor together, which the service alone can't tell from its own past.
-struct Backup {
+pub(super) struct Backup {
     database: Vec<u8>,
     anchor: Vec<u8>,
 }
 
 impl Backup {
-    fn of(issuer: &Issuer) -> Self {
+    pub(super) fn of(issuer: &Issuer) -> Self {
         Self { database: fs::read(issuer.database()).unwrap(), anchor: fs::read(issuer.data().join("log.anchor")).unwrap() }
     }
 
-    fn restore(&self, issuer: &Issuer) {
+    pub(super) fn restore(&self, issuer: &Issuer) {
         fs::write(issuer.database(), &self.database).unwrap();
         fs::write(issuer.data().join("log.anchor"), &self.anchor).unwrap();
     }

@@ -41,16 +41,16 @@ impl Init {
         let made = init(&options, &mut OsRng)?;
         let config = Config::load(&made.config_file)?;
         let log_key = service::init_log(&config, false, system_clock()())?;
-        println!("configuration  {}", made.config_file.display());
-        println!("policy pack    {}", config.policy.pack.as_deref().unwrap_or(&options.data_dir).display());
-        println!("issuer key id  {}", made.issuer_key_id);
-        println!("issuer key     {}", made.issuer_public_key);
-        println!("log key        {log_key}");
+        say!("configuration  {}", made.config_file.display());
+        say!("policy pack    {}", config.policy.pack.as_deref().unwrap_or(&options.data_dir).display());
+        say!("issuer key id  {}", made.issuer_key_id);
+        say!("issuer key     {}", made.issuer_public_key);
+        say!("log key        {log_key}");
         if let (Some(id), Some(secret)) = (&options.client_id, &made.client_secret) {
-            println!("client         {id}");
-            println!("client secret  {}   (shown once, stored nowhere)", secret.as_str());
+            say!("client         {id}");
+            say!("client secret  {}   (shown once, stored nowhere)", secret.as_str());
         }
-        println!("\nNext: add a [[trusted_issuer]] to the configuration, then\n  narrows serve --config {}", made.config_file.display());
+        say!("\nNext: add a [[trusted_issuer]] to the configuration, then\n  narrows serve --config {}", made.config_file.display());
         Ok(())
     }
 }

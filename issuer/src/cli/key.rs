@@ -56,10 +56,10 @@ impl Key {
             Self::New(new) => {
                 let key = HolderKey::generate();
                 key.write_new(&new.out)?;
-                println!("key file  {}", new.out.display());
-                println!("req_cnf   {}", key.req_cnf());
+                say!("key file  {}", new.out.display());
+                say!("req_cnf   {}", key.req_cnf());
             }
-            Self::Cnf(cnf) => println!("{}", HolderKey::read(&cnf.key)?.req_cnf()),
+            Self::Cnf(cnf) => say!("{}", HolderKey::read(&cnf.key)?.req_cnf()),
             Self::Prove(prove) => {
                 let subject_token = if prove.subject_token == "-" {
                     std::io::read_to_string(std::io::stdin())?.trim().to_owned()
@@ -67,7 +67,7 @@ impl Key {
                     prove.subject_token
                 };
                 let key = HolderKey::read(&prove.key)?;
-                println!("{}", key.holder_proof(&prove.issuer, &prove.client, &subject_token, system_clock()() / 1000));
+                say!("{}", key.holder_proof(&prove.issuer, &prove.client, &subject_token, system_clock()() / 1000));
             }
         }
         Ok(())

@@ -1,10 +1,14 @@
 //! One file per verb. What people read goes to standard output, log lines and faults to standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks on standard output and standard error")]
+#![expect(clippy::print_stderr, reason = "a command line tells its faults on standard error")]
+
+#[macro_use]
+mod output;
 
 mod audit;
 mod bench;
 mod demo;
 mod init;
+mod input;
 mod key;
 mod serve;
 mod token;
@@ -80,7 +84,7 @@ fn check_config(file: &std::path::Path) -> anyhow::Result<()> {
     let config = narrows_issuer::config::Config::load(file)?;
     let pack = narrows_issuer::service::read_pack(&config)?;
     let pack = narrows_policies::Pack::parse(&pack)?;
-    println!("{}: in order, policy pack {}", file.display(), pack.digest());
+    say!("{}: in order, policy pack {}", file.display(), pack.digest());
     Ok(())
 }
 

@@ -22,6 +22,8 @@ use rand_core::OsRng;
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
+use super::output;
+
 /// The flags of `narrows serve`.
 #[derive(Args)]
 pub(super) struct Serve {
@@ -81,7 +83,7 @@ async fn serve_development(listen: SocketAddr, data: Option<PathBuf>) -> anyhow:
     let data = data.or_else(|| scratch.as_ref().map(|scratch| scratch.0.clone())).context("no data directory")?;
     let dev = open_development(listen, data).await?;
     telemetry::start(&dev.config.telemetry)?;
-    print!("{}", instructions(&dev));
+    output::print(format_args!("{}", instructions(&dev)));
     drain(run(&dev.config, dev.listener, dev.service).await)
 }
 

@@ -120,7 +120,7 @@ impl Token {
         let now = system_clock()() / 1000;
         match self {
             Self::Inspect(inspect) => {
-                println!("{}", narrows::inspect(&verified(&inspect.token, &inspect.keys)?));
+                say!("{}", narrows::inspect(&verified(&inspect.token, &inspect.keys)?));
                 Ok(())
             }
             Self::Attenuate(attenuate) => attenuate.run(now),
@@ -144,7 +144,7 @@ impl Attenuate {
             let body = serde_json::json!({ "token": report.token, "proof": report.proof });
             std::fs::write(file, body.to_string()).with_context(|| file.display().to_string())?;
         }
-        println!("{}", narrowed.token.as_str());
+        say!("{}", narrowed.token.as_str());
         Ok(())
     }
 }
@@ -153,7 +153,7 @@ impl Prove {
     fn run(self, now: u64) -> anyhow::Result<()> {
         let held = Held::new(&read_token(&self.token)?, HolderKey::read(&self.key)?, &self.keys.roots()?)?;
         let presentation = held.prove(&self.call.tool, &self.call.arguments()?, &self.call.audience, now);
-        println!("{}", serde_json::json!({ "token": presentation.token, "proof": presentation.proof }));
+        say!("{}", serde_json::json!({ "token": presentation.token, "proof": presentation.proof }));
         Ok(())
     }
 }
@@ -180,7 +180,7 @@ impl Verify {
             let explanations = token.explain(&call, &State::default(), &self.secrets()?);
             bail!("refused: {}: {}\n{}", denial.reason, denial.reason.meaning(), narrows::explain(&explanations));
         }
-        println!("allowed: `{}` at {}", self.call.tool.escape_debug(), self.call.audience.escape_debug());
+        say!("allowed: `{}` at {}", self.call.tool.escape_debug(), self.call.audience.escape_debug());
         Ok(())
     }
 }

@@ -31,16 +31,17 @@ pub struct TaskNode {
     pub children: Vec<TaskNode>,
 }
 
-/// Rebuilds the trees of all tasks, or of one, in the order of their first leaf.
+/// Rebuilds the trees of the first `most` tasks, in the order of their first leaf, and says whether there are more; or that of one
+/// task alone. Of a log of many tasks no more is held than these.
 ///
 /// # Errors
 /// `LEAF_MALFORMED` or `DISCLOSURE_MISMATCH` at the first leaf concerned, or what the store met.
-pub fn task_trees(path: &Path, only: Option<&TaskId>) -> Result<Vec<TaskTree>, Finding> {
+pub fn task_trees(path: &Path, only: Option<&TaskId>, most: usize) -> Result<(Vec<TaskTree>, bool), Finding> {
     let snapshot = Snapshot::open(path)?;
     let rows = snapshot.rows();
     let mut tasks: Vec<(TaskId, Vec<Read>)> = Vec::new();
     let mut places: HashMap<TaskId, usize> = HashMap::new();
-    let mut first = 0;
+    let (mut first, mut more) = (0, false);
     loop {
         let page = rows.leaves(first, TILE_WIDTH)?;
         let Some(last) = page.last() else { break };
@@ -50,6 +51,10 @@ pub fn task_trees(path: &Path, only: Option<&TaskId>) -> Result<Vec<TaskTree>, F
             let leaf = Leaf::parse(&stored.bytes).map_err(|refusal| Finding::new(refusal.reason, Some(index), refusal.detail))?;
             let Some(task) = leaf.task.filter(|task| only.is_none_or(|only| only == task)) else { continue };
             if !derives(&leaf.kind) {
+                continue;
+            }
+            if !places.contains_key(&task) && tasks.len() >= most {
+                more = true;
                 continue;
             }
             let read = Read::new(
@@ -66,7 +71,7 @@ pub fn task_trees(path: &Path, only: Option<&TaskId>) -> Result<Vec<TaskTree>, F
             }
         }
     }
-    Ok(tasks.into_iter().map(|(task, leaves)| TaskTree { task, roots: link(leaves) }).collect())
+    Ok((tasks.into_iter().map(|(task, leaves)| TaskTree { task, roots: link(leaves) }).collect(), more))
 }
 
 /// Rebuilds one task's tree from its derivations, in the order of the log.

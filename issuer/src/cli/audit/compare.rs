@@ -6,11 +6,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use narrows_verifier::{
     Reason,
-    log::{Comparison, Hash, Kept, SplitView, compare},
+    log::{Comparison, Hash, Kept, MAX_NOTE_BYTES, SplitView, compare},
 };
 use serde_json::{Value, json};
 
 use super::source::{SourceArgs, read_key};
+use crate::cli::input;
 
 /// The flags of `narrows audit compare`.
 #[derive(Args)]
@@ -40,40 +41,40 @@ impl Compare {
         let key = match (&source, &self.vkey) {
             (Some(source), _) => source.key().clone(),
             (None, Some(key)) => read_key(key)?,
-            (None, None) => bail!("name the log, or give its public key as `--vkey`"),
+            (None, None) => bail!("{}", input::missing("name the log, or give its public key as `--vkey`")),
         };
         let read = |file: &PathBuf| -> anyhow::Result<Kept> {
-            let note = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+            let note = input::text(file, MAX_NOTE_BYTES)?;
             Kept::new(&note, std::slice::from_ref(&key)).with_context(|| file.display().to_string())
         };
         let first = read(&self.first)?;
         let second = match (&self.second, &mut source) {
             (Some(file), _) => read(file)?,
             (None, Some(source)) => source.head()?.0,
-            (None, None) => bail!("give a second checkpoint, or name the log"),
+            (None, None) => bail!("{}", input::missing("give a second checkpoint, or name the log")),
         };
         let (old, new) = if first.needs_proof(&second) { (&first, &second) } else { (&second, &first) };
         let sizes = (old.checkpoint().size, new.checkpoint().size);
         let path = match &mut source {
             _ if sizes.0 == sizes.1 => Vec::new(),
             Some(source) => source.prefix_path(sizes.0, sizes.1).map_err(|error| unproven(old, new, &error))?,
-            None => bail!("checkpoints of two sizes take a proof: name the log with --data or --url"),
+            None => bail!("{}", input::missing("checkpoints of two sizes take a proof: name the log with --data or --url")),
         };
         // A log that can't prove its own past is as telling as a wrong proof.
         match compare(old.note(), new.note(), &path, std::slice::from_ref(&key)).map_err(|refusal| unproven(old, new, &refusal))? {
             Comparison::Same | Comparison::Consistent => {}
             Comparison::Split(split) => {
                 if self.json {
-                    println!("{}", convicting_object(&split));
+                    say!("{}", convicting_object(&split));
                 }
                 bail!("{}", convicting(&split))
             }
         }
         if self.json {
-            println!("{}", json!({ "result": "consistent", "from": sizes.0, "to": sizes.1 }));
+            say!("{}", json!({ "result": "consistent", "from": sizes.0, "to": sizes.1 }));
             return Ok(());
         }
-        println!("consistent: the tree of {} leaves is the beginning of that of {}", sizes.0, sizes.1);
+        say!("consistent: the tree of {} leaves is the beginning of that of {}", sizes.0, sizes.1);
         Ok(())
     }
 }

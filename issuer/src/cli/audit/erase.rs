@@ -14,6 +14,7 @@ use narrows_issuer::{
 use rand_core::{OsRng, RngCore};
 
 use super::source::SourceArgs;
+use crate::cli::input;
 
 /// The flags of `narrows audit erase`.
 #[derive(Args)]
@@ -68,7 +69,7 @@ pub(in crate::cli) struct NameOf {
 
 impl Erase {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let subject = Pseudonym::from_hex(&self.subject).context("`--subject` is not 32 hex digits")?;
+        let subject = Pseudonym::from_hex(&self.subject).with_context(|| input::invalid("`--subject` is not 32 hex digits"))?;
         match (&self.place.url, self.by) {
             (Some(url), _) => {
                 let source = SourceArgs::new(None, Some(url.clone()), self.vkey).with_credential(self.credential);
@@ -79,16 +80,16 @@ impl Erase {
                 stopped(&self.place, &erasure)?;
             }
         }
-        println!("erased     everything that was disclosed about {subject}");
-        println!("recorded   as a leaf of kind erasure; every receipt stays valid");
-        println!("note: copies of subjects.db made before still hold the person's key");
+        say!("erased     everything that was disclosed about {subject}");
+        say!("recorded   as a leaf of kind erasure; every receipt stays valid");
+        say!("note: copies of subjects.db made before still hold the person's key");
         Ok(())
     }
 }
 
 impl NameOf {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        println!("{}", narrows_issuer::log::pseudonym(&service::log_file_in(&self.data), &self.issuer, &self.subject)?);
+        say!("{}", narrows_issuer::log::pseudonym(&service::log_file_in(&self.data), &self.issuer, &self.subject)?);
         Ok(())
     }
 }

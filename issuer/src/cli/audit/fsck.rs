@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
+use narrows::LogReading;
 use narrows_issuer::{
     audit::Index,
     log::{Evidence, MadeTile, Pieces, Report, check_database},
@@ -32,16 +33,16 @@ impl Fsck {
             None => served(&mut source)?,
         };
         if self.json {
-            println!("{}", object(&report, pinned, more));
+            say!("{}", object(&report, pinned, more));
             return Ok(());
         }
-        println!("{told}");
-        println!("log          {}", report.origin);
-        println!("leaves       {}, each hashed anew", report.size);
-        println!("root         {}", report.root.to_base64());
-        println!("\nin order: nothing logged has been changed since it was signed");
+        say!("{told}");
+        say!("log          {}", report.origin);
+        say!("leaves       {}, each hashed anew", report.size);
+        say!("root         {}", report.root.to_base64());
+        say!("\nin order: nothing logged has been changed since it was signed");
         if !pinned {
-            println!("note: the log key was read from the data directory; pin it with --vkey to notice a log that was replaced whole");
+            say!("note: the log key was read from the data directory; pin it with --vkey to notice a log that was replaced whole");
         }
         Ok(())
     }
@@ -68,22 +69,22 @@ fn from_file(source: &mut Source, database: &Path) -> anyhow::Result<Found> {
 /// Recomputes what a service serves, one bundle at a time: its leaves, and every hash tile of the tree that they make.
 fn served(source: &mut Source) -> anyhow::Result<Found> {
     let key = source.key().clone();
-    let reading = source.read_all()?;
+    let mut reading = source.read_all()?;
     let mut pieces = Pieces::new(reading.checkpoint.note(), &key, Evidence::default())?;
     let mut tiles = 0;
-    let mut compare = |made: Vec<MadeTile>| {
+    let mut compare = |source: &mut Source, reading: &mut LogReading, made: Vec<MadeTile>| {
         tiles += made.len();
-        made.iter().try_for_each(|tile| anyhow::Ok(tile.compare(&source.tile(&reading, &tile.path)?)?))
+        made.iter().try_for_each(|tile| anyhow::Ok(tile.compare(&source.tile(reading, &tile.path)?)?))
     };
     let (size, full) = (pieces.size(), u64::from(TILE_WIDTH));
     for index in 0..size.div_ceil(full) {
         let width = u16::try_from(size - index * full).map_or(TILE_WIDTH, |left| left.min(TILE_WIDTH));
-        let bundle = source.tile(&reading, &TilePath::new(TileKind::Entries, index, width)?)?;
+        let bundle = source.tile(&mut reading, &TilePath::new(TileKind::Entries, index, width)?)?;
         for leaf in decode_entries(&bundle, width)? {
-            compare(pieces.append(leaf)?)?;
+            compare(source, &mut reading, pieces.append(leaf)?)?;
         }
     }
     let (report, edge) = pieces.finish()?;
-    compare(edge)?;
+    compare(source, &mut reading, edge)?;
     Ok((report, format!("tiles        {tiles}, as the leaves make them"), vec![("tiles", json!(tiles))]))
 }

@@ -5,6 +5,7 @@ use narrows_issuer::log::utc;
 use serde_json::json;
 
 use super::source::SourceArgs;
+use crate::cli::output;
 
 /// The flags of `narrows audit head`.
 #[derive(Args)]
@@ -23,7 +24,7 @@ impl Head {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (head, minimum_index, t_ms) = self.source.open()?.head()?;
         if self.checkpoint {
-            print!("{}", head.note());
+            output::print(format_args!("{}", head.note()));
             return Ok(());
         }
         let checkpoint = head.checkpoint();
@@ -33,14 +34,14 @@ impl Head {
                 "origin": checkpoint.origin, "size": checkpoint.size, "root": root, "checkpoint": head.note(),
                 "minimum_index": minimum_index, "t_ms": t_ms,
             });
-            println!("{head}");
+            say!("{head}");
             return Ok(());
         }
-        println!("log           {}", checkpoint.origin);
-        println!("leaves        {}", checkpoint.size);
-        println!("root          {}", checkpoint.root.to_base64());
-        println!("newest        {}", t_ms.parse().map_or_else(|_| "unknown".to_owned(), utc));
-        println!("can be had    from leaf {minimum_index}");
+        say!("log           {}", checkpoint.origin);
+        say!("leaves        {}", checkpoint.size);
+        say!("root          {}", checkpoint.root.to_base64());
+        say!("newest        {}", t_ms.parse().map_or_else(|_| "unknown".to_owned(), utc));
+        say!("can be had    from leaf {minimum_index}");
         Ok(())
     }
 }

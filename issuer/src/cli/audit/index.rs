@@ -27,16 +27,16 @@ impl Index {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Compare(Data { data }) => {
-                let index =
-                    audit::Index::open_existing(&service::index_file_in(&data))?.context("there is no search index of this version")?;
+                let index = audit::Index::open_existing(&service::index_file_in(&data))?
+                    .context("there is no search index of this version (LOG_MISSING)")?;
                 let reaches = index.compare(&service::log_file_in(&data))?;
-                println!("in order: the index is what the first {reaches} leaves give");
+                say!("in order: the index is what the first {reaches} leaves give");
             }
             Self::Rebuild(Data { data }) => {
                 let index = audit::Index::open(&service::index_file_in(&data))?;
                 index.clear()?;
                 let reaches = index.catch_up(&service::log_file_in(&data))?;
-                println!("made anew from {reaches} leaves");
+                say!("made anew from {reaches} leaves");
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ mod fsck;
 mod head;
 mod index;
 mod line;
+mod patience;
 mod prove;
 mod recover;
 mod report;

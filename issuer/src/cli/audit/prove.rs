@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use narrows::LeafPlace;
-use narrows_verifier::{EntryId, log::leaf_hash};
+use narrows_verifier::log::{MAX_LEAF_BYTES, leaf_hash};
 
 use super::source::SourceArgs;
+use crate::cli::{
+    input::{self, Place},
+    output,
+};
 
 /// The flags of `narrows audit prove`.
 #[derive(Args)]
@@ -26,24 +30,23 @@ pub(in crate::cli) struct Prove {
 
 impl Prove {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let mut source = self.source.open()?;
-        let id = EntryId::from_hex(&self.id);
-        let place = match &id {
-            Some(id) => LeafPlace::Entry(id),
-            None => LeafPlace::Index(self.id.parse().context("neither an entry id of 32 hex digits nor an index")?),
+        let place = input::place(&self.id)?;
+        let place = match &place {
+            Place::Entry(id) => LeafPlace::Entry(id),
+            Place::Index(index) => LeafPlace::Index(*index),
         };
-        let (hash, receipt) = source.receipt(place)?;
+        let (hash, receipt) = self.source.open()?.receipt(place)?;
         if let Some(file) = &self.leaf {
-            let leaf = std::fs::read(file).with_context(|| file.display().to_string())?;
+            let leaf = input::bytes(file, MAX_LEAF_BYTES)?;
             if leaf_hash(&leaf) != hash {
                 bail!("the receipt is of another leaf (INCLUSION_PROOF)");
             }
         }
         if self.json {
-            println!("{}", serde_json::json!({ "leaf_hash": hash.to_base64(), "receipt": receipt }));
+            say!("{}", serde_json::json!({ "leaf_hash": hash.to_base64(), "receipt": receipt }));
             return Ok(());
         }
-        print!("{receipt}");
+        output::print(format_args!("{receipt}"));
         Ok(())
     }
 }

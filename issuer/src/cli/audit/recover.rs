@@ -43,18 +43,16 @@ impl Recover {
         };
         let key = service::read_log_key(&config.data_dir)?;
         let leaves = replay(&service::log_file(&config), &key, &config.anchor_file(), &source)?;
-        println!("{leaves} leaves are back, up to what was anchored");
-        println!(
-            "names, tasks and spent proofs of these leaves are not; wait until proofs from before are too old, then start the service"
-        );
+        say!("{leaves} leaves are back, up to what was anchored");
+        say!("names, tasks and spent proofs of these leaves are not; wait until proofs from before are too old, then start the service");
         Ok(())
     }
 }
 
 fn begin_anew(config: Config, origin: String, cause: String) -> anyhow::Result<()> {
     let begun = service::begin_log_anew(&config, &origin, cause, system_clock()())?;
-    println!("log key   {}", begun.key);
-    println!("the old log is at {}", begun.old.display());
-    println!("next: set `log.origin` to \"{origin}\" in the configuration, hand the new log key to verifiers, start the service");
+    say!("log key   {}", begun.key);
+    say!("the old log is at {}", begun.old.display());
+    say!("next: set `log.origin` to \"{origin}\" in the configuration, hand the new log key to verifiers, start the service");
     Ok(())
 }

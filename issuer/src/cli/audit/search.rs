@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use narrows_verifier::log::{Bundle, Kind, Selection, VerifiedBundle};
+use narrows_verifier::log::{Bundle, Kind, MAX_BUNDLE_ENTRIES, Selection, VerifiedBundle};
 
 use super::line::line;
 use super::selecting::Selecting;
@@ -17,8 +17,8 @@ pub(in crate::cli) struct Search {
     #[command(flatten)]
     selecting: Selecting,
     /// The most leaves to show
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=MAX_BUNDLE_ENTRIES as i64))]
+    limit: u32,
     /// Show names, where the credential's role allows it
     #[arg(long)]
     names: bool,
@@ -33,8 +33,8 @@ pub(in crate::cli) struct Tail {
     #[command(flatten)]
     source: SourceArgs,
     /// How many leaves
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    count: usize,
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=MAX_BUNDLE_ENTRIES as i64))]
+    count: u32,
     /// Go on with what comes, until interrupted. Over HTTP each look at new leaves is recorded as a reading
     #[arg(long)]
     follow: bool,
@@ -51,7 +51,7 @@ pub(in crate::cli) struct Tail {
 
 impl Search {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let found = self.source.open()?.collect(&self.selecting.selection()?, self.limit.max(1), (self.names, false))?;
+        let found = self.source.open()?.collect(&self.selecting.selection()?, self.limit as usize, (self.names, false))?;
         show(&found, self.json);
         Ok(())
     }
@@ -61,19 +61,21 @@ impl Tail {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut source = self.source.open()?;
         let size = source.head()?.0.checkpoint().size;
-        let first = size.saturating_sub(self.count as u64);
+        let first = size.saturating_sub(u64::from(self.count));
         let selection = Selection { after: first.checked_sub(1), before: Some(size), ..Selection::default() };
-        let found = source.collect(&selection, self.count.max(1), (self.names, false))?;
+        let found = source.collect(&selection, self.count.max(1) as usize, (self.names, false))?;
         if !self.follow {
             show(&found, self.json);
             return Ok(());
         }
         print(&found, self.json);
+        source.never_give_up();
         self.go_on(&mut source, size)
     }
 
     /// Looks again and again, less often the longer nothing comes. An auditor's own readings are leaves too, and do not count
-    /// as something: each look would bring about the next.
+    /// as something: each look would bring about the next. A service that is away is waited for; a log that contradicts what it
+    /// showed before ends it.
     fn go_on(&self, source: &mut Source, mut seen: u64) -> anyhow::Result<()> {
         let mut wait = SHORTEST_WAIT;
         while self.until.is_none_or(|until| seen < until) {
@@ -99,8 +101,8 @@ impl Tail {
 /// The leaves alone, or one bundle a line.
 fn print((bundle, verified): &(Bundle, VerifiedBundle), json: bool) {
     match json {
-        true => println!("{}", bundle.to_text()),
-        false => verified.entries.iter().for_each(|entry| println!("{}", line(entry))),
+        true => say!("{}", bundle.to_text()),
+        false => verified.entries.iter().for_each(|entry| say!("{}", line(entry))),
     }
 }
 
@@ -112,7 +114,7 @@ fn show(found: &(Bundle, VerifiedBundle), json: bool) {
     let verified = &found.1;
     let size = verified.checkpoint.size;
     let left = if verified.goes_on { "; there may be more" } else { "" };
-    println!("{} leaves, each proven to be in the log of {size}{left}", verified.entries.len());
+    say!("{} leaves, each proven to be in the log of {size}{left}", verified.entries.len());
 }
 
 /// Leaves looked at in one go; what is behind them comes with the next.

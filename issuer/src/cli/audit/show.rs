@@ -2,10 +2,11 @@
 
 use anyhow::Context;
 use clap::Args;
-use narrows_verifier::{EntryId, log::Selection};
+use narrows_verifier::log::Selection;
 
 use super::line::full;
 use super::source::SourceArgs;
+use crate::cli::input::{self, Place, UNKNOWN_ENTRY};
 
 /// The flags of `narrows audit show`.
 #[derive(Args)]
@@ -24,22 +25,22 @@ pub(in crate::cli) struct Show {
 
 impl Show {
     pub(super) fn run(self) -> anyhow::Result<()> {
+        let place = input::place(&self.id)?;
         let mut source = self.source.open()?;
-        let (bundle, verified) = match EntryId::from_hex(&self.id) {
-            Some(id) => source.entry(&id, self.names)?,
-            None => {
-                let index: u64 = self.id.parse().context("neither an entry id of 32 hex digits nor an index")?;
+        let (bundle, verified) = match place {
+            Place::Entry(id) => source.entry(&id, self.names)?,
+            Place::Index(index) => {
                 let selection = Selection { after: index.checked_sub(1), before: index.checked_add(1), ..Selection::default() };
                 source.collect(&selection, 1, (self.names, false))?
             }
         };
         if self.json {
-            println!("{}", bundle.to_text());
+            say!("{}", bundle.to_text());
             return Ok(());
         }
-        let entry = verified.entries.first().context("the log has no such entry (ENTRY_UNKNOWN)")?;
-        println!("{}", full(entry));
-        println!("\nproven to be in the log of {}", verified.checkpoint.size);
+        let entry = verified.entries.first().context(UNKNOWN_ENTRY)?;
+        say!("{}", full(entry));
+        say!("\nproven to be in the log of {}", verified.checkpoint.size);
         Ok(())
     }
 }

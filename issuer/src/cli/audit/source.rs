@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use narrows::{AuditorClient, LeafPlace, LogReading, Question};
+use narrows::{AuditError, AuditorClient, LeafPlace, LogReading, Question};
 use narrows_issuer::{
     audit::{Archive, Query},
     config::Config,
@@ -12,10 +12,13 @@ use narrows_issuer::{
 };
 use narrows_verifier::{
     EntryId,
-    log::{Bundle, Hash, Kept, Receipt, Selection, TilePath, VerifiedBundle, VerifierKey, packs_of},
+    log::{Bundle, Hash, Kept, MAX_NOTE_BYTES, Receipt, Selection, TilePath, VerifiedBundle, VerifierKey, packs_of},
 };
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
+
+use super::patience::Patience;
+use crate::cli::input::{self, UNKNOWN_ENTRY};
 
 /// Which log to read, and what is known of it.
 #[derive(Args)]
@@ -57,7 +60,14 @@ pub(in crate::cli) struct Source {
 
 enum Reader {
     File { archive: Box<Archive>, database: PathBuf, kept: Option<Box<Kept>> },
-    Service { client: Box<AuditorClient>, runtime: Runtime },
+    Service(Box<Service>),
+}
+
+/// A service, asked one question after the other.
+struct Service {
+    client: AuditorClient,
+    runtime: Runtime,
+    patience: Patience,
 }
 
 impl SourceArgs {
@@ -78,7 +88,8 @@ impl SourceArgs {
             (None, Some(file)) => Some(Config::load(file)?.data_dir),
             (None, None) => None,
         };
-        let kept = self.state.as_deref().map(read_state).transpose()?.flatten();
+        // A state file that is not there yet is a first visit.
+        let kept = self.state.as_deref().map(|file| input::text_if_there(file, MAX_NOTE_BYTES)).transpose()?.flatten();
         match (data, &self.place.url) {
             (Some(data), _) => {
                 let key = pinned.map_or_else(|| service::read_log_key(&data), Ok)?;
@@ -92,7 +103,8 @@ impl SourceArgs {
                 let credential = self.credential.as_deref().map(read_secret).transpose()?;
                 let client = AuditorClient::new(url, key.clone(), credential, kept.as_deref())?;
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                Ok(Source { reader: Reader::Service { client: Box::new(client), runtime }, key, state: self.state.clone() })
+                let service = Box::new(Service { client, runtime, patience: Patience::new() });
+                Ok(Source { reader: Reader::Service(service), key, state: self.state.clone() })
             }
             (None, None) => bail!("give `--data`, `--config` or `--url`"),
         }
@@ -114,15 +126,15 @@ impl Source {
     pub(super) fn database(&self) -> Option<&Path> {
         match &self.reader {
             Reader::File { database, .. } => Some(database),
-            Reader::Service { .. } => None,
+            Reader::Service(_) => None,
         }
     }
 
     /// The newest checkpoint, consistent with the one kept, and the time of the newest leaf.
     pub(super) fn head(&mut self) -> anyhow::Result<(Kept, u64, String)> {
         let head = match &mut self.reader {
-            Reader::Service { client, runtime } => {
-                let head = runtime.block_on(client.head())?;
+            Reader::Service(service) => {
+                let head = service.ask(async |client| client.head().await)?;
                 (head.checkpoint, head.minimum_index, head.t_ms)
             }
             Reader::File { archive, .. } => {
@@ -178,13 +190,14 @@ impl Source {
     /// One entry by its id.
     pub(super) fn entry(&mut self, id: &EntryId, names: bool) -> anyhow::Result<(Bundle, VerifiedBundle)> {
         let (bundle, verified) = match &mut self.reader {
-            Reader::Service { client, runtime } => {
+            Reader::Service(service) => {
                 let path = format!("/v1/audit/entries/{id}");
                 let pairs = if names { vec![("names", "true".to_owned())] } else { Vec::new() };
-                runtime.block_on(client.ask(&Question { path: &path, pairs, selection: None, earlier: false }))?
+                let question = Question { path: &path, pairs, selection: None, earlier: false };
+                service.ask(async |client| client.ask(&question).await)?
             }
             Reader::File { archive, .. } => {
-                let bundle = archive.entry(id, names)?.context("the log has no such entry (ENTRY_UNKNOWN)")?;
+                let bundle = archive.entry(id, names)?.context(UNKNOWN_ENTRY)?;
                 let verified = bundle.verify(std::slice::from_ref(&self.key))?;
                 (bundle, verified)
             }
@@ -199,13 +212,13 @@ impl Source {
     /// A fresh receipt by index or entry id, with the hash of its leaf.
     pub(super) fn receipt(&mut self, place: LeafPlace<'_>) -> anyhow::Result<(Hash, String)> {
         let (hash, receipt) = match &mut self.reader {
-            Reader::Service { client, runtime } => runtime.block_on(client.receipt(place))?,
+            Reader::Service(service) => service.ask(async |client| client.receipt(place).await)?,
             Reader::File { archive, .. } => {
                 let proof = match place {
                     LeafPlace::Index(index) => archive.proof(index, None)?,
                     LeafPlace::Entry(entry) => archive.proof_of_entry(entry, None)?,
                 };
-                let proof = proof.context("the log has no such entry (ENTRY_UNKNOWN)")?;
+                let proof = proof.context(UNKNOWN_ENTRY)?;
                 (proof.leaf_hash, proof.receipt)
             }
         };
@@ -217,42 +230,51 @@ impl Source {
     /// The hashes that show a tree's root at an earlier size, unchecked.
     pub(super) fn prefix_path(&mut self, from: u64, to: u64) -> anyhow::Result<Vec<Hash>> {
         match &mut self.reader {
-            Reader::Service { client, runtime } => Ok(runtime.block_on(client.prefix_path(from, to))?),
+            Reader::Service(service) => Ok(service.ask(async |client| client.prefix_path(from, to).await)?),
             Reader::File { archive, .. } => Ok(archive.consistency(from, Some(to))?.path),
         }
     }
 
     /// Announces to a service that its whole log is going to be read.
     pub(super) fn read_all(&mut self) -> anyhow::Result<LogReading> {
-        let Reader::Service { client, runtime } = &mut self.reader else { bail!("only a service hands out tiles") };
-        let reading = runtime.block_on(client.read_all())?;
+        let Reader::Service(service) = &mut self.reader else { bail!("only a service hands out tiles") };
+        let reading = service.ask(async |client| client.read_all().await)?;
         self.observe(&reading.checkpoint)?;
         Ok(reading)
     }
 
     /// Has a service erase what is disclosed about a person.
     pub(super) fn erase(&mut self, subject: &str, basis: &str) -> anyhow::Result<()> {
-        let Reader::Service { client, runtime } = &mut self.reader else { bail!("only a service erases while it runs") };
-        runtime.block_on(client.erase(subject, basis))?;
+        let Reader::Service(service) = &mut self.reader else { bail!("only a service erases while it runs") };
+        // Asked once: a second time would be a second leaf.
+        service.runtime.block_on(service.client.erase(subject, basis))?;
         Ok(())
     }
 
     /// A tile of such a reading, unchecked.
-    pub(super) fn tile(&self, reading: &LogReading, path: &TilePath) -> anyhow::Result<Vec<u8>> {
-        let Reader::Service { client, runtime } = &self.reader else { bail!("only a service hands out tiles") };
-        Ok(runtime.block_on(client.tile(reading, path))?)
+    pub(super) fn tile(&mut self, reading: &mut LogReading, path: &TilePath) -> anyhow::Result<Vec<u8>> {
+        let Reader::Service(service) = &mut self.reader else { bail!("only a service hands out tiles") };
+        Ok(service.ask(async |client| client.tile(reading, path).await)?)
+    }
+
+    /// Bears with a service that is away for as long as it takes.
+    pub(super) fn never_give_up(&mut self) {
+        if let Reader::Service(service) = &mut self.reader {
+            service.patience.never_end();
+        }
     }
 
     fn page(&mut self, query: &Query, export: bool) -> anyhow::Result<(Bundle, VerifiedBundle)> {
         let earlier = query.size.is_some();
         let (bundle, verified) = match &mut self.reader {
-            Reader::Service { client, runtime } => {
+            Reader::Service(service) => {
                 let mut pairs = Query::selection_pairs(&query.selection);
                 pairs.push(("limit", query.limit.to_string()));
                 pairs.extend(query.size.map(|size| ("size", size.to_string())));
                 pairs.extend(query.names.then(|| ("names", "true".to_owned())));
                 let path = if export { "/v1/audit/export" } else { "/v1/audit/search" };
-                runtime.block_on(client.ask(&Question { path, pairs, selection: Some(&query.selection), earlier }))?
+                let question = Question { path, pairs, selection: Some(&query.selection), earlier };
+                service.ask(async |client| client.ask(&question).await)?
             }
             Reader::File { archive, .. } => {
                 let bundle = archive.search(query)?;
@@ -285,23 +307,29 @@ impl Source {
     }
 }
 
+impl Service {
+    /// Asks, and asks again while the service is only away for a moment. A question changes nothing that a second one could spoil.
+    fn ask<T>(&mut self, mut question: impl AsyncFnMut(&mut AuditorClient) -> Result<T, AuditError>) -> Result<T, AuditError> {
+        loop {
+            match self.runtime.block_on(question(&mut self.client)) {
+                Ok(answer) => {
+                    self.patience.answered();
+                    return Ok(answer);
+                }
+                Err(error) => self.patience.wait(error)?,
+            }
+        }
+    }
+}
+
 /// Reads a verifier key from an argument.
 pub(super) fn read_key(text: &str) -> anyhow::Result<VerifierKey> {
     VerifierKey::parse(text.trim()).map_err(|refusal| anyhow::anyhow!("`--vkey`: {refusal}"))
 }
 
 fn read_secret(file: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let text = Zeroizing::new(std::fs::read_to_string(file).with_context(|| file.display().to_string())?);
+    let text = Zeroizing::new(input::text(file, MAX_SECRET_BYTES)?);
     Ok(Zeroizing::new(text.trim().to_owned()))
-}
-
-/// A state file that is not there yet is a first visit.
-fn read_state(file: &Path) -> anyhow::Result<Option<String>> {
-    match std::fs::read_to_string(file) {
-        Ok(note) => Ok(Some(note)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| file.display().to_string()),
-    }
 }
 
 /// Replaces the file whole: half a note would be refused at the next visit.
@@ -309,9 +337,12 @@ fn write_state(file: &Path, note: &str) -> anyhow::Result<()> {
     let mut fresh = file.as_os_str().to_owned();
     fresh.push(".new");
     let fresh = PathBuf::from(fresh);
-    std::fs::write(&fresh, note).with_context(|| fresh.display().to_string())?;
-    std::fs::rename(&fresh, file).with_context(|| file.display().to_string())
+    std::fs::write(&fresh, note).with_context(|| input::unwritable(&fresh))?;
+    std::fs::rename(&fresh, file).with_context(|| input::unwritable(file))
 }
 
 /// Leaves asked for at once.
 const PAGE: u16 = 256;
+
+/// A credential is a line.
+const MAX_SECRET_BYTES: usize = 4096;

@@ -12,6 +12,7 @@ use narrows_verifier::{
 };
 
 use super::source::SourceArgs;
+use crate::cli::input;
 
 /// The flags of `narrows audit task`.
 #[derive(Args)]
@@ -30,7 +31,7 @@ pub(in crate::cli) struct Task {
 
 impl Task {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let task = TaskId::from_hex(&self.id).context("a task id is 32 hex digits")?;
+        let task = TaskId::from_hex(&self.id).with_context(|| input::invalid("a task id is 32 hex digits"))?;
         let mut source = self.source.open()?;
         // From a file, all of it is at hand: then no leaf can have been left out.
         let whole = source.database().map(ToOwned::to_owned);
@@ -43,17 +44,16 @@ impl Task {
             bail!("the log has no such task (ENTRY_UNKNOWN)");
         }
         if self.json {
-            println!("{}", bundle.to_text());
+            say!("{}", bundle.to_text());
         }
         let record = TaskRecord::rebuild(task, &verified.entries)?;
         if !self.json {
-            println!("{record}");
+            say!("{record}");
             match whole {
-                Some(_) => println!("the whole log of {} leaves was checked: none is left out", verified.checkpoint.size),
-                None => println!(
-                    "each leaf is in the log of {}; that none was left out, `fsck` or a whole range shows",
-                    verified.checkpoint.size
-                ),
+                Some(_) => say!("the whole log of {} leaves was checked: none is left out", verified.checkpoint.size),
+                None => {
+                    say!("each leaf is in the log of {}; that none was left out, `fsck` or a whole range shows", verified.checkpoint.size)
+                }
             }
         }
         if verified.goes_on {

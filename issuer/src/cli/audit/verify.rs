@@ -12,13 +12,14 @@ use narrows_issuer::{
 };
 use narrows_verifier::{
     TaskId,
-    log::{Bundle, MAX_BUNDLE_BYTES, VerifierKey, verify},
+    log::{Bundle, MAX_BUNDLE_BYTES, MAX_LEAF_BYTES, MAX_NOTE_BYTES, MAX_RECEIPT_BYTES, VerifierKey, verify},
 };
 use serde_json::json;
 
 use super::line::line;
 use super::report::object;
 use super::source::read_key;
+use crate::cli::input;
 
 /// The flags of `narrows audit verify`.
 #[derive(Args)]
@@ -70,34 +71,38 @@ impl Verify {
             Some(text) => read_key(text)?,
             None => service::read_log_key(&data)?,
         };
-        let task = self.task.as_deref().map(|text| TaskId::from_hex(text).context("`--task` is not 32 hex digits")).transpose()?;
+        let task = self
+            .task
+            .as_deref()
+            .map(|text| TaskId::from_hex(text).with_context(|| input::invalid("`--task` is not 32 hex digits")))
+            .transpose()?;
         let receipts = self.receipts()?;
-        let checkpoints = self.checkpoint.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+        let checkpoints = self.checkpoint.iter().map(|file| input::text(file, MAX_NOTE_BYTES)).collect::<anyhow::Result<Vec<_>>>()?;
         let database = service::log_file_in(&data);
         let report = check_database(&database, &key, Evidence { receipts: &receipts, checkpoints: &checkpoints })?;
         if self.json {
-            println!("{}", object(&report, self.vkey.is_some(), Vec::new()));
+            say!("{}", object(&report, self.vkey.is_some(), Vec::new()));
             return Ok(());
         }
-        println!("log          {}", report.origin);
-        println!("leaves       {}, each hashed anew", report.size);
-        println!("root         {}", report.root.to_base64());
-        println!("checkpoints  {} signed and consistent", report.checkpoints);
-        println!("receipts     {} of {} given verify against this log", report.receipts, receipts.len());
-        println!("disclosures  {} open their commitments, {} erased, {} withheld", report.disclosures, report.erased, report.withheld);
-        let trees = task_trees(&database, task.as_ref())?;
+        say!("log          {}", report.origin);
+        say!("leaves       {}, each hashed anew", report.size);
+        say!("root         {}", report.root.to_base64());
+        say!("checkpoints  {} signed and consistent", report.checkpoints);
+        say!("receipts     {} of {} given verify against this log", report.receipts, receipts.len());
+        say!("disclosures  {} open their commitments, {} erased, {} withheld", report.disclosures, report.erased, report.withheld);
+        let (trees, more) = task_trees(&database, task.as_ref(), MAX_TREES)?;
         if task.is_some() && trees.is_empty() {
-            bail!("the log has no such task");
+            bail!("the log has no such task (ENTRY_UNKNOWN)");
         }
-        for tree in trees.iter().take(MAX_TREES) {
-            println!("\n{tree}");
+        for tree in &trees {
+            say!("\n{tree}");
         }
-        if trees.len() > MAX_TREES {
-            println!("\n… and {} more tasks; name one with --task", trees.len() - MAX_TREES);
+        if more {
+            say!("\n… and more tasks; name one with --task");
         }
-        println!("\nin order: nothing logged has been changed since it was signed");
+        say!("\nin order: nothing logged has been changed since it was signed");
         if self.vkey.is_none() {
-            println!("note: the log key was read from the data directory; pin it with --vkey to notice a log that was replaced whole");
+            say!("note: the log key was read from the data directory; pin it with --vkey to notice a log that was replaced whole");
         }
         Ok(())
     }
@@ -105,24 +110,21 @@ impl Verify {
     /// Checks a file on its own: nothing of the issuer is at hand.
     fn check_carried(&self, file: &PathBuf, key: &VerifierKey) -> anyhow::Result<()> {
         let keys = std::slice::from_ref(key);
-        if std::fs::metadata(file).with_context(|| file.display().to_string())?.len() > MAX_BUNDLE_BYTES as u64 {
-            bail!("`{}` is larger than any evidence (BUNDLE_MALFORMED)", file.display());
-        }
-        let text = read(file)?;
+        let text = input::text(file, MAX_BUNDLE_BYTES)?;
         let receipt = match (self.leaf.as_slice(), text.starts_with("c2sp.org/")) {
-            ([leaf], true) => Some((text.clone(), std::fs::read(leaf).with_context(|| leaf.display().to_string())?)),
-            (_, true) => bail!("a receipt is checked with the one `--leaf` that it is of"),
+            ([leaf], true) => Some((text.clone(), input::bytes(leaf, MAX_LEAF_BYTES)?)),
+            (_, true) => bail!("{}", input::missing("a receipt is checked with the one `--leaf` that it is of")),
             ([], false) => answered(&text).ok(),
-            (_, false) => bail!("`--leaf` goes with a receipt"),
+            (_, false) => bail!("{}", input::invalid("`--leaf` goes with a receipt")),
         };
         if let Some((receipt, leaf)) = receipt {
             let verified = verify(&receipt, &leaf, keys)?;
             if self.json {
                 let (index, origin, size) = (verified.index, verified.origin, verified.size);
-                println!("{}", json!({ "result": "in_order", "origin": origin, "index": index, "size": size }));
+                say!("{}", json!({ "result": "in_order", "origin": origin, "index": index, "size": size }));
                 return Ok(());
             }
-            println!("in order: leaf {} is in the log `{}` of {}", verified.index, verified.origin, verified.size);
+            say!("in order: leaf {} is in the log `{}` of {}", verified.index, verified.origin, verified.size);
             return Ok(());
         }
         let verified = Bundle::parse(&text)?.verify(keys)?;
@@ -134,33 +136,36 @@ impl Verify {
                 "result": "in_order", "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.to_base64(),
                 "entries": entries, "packs": packs, "gapless": verified.gapless, "goes_on": verified.goes_on,
             });
-            println!("{told}");
+            say!("{told}");
             return Ok(());
         }
-        println!("log          {}", verified.checkpoint.origin);
-        println!("checkpoint   {} leaves, root {}", verified.checkpoint.size, verified.checkpoint.root.to_base64());
-        verified.packs.iter().for_each(|pack| println!("pack         {pack}"));
-        verified.entries.iter().for_each(|entry| println!("{}", line(entry)));
+        say!("log          {}", verified.checkpoint.origin);
+        say!("checkpoint   {} leaves, root {}", verified.checkpoint.size, verified.checkpoint.root.to_base64());
+        verified.packs.iter().for_each(|pack| say!("pack         {pack}"));
+        verified.entries.iter().for_each(|entry| say!("{}", line(entry)));
         let left = match (verified.gapless, verified.goes_on) {
             (true, false) => "no leaf of the range is left out",
             (true, true) => "no leaf is left out up to the last one; the range goes on",
             (false, true) => "the selection goes on",
             (false, false) => "whether others belong to the selection, a range would show",
         };
-        println!("\nin order: {} leaves, each in the log; {left}", verified.entries.len());
+        say!("\nin order: {} leaves, each in the log; {left}", verified.entries.len());
         Ok(())
     }
 
     fn receipts(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         if self.receipt.len() != self.leaf.len() {
-            bail!("each `--receipt` needs one `--leaf`");
+            bail!("{}", input::missing("each `--receipt` needs one `--leaf`"));
         }
         let mut receipts = Vec::new();
         for (receipt, leaf) in self.receipt.iter().zip(&self.leaf) {
-            receipts.push((read(receipt)?, std::fs::read(leaf).with_context(|| leaf.display().to_string())?));
+            receipts.push((input::text(receipt, MAX_RECEIPT_BYTES)?, input::bytes(leaf, MAX_LEAF_BYTES)?));
         }
         for file in &self.answer {
-            receipts.push(answered(&read(file)?).with_context(|| file.display().to_string())?);
+            receipts.push(
+                answered(&input::text(file, MAX_ANSWER_BYTES)?)
+                    .with_context(|| format!("`{}` is no saved answer (RECEIPT_MALFORMED)", file.display()))?,
+            );
         }
         Ok(receipts)
     }
@@ -175,9 +180,8 @@ fn answered(text: &str) -> anyhow::Result<(String, Vec<u8>)> {
     Ok((member("receipt")?.to_owned(), leaf))
 }
 
-fn read(file: &PathBuf) -> anyhow::Result<String> {
-    std::fs::read_to_string(file).with_context(|| file.display().to_string())
-}
-
 /// Trees shown when no task is named.
 const MAX_TREES: usize = 20;
+
+/// A token, and a leaf and a receipt in JSON.
+const MAX_ANSWER_BYTES: usize = 1 << 20;

@@ -18,7 +18,7 @@ use narrows_issuer::{
     telemetry,
     witness::Cosigner,
 };
-use narrows_verifier::log::VerifierKey;
+use narrows_verifier::log::{VerifierKey, WitnessKey};
 use rand_core::OsRng;
 use tokio::net::TcpListener;
 
@@ -54,7 +54,9 @@ impl Witness {
             return self.init();
         }
         if !self.listen.ip().is_loopback() && !self.danger_listen_plaintext {
-            bail!("`--listen` is not a loopback address: put a tls proxy on this machine, or give `--danger-listen-plaintext`");
+            bail!(
+                "`--listen` is not a loopback address: put a tls proxy on this machine, or give `--danger-listen-plaintext` (CONFIG_INVALID)"
+            );
         }
         let logs = self.logs()?;
         let key = SecretKey::read(&self.key, KeyRole::Witness)?;
@@ -64,7 +66,7 @@ impl Witness {
         crate::cli::block_on(async {
             telemetry::start(&Telemetry::default())?;
             let listener = TcpListener::bind(self.listen).await.with_context(|| format!("can't listen on {}", self.listen))?;
-            println!("witness {} on http://{}", cosigner.key(), listener.local_addr()?);
+            say!("witness {} on http://{}", cosigner.key(), listener.local_addr()?);
             let (limits, metrics) = (witness::limits(), Arc::new(Metrics::new(witness::ROUTES)));
             let routes = witness::router(Arc::clone(&cosigner), &limits, Arc::clone(&metrics));
             let stop = async {
@@ -82,9 +84,11 @@ impl Witness {
     fn init(&self) -> anyhow::Result<()> {
         // The key first: it is what may exist only once. Without its state it is of no use and cosigns nothing.
         let key = SecretKey::generate(KeyRole::Witness, &mut OsRng);
+        // A name that no note can carry must not leave a key behind.
+        WitnessKey::new(&self.name, key.public_key().as_bytes())?;
         key.write_new(&self.key)?;
         let made = Cosigner::create(&self.state, &self.name, &key);
-        println!("{}", made.map_err(|error| anyhow::anyhow!("{error} ({})", error.reason()))?);
+        say!("{}", made.map_err(|error| anyhow::anyhow!("{error} ({})", error.reason()))?);
         Ok(())
     }
 

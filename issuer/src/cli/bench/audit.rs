@@ -10,11 +10,15 @@ use anyhow::Context;
 use clap::Args;
 use narrows_issuer::{
     clock::system_clock,
-    log::{Evidence, Log, LogSigner, Opening, Settings, check_database},
+    keys::{KeyRole, SecretKey},
+    log::{Evidence, Log, Opening, Settings, check_database},
+    service,
 };
-use narrows_verifier::{EntryId, log::TraceId};
+use narrows_verifier::{
+    EntryId,
+    log::{TraceId, VerifierKey},
+};
 use rand_core::{OsRng, RngCore};
-use zeroize::Zeroizing;
 
 use super::load::{Load, Measured, append, random};
 use crate::cli::serve::Scratch;
@@ -28,12 +32,18 @@ pub(in crate::cli) struct Audit {
     /// Callers that append at once
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 16, 64, 256])]
     callers: Vec<usize>,
+    /// What the log is filled with up to each size
+    #[arg(long, value_enum, default_value_t = Load::Mint)]
+    fill: Load,
     /// Appends per measurement and caller
     #[arg(long, value_name = "N", default_value_t = 200)]
     appends: usize,
     /// The directory whose disk is measured; without it, the temporary one
     #[arg(long, value_name = "DIR")]
     on: Option<PathBuf>,
+    /// Keep the log, as the data directory of an issuer, and say where it is
+    #[arg(long, requires = "on")]
+    keep: bool,
 }
 
 impl Audit {
@@ -45,32 +55,40 @@ impl Audit {
         };
         std::fs::create_dir(&place).with_context(|| place.display().to_string())?;
         let done = crate::cli::block_on(self.measure(&place));
+        if self.keep {
+            say!("\nthe log is in {}", place.display());
+            return done;
+        }
         std::fs::remove_dir_all(&place)?;
         done
     }
 
     async fn measure(&self, place: &Path) -> anyhow::Result<()> {
         let database = place.join("log.db");
-        let key = Zeroizing::new(random());
-        let signer = || LogSigner::new(ORIGIN, &key);
+        // In files under their usual names, so that a log that is kept is the data directory of an issuer.
+        let key = SecretKey::generate(KeyRole::Log, &mut OsRng);
+        key.write_new(&place.join("log.key"))?;
+        let vkey = VerifierKey::new(ORIGIN, key.public_key().as_bytes())?;
+        std::fs::write(place.join("log.vkey"), format!("{vkey}\n"))?;
+        let signer = || service::log_signer_in(place);
         let opening = Opening { id: EntryId::new(random()), trace: TraceId::new(random()), t_ms: system_clock()(), dev: true };
         Log::init(&database, &signer()?, opening)?;
         let open = || anyhow::Ok(Arc::new(Log::open(&database, signer()?, system_clock(), Settings::default())?));
         let mut log = open()?;
         let mut size = 1;
-        println!("{}", machine());
+        say!("{}", machine());
         for target in &self.leaves {
             let missing = usize::try_from(target.saturating_sub(size))?;
-            let filled = append(&log, Load::Mint, 512, missing).await?;
+            let filled = fill(&log, self.fill, missing).await?;
             size += missing as u64;
-            println!("\n{size} leaves, the last {missing} appended as mints by 512 callers at {:.0}/s", filled.per_second());
-            println!("| load | callers | receipts/s | p50 ms | p99 ms | fsync p50 ms |\n|---|---|---|---|---|---|");
+            say!("\n{size} leaves, the last {missing} appended as {} by 512 callers at {filled:.0}/s", self.fill.name());
+            say!("| load | callers | receipts/s | p50 ms | p99 ms | fsync p50 ms |\n|---|---|---|---|---|---|");
             for load in [Load::Leaf, Load::Mint] {
                 for callers in &self.callers {
                     let fsync = fsync(place)?;
                     let measured = append(&log, load, *callers, callers * self.appends).await?;
                     size += (callers * self.appends) as u64;
-                    println!("{}", row(load, *callers, &measured, fsync));
+                    say!("{}", row(load, *callers, &measured, fsync));
                 }
             }
             let proof = proofs(&log, size)?;
@@ -80,9 +98,9 @@ impl Audit {
             log = open()?;
             let start = started.elapsed();
             let started = Instant::now();
-            let report = check_database(&database, signer()?.verifier_key(), Evidence::default())?;
+            let report = check_database(&database, &vkey, Evidence::default())?;
             let checked = report.size as f64 / started.elapsed().as_secs_f64();
-            println!(
+            say!(
                 "entry with receipt by index {:.3} ms; database {:.1} MB, {} bytes a leaf; start {:.1} ms; full check {checked:.0} leaves/s",
                 ms(proof),
                 bytes as f64 / 1e6,
@@ -96,11 +114,19 @@ impl Audit {
 
 fn row(load: Load, callers: usize, measured: &Measured, fsync: Duration) -> String {
     let [p50, p99] = [50, 99].map(|part| ms(measured.percentile(part)));
-    let load = match load {
-        Load::Leaf => "leaf alone",
-        Load::Mint => "mint",
-    };
-    format!("| {load} | {callers} | {:.0} | {p50:.2} | {p99:.2} | {:.2} |", measured.per_second(), ms(fsync))
+    let (name, per_second) = (load.name(), measured.per_second());
+    format!("| {name} | {callers} | {per_second:.0} | {p50:.2} | {p99:.2} | {:.2} |", ms(fsync))
+}
+
+/// Appends so many, in parts: the duration of each append is kept, which would be all of the memory for a long fill.
+async fn fill(log: &Arc<Log>, load: Load, count: usize) -> anyhow::Result<f64> {
+    let (mut left, started) = (count, Instant::now());
+    while left > 0 {
+        let part = left.min(FILL);
+        append(log, load, 512, part).await?;
+        left -= part;
+    }
+    Ok(count as f64 / started.elapsed().as_secs_f64())
 }
 
 /// Median of random entries with their receipts.
@@ -144,5 +170,8 @@ fn machine() -> String {
 fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
+
+/// Appends at once while a log is filled.
+const FILL: usize = 100_000;
 
 const ORIGIN: &str = "bench.example/log";

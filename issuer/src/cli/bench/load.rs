@@ -15,12 +15,21 @@ use narrows_verifier::{
 use rand_core::{OsRng, RngCore};
 
 /// What one entry brings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Load {
     /// A leaf alone, as most decisions are.
     Leaf,
     /// A leaf with all that an exchange stores beside it: six disclosures, a task, a proof spent once.
     Mint,
+}
+
+impl Load {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Leaf => "leaf alone",
+            Self::Mint => "mint",
+        }
+    }
 }
 
 /// Durations of single appends, and how long all took together.

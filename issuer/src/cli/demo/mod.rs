@@ -127,7 +127,7 @@ async fn play(dev: DevService) -> anyhow::Result<()> {
 
     step("An auditor checks the log", "every leaf hashed anew, root and signatures compared, receipts checked");
     audit(&config, &[granted.recorded, reported])?;
-    println!("\nEverything above was checked while it was told.");
+    say!("\nEverything above was checked while it was told.");
     Ok(())
 }
 
@@ -140,8 +140,8 @@ fn audit(config: &Config, recorded: &[narrows::Recorded]) -> anyhow::Result<()> 
     ensure!(report.receipts == 2, "{} of 2 receipts verify", report.receipts);
     say("root", &format!("{} over {} leaves, signed by {}", report.root.to_base64(), report.size, report.origin));
     say("receipts", "both verify against this very log");
-    for tree in task_trees(&database, None)? {
-        println!("\n{}", indent(&tree.to_string()));
+    for tree in task_trees(&database, None, usize::MAX)?.0 {
+        say!("\n{}", indent(&tree.to_string()));
     }
     let mut changed = receipts;
     let leaf = changed.first_mut().and_then(|(_, leaf)| leaf.last_mut()).context("no leaf")?;
@@ -191,11 +191,11 @@ fn tell_caveats(caveats: &[Caveat]) {
 }
 
 fn step(title: &str, how: &str) {
-    println!("\n== {title}\n   ({how})");
+    say!("\n== {title}\n   ({how})");
 }
 
 fn say(label: &str, text: &str) {
-    println!("   {label:<9} {text}");
+    say!("   {label:<9} {text}");
 }
 
 fn indent(text: &str) -> String {

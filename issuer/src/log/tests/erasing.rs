@@ -43,7 +43,7 @@ async fn what_is_disclosed_is_on_disk_only_sealed() {
     for bytes in [open, place.bytes()] {
         assert!(bytes.len() > 10_000 && PLANTED.iter().all(|text| !holds(&bytes, text)));
     }
-    let shown = task_trees(&place.database(), None).unwrap()[0].to_string();
+    let shown = task_trees(&place.database(), None, 9).unwrap().0[0].to_string();
     assert!(PLANTED.iter().all(|text| shown.contains(text)), "the control: with the keys, all of it can be read: {shown}");
 }
 
@@ -57,7 +57,7 @@ async fn a_copy_of_the_log_alone_opens_nothing_and_passes_the_check() {
     let (all, alone) = (place.check().unwrap(), copy.check().unwrap());
     assert_eq!((all.disclosures, all.erased, all.withheld), (3, 0, 2));
     assert_eq!((alone.disclosures, alone.erased, alone.withheld), (0, 0, 5));
-    let shown = task_trees(&copy.database(), None).unwrap()[0].to_string();
+    let shown = task_trees(&copy.database(), None, 9).unwrap().0[0].to_string();
     assert!(PLANTED.iter().all(|text| !shown.contains(text)), "{shown}");
 }
 
@@ -88,7 +88,7 @@ async fn an_erased_person_is_gone_from_all_copies_and_every_proof_holds() {
     let report = check_database(&place.database(), &verifier_key(), Evidence { receipts: &receipts, checkpoints: &[] }).unwrap();
     // bob's name and the erasure's own three stay; of alice's four nothing does
     assert_eq!((report.receipts, report.disclosures, report.erased), (3, 4, 4));
-    let shown = task_trees(&place.database(), None).unwrap().iter().map(ToString::to_string).collect::<String>();
+    let shown = task_trees(&place.database(), None, 9).unwrap().0.iter().map(ToString::to_string).collect::<String>();
     assert!(shown.contains("bob") && PLANTED.iter().all(|text| !shown.contains(text)), "{shown}");
     assert_eq!(number(&place.database(), "SELECT count(*) FROM disclosure WHERE sealed IS NULL"), 4);
 

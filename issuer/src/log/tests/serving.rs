@@ -129,7 +129,7 @@ async fn a_task_shows_who_delegated_to_whom_as_far_as_names_are_disclosed() {
     // Block 3 is a plain block that nobody reported; block 4 hangs on it.
     appended(&log, hop(3, &[1, 2, 3, 4], 3), Vec::new()).await;
     appended(&log, hop(4, &[9, 8], 9), Vec::new()).await;
-    let trees = task_trees(&place.database(), None).unwrap();
+    let trees = task_trees(&place.database(), None, 9).unwrap().0;
     let text = trees[0].to_string();
     let at = "2025-11-21T04:40:00Z · entry";
     let [first, second, third, fourth] = [1, 2, 3, 4].map(entry);
@@ -150,6 +150,6 @@ async fn a_task_shows_who_delegated_to_whom_as_far_as_names_are_disclosed() {
         \u{20}     caveats: withheld"
     );
     assert_eq!(text, expected);
-    assert_eq!(task_trees(&place.database(), Some(&task(1))).unwrap(), trees);
-    assert!(task_trees(&place.database(), Some(&task(2))).unwrap().is_empty());
+    assert_eq!(task_trees(&place.database(), Some(&task(1)), 9).unwrap().0, trees);
+    assert!(task_trees(&place.database(), Some(&task(2)), 9).unwrap().0.is_empty());
 }

@@ -209,9 +209,9 @@ async fn a_disclosure_that_does_not_open_its_commitment_is_no_name() {
     appended(&log, mint(1), vec![SideRow::Disclosure(disclosure("chain/0", "alice"))]).await;
     drop(log);
     tamper(&place.database(), "UPDATE disclosure SET sealed = zeroblob(length(sealed));");
-    let finding = task_trees(&place.database(), None).unwrap_err();
+    let finding = task_trees(&place.database(), None, 9).unwrap_err();
     assert_eq!((finding.reason, finding.index), (Reason::DisclosureMismatch, Some(1)));
     tamper(&place.database(), "DELETE FROM disclosure;");
     assert_eq!(place.check().unwrap().disclosures, 0);
-    assert!(task_trees(&place.database(), None).unwrap()[0].to_string().contains("person withheld\n└─ agent withheld"));
+    assert!(task_trees(&place.database(), None, 9).unwrap().0[0].to_string().contains("person withheld\n└─ agent withheld"));
 }
