@@ -1,6 +1,6 @@
 //! `narrows audit verify`: evidence that was carried here, or the full check of a log; offline, with nothing but its public key.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -108,7 +108,7 @@ impl Verify {
     }
 
     /// Checks a file on its own: nothing of the issuer is at hand.
-    fn check_carried(&self, file: &PathBuf, key: &VerifierKey) -> anyhow::Result<()> {
+    fn check_carried(&self, file: &Path, key: &VerifierKey) -> anyhow::Result<()> {
         let keys = std::slice::from_ref(key);
         let text = input::text(file, MAX_BUNDLE_BYTES)?;
         let receipt = match (self.leaf.as_slice(), text.starts_with("c2sp.org/")) {
