@@ -4,4 +4,5 @@ mod conformance;
 mod end_to_end;
 mod external;
 mod laws;
+mod power;
 mod tidy;

@@ -14,7 +14,7 @@ pub use self::check::{ConfigError, ConfigFault};
 pub use self::root_key::PublishedRootKey;
 use crate::bounded_file;
 use crate::federation::TrustedIssuer;
-use crate::log::{ANCHOR_LAG_MS, DISK_RESERVE_MB};
+use crate::log::{ANCHOR_LAG_MS, DISK_RESERVE_MB, QUEUE};
 use crate::witness::{Witness, WitnessMode};
 
 /// Everything the service is told. Whoever can write this file decides who may get which token: give it to the
@@ -86,6 +86,10 @@ pub struct Log {
     /// who sets it learns who delegates how often, though no name and no argument.
     #[serde(default)]
     pub public: bool,
+    /// Entries that may wait to be written; one more is refused at once. An attacker who raises it has more memory filled on a
+    /// slow disk, one who lowers it needs a smaller flood to have others refused.
+    #[serde(default = "queue")]
+    pub queue: usize,
     /// Megabytes of the disk that are kept for entries that take authority away, such as revocations. An attacker who sets
     /// it to 0 fills the disk, and then nothing can be revoked either.
     #[serde(default = "disk_reserve_mb")]
@@ -113,6 +117,10 @@ pub struct Log {
 
 const fn anchor_lag_ms() -> u64 {
     ANCHOR_LAG_MS
+}
+
+const fn queue() -> usize {
+    QUEUE
 }
 
 const fn disk_reserve_mb() -> u64 {
@@ -280,6 +288,7 @@ impl Config {
             log: Log {
                 origin: "localhost/narrows-dev".into(),
                 public: true,
+                queue: QUEUE,
                 disk_reserve_mb: DISK_RESERVE_MB,
                 anchor: None,
                 anchor_lag_ms: ANCHOR_LAG_MS,

@@ -252,7 +252,9 @@ pub fn log_settings(config: &Config) -> Settings {
         lag: Duration::from_millis(config.log.anchor_lag_ms),
         accept_missing: config.log.accept_missing_anchor,
     };
-    Settings::new(config.log.disk_reserve_mb << 20, Some(anchor))
+    let mut settings = Settings::new(config.log.disk_reserve_mb << 20, Some(anchor));
+    settings.queue = config.log.queue;
+    settings
 }
 
 /// The log's signing key.

@@ -1,6 +1,10 @@
 //! A directory of one test, which goes away with it.
 
-use std::{fs, os::unix::fs::DirBuilderExt, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 
 use rand_core::{OsRng, RngCore};
 
@@ -10,7 +14,17 @@ pub struct Scratch(PathBuf);
 impl Scratch {
     /// Makes the directory.
     pub fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("narrows-test-{:016x}", OsRng.next_u64()));
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// The same in memory, where this system has a place for that: for a test that brings a disk of its own.
+    pub fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::below(memory) } else { Self::new() }
+    }
+
+    fn below(parent: &Path) -> Self {
+        let path = parent.join(format!("narrows-test-{:016x}", OsRng.next_u64()));
         fs::DirBuilder::new().mode(0o700).create(&path).expect("making a temporary directory");
         Self(path)
     }

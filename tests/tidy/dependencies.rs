@@ -3,14 +3,18 @@
 use super::sources::{SHIPPED, assert_none, required_text, shipped};
 
 /// Crate folder, library name, and the folders it may depend on.
-const ALLOWED: [(&str, &str, &[&str]); 6] = [
+const ALLOWED: [(&str, &str, &[&str]); 7] = [
     ("verifier", "narrows_verifier", &[]),
     ("policies", "narrows_policies", &["verifier"]),
     ("issuer", "narrows_issuer", &["verifier", "policies", "sdk"]),
     ("sdk", "narrows", &["verifier"]),
     ("examples", "narrows_examples", &SHIPPED),
-    ("tests", "narrows_tests", &SHIPPED),
+    ("tests", "narrows_tests", &["verifier", "policies", "issuer", "sdk", VFS]),
+    (VFS, "narrows_vfs", &[]),
 ];
+
+/// The disk that forgets, for tests alone: the one crate with unsafe code.
+const VFS: &str = "tests/vfs";
 
 /// The one part of the issuer that plays an agent or a tool; the service meets them over HTTP alone.
 const MAY_USE_THE_SDK: &str = "issuer/src/cli/";
@@ -53,6 +57,20 @@ fn sources_name_only_crates_that_they_may_use() {
         }
     }
     assert_none("dependency direction", &offences);
+}
+
+#[test]
+fn unsafe_code_is_forbidden_everywhere_but_in_the_disk_of_the_tests() {
+    let forbids = |manifest: &toml::Table| {
+        let lints = manifest.get("lints");
+        let own = lints.and_then(|lints| lints.get("rust")?.get("unsafe_code")?.as_str());
+        own == Some("forbid") || lints.and_then(|lints| lints.get("workspace")?.as_bool()) == Some(true)
+    };
+    let workspace: toml::Table = required_text("Cargo.toml").parse().unwrap();
+    assert_eq!(workspace["workspace"]["lints"]["rust"]["unsafe_code"].as_str(), Some("forbid"));
+    let members = ALLOWED.iter().map(|(folder, ..)| *folder).filter(|folder| *folder != VFS);
+    let open = members.filter(|folder| !forbids(&required_text(&format!("{folder}/Cargo.toml")).parse().unwrap()));
+    assert_none("crates that allow unsafe code", &open.map(str::to_owned).collect::<Vec<_>>());
 }
 
 /// The names under every kind of dependency table, those of single targets included.

@@ -50,6 +50,9 @@ impl Config {
         if let Err(message) = check_origin(&self.log.origin) {
             faults.add("log.origin", message);
         }
+        if !(1..=MAX_QUEUE).contains(&self.log.queue) {
+            faults.add("log.queue", format!("must be from 1 to {MAX_QUEUE}"));
+        }
         if self.log.disk_reserve_mb > MAX_DISK_RESERVE_MB {
             faults.add("log.disk_reserve_mb", format!("is above {MAX_DISK_RESERVE_MB}"));
         }
@@ -337,6 +340,7 @@ const MAX_ROOT_KEYS: usize = 63;
 const MAX_AUDITORS: usize = 64;
 const MAX_CLIENTS: usize = 10_000;
 const MAX_JWKS_KEYS: usize = 16;
+const MAX_QUEUE: usize = 65_536;
 const MAX_DISK_RESERVE_MB: u64 = 1 << 20;
 const MAX_TIME_MS: u64 = 3_600_000;
 /// Members that only private or symmetric keys have (RFC 7518 §6).
@@ -406,7 +410,7 @@ mod tests {
     #[test]
     fn semantic_faults_are_all_reported_with_their_keys() {
         let text = "issuer = \"http://narrows.example\"\nlisten = \"0.0.0.0:80\"\ndata_dir = \"\"\n\
-            [keys]\nissuer = \"a\"\nlog = \"a\"\n[log]\norigin = \"a b\"\n[limits]\nmax_headers = 1\nrequest_timeout_ms = 0\n\
+            [keys]\nissuer = \"a\"\nlog = \"a\"\n[log]\norigin = \"a b\"\nqueue = 0\n[limits]\nmax_headers = 1\nrequest_timeout_ms = 0\n\
             [telemetry]\nfilter = \"a=b=c\"\n[[client]]\nid = \"a b\"\nauth_method = \"private_key_jwt\"\n";
         let keys: Vec<String> = faults(text).into_iter().map(|(key, _)| key).collect();
         assert_eq!(
@@ -417,6 +421,7 @@ mod tests {
                 "data_dir",
                 "keys.log",
                 "log.origin",
+                "log.queue",
                 "limits.max_headers",
                 "limits.request_timeout_ms",
                 "telemetry.filter",

@@ -39,7 +39,7 @@ use crate::clock::Clock;
 use crate::store::{Database, Head, NOBODY, Readers, StoreError, StoredLeaf};
 use anchoring::Anchoring;
 use health::Health;
-use lanes::{Lane, Lanes};
+use lanes::{Capacity, Lane, Lanes};
 
 // The public interface is:
 pub use crate::store::Pseudonym;
@@ -49,7 +49,7 @@ pub use error::LogError;
 pub use pieces::{MadeTile, Pieces, check_pieces};
 pub use proofs::SignedHead;
 pub use recover::{Previous, Source, last_checkpoint, replay};
-pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Settings};
+pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, QUEUE, Settings};
 pub use shown::{Shown, ShownLeaf, utc};
 pub use signer::LogSigner;
 pub use tree::{TaskNode, TaskTree, task_trees};
@@ -62,6 +62,7 @@ pub struct Log {
     writer: Option<JoinHandle<()>>,
     health: Arc<Health>,
     readers: Readers,
+    answer_wait: Duration,
     /// Told after each answered commit; one waiter, that which takes checkpoints to witnesses.
     committed: Notify,
 }
@@ -151,7 +152,7 @@ impl Log {
             Some(anchor) => Anchoring::start(anchor, lag, Arc::clone(&health))?,
             None => Anchoring::Without,
         };
-        let queue = Arc::new(Lanes::new(settings.capacity));
+        let queue = Arc::new(Lanes::new(Capacity { urgent: settings.urgent_queue, ordinary: settings.queue }));
         let free_space = settings.free_space.unwrap_or_else(|| disk::free_space(path));
         let writer = writer::Writer {
             database,
@@ -167,14 +168,14 @@ impl Log {
         let requests = Arc::clone(&queue);
         let writer =
             std::thread::Builder::new().name("narrows-log".to_owned()).spawn(move || writer.run(&requests)).map_err(StoreError::failed)?;
-        Ok(Self { queue, writer: Some(writer), health, readers, committed: Notify::new() })
+        Ok(Self { queue, writer: Some(writer), health, readers, answer_wait: settings.answer_wait, committed: Notify::new() })
     }
 
     /// Appends one leaf, to which the writer gives its time, with its side rows, and answers after the commit, with the
     /// receipt. Entries that take authority away wait in a lane of their own and go first.
     ///
     /// # Errors
-    /// `AUDIT_UNAVAILABLE` when the lane is full, the writer has stopped, or the disk takes longer than ten seconds;
+    /// `AUDIT_UNAVAILABLE` when the lane is full, the writer has stopped, or the disk takes longer than the settings allow;
     /// `AUDIT_DISK_RESERVE` when the disk is nearly full; the reason for which the log has stopped. Nothing may then be
     /// released. A leaf can still have been written when the disk was too slow, and such a leaf gave nobody anything.
     pub async fn append(&self, leaf: Leaf, side_rows: Vec<SideRow>) -> Result<Outcome, LogError> {
@@ -186,7 +187,7 @@ impl Log {
         if !self.queue.push(lane, writer::Request { work: writer::Work { lane, leaf, side_rows }, reply }) {
             return Err(LogError::queue_full());
         }
-        match tokio::time::timeout(ANSWER_WAIT, answer).await {
+        match tokio::time::timeout(self.answer_wait, answer).await {
             Ok(Ok(answer)) => {
                 self.committed.notify_one();
                 answer?.outcome()
@@ -312,6 +313,3 @@ fn logged(rows: &crate::store::Rows<'_>, leaf: StoredLeaf) -> Result<LoggedEntry
     let receipt = Receipt { index: leaf.index, proof, checkpoint: &checkpoint.note }.encode();
     Ok(LoggedEntry { index: leaf.index, leaf: leaf.bytes, receipt })
 }
-
-/// How long a caller waits for its commit.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::disk::FreeSpace;
-use super::lanes::Capacity;
 
 /// How a log is run; the default is what a service without configuration gets.
 #[derive(Clone)]
@@ -13,7 +12,13 @@ pub struct Settings {
     pub disk_reserve: u64,
     /// Where the log's last checkpoint is kept outside of its database; `None` leaves a rollback to others to find.
     pub anchor: Option<AnchorPlace>,
-    pub(super) capacity: Capacity,
+    /// Entries that may wait for the writer; a caller beyond that is told to come back, so that memory stays bounded on a slow
+    /// disk. Those that take authority away do not count: they have a lane of their own.
+    pub queue: usize,
+    /// How long a caller waits for its commit.
+    pub answer_wait: Duration,
+    /// Entries that may wait in that lane.
+    pub(super) urgent_queue: usize,
     /// Where a test puts a disk of its own.
     pub(super) free_space: Option<FreeSpace>,
 }
@@ -32,7 +37,7 @@ pub struct AnchorPlace {
 impl Settings {
     /// A log with this anchor that leaves so many bytes of the disk free.
     pub const fn new(disk_reserve: u64, anchor: Option<AnchorPlace>) -> Self {
-        Self { disk_reserve, anchor, capacity: CAPACITY, free_space: None }
+        Self { disk_reserve, anchor, queue: QUEUE, answer_wait: ANSWER_WAIT, urgent_queue: URGENT_QUEUE, free_space: None }
     }
 }
 
@@ -48,5 +53,10 @@ pub const ANCHOR_LAG_MS: u64 = 100;
 /// The default of `log.disk_reserve_mb`.
 pub const DISK_RESERVE_MB: u64 = 64;
 
-/// Requests that may wait for the writer. A caller beyond that is told to come back: memory stays bounded on a slow disk.
-const CAPACITY: Capacity = Capacity { urgent: 256, ordinary: 4096 };
+/// The default of `log.queue`.
+pub const QUEUE: usize = 4096;
+
+const URGENT_QUEUE: usize = 256;
+
+/// Real time, and longer than a commit takes on any disk that a service can use.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);

@@ -57,6 +57,7 @@ impl Database {
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let found = known_version(&connection)?;
         make_durable(&connection)?;
+        settle(&connection)?;
         if found < MIGRATIONS.len() {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             migrate(&transaction, found)?;
@@ -211,6 +212,21 @@ pub(super) fn make_durable(connection: &Connection) -> Result<(), StoreError> {
         return Err(StoreError::NotDurable("a required setting is not honoured by this SQLite"));
     }
     Ok(())
+}
+
+/// Puts everything that can be read of a journal on the disk before anybody relies on it, and begins a new one.
+///
+/// What a killed process wrote and did not synchronise is there to be read until the power fails, and so is what the system could
+/// not write and has given up: a later synchronisation then says that it is done, and commits that follow in the same journal
+/// are lost with it.
+pub(super) fn settle(connection: &Connection) -> Result<(), StoreError> {
+    match empty_journal(connection) {
+        Err(StoreError::Busy) => {
+            tracing::warn!("somebody reads the log's files, so that their journal is not begun anew");
+            Ok(())
+        }
+        settled => settled,
+    }
 }
 
 /// Locks `<file>.lock`, never the database itself: closing a second handle on that would drop SQLite's own locks.

@@ -20,7 +20,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::StoreError;
-use super::sqlite::{connect, create_private, make_durable, version};
+use super::sqlite::{connect, create_private, make_durable, settle, version};
 
 /// A person or workload as the store knows it: a keyed digest of issuer and name, without which it leads to nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +72,7 @@ impl Subjects {
         create_private(&path)?;
         let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         make_durable(&connection)?;
+        settle(&connection)?;
         if version(&connection)? == 0 {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute_batch(include_str!("sqlite_subjects_1.sql"))?;

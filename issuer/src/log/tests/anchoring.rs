@@ -8,7 +8,7 @@ use super::*;
 
 fn settings(place: &Place, lag_ms: u64) -> Settings {
     let anchor = AnchorPlace { path: anchor_file(place), lag: Duration::from_millis(lag_ms), accept_missing: false };
-    Settings { anchor: Some(anchor), ..Settings::default() }
+    Settings { anchor: Some(anchor), ..patient() }
 }
 
 fn anchor_file(place: &Place) -> PathBuf {
@@ -86,7 +86,7 @@ async fn an_anchor_that_is_gone_needs_the_operators_word() {
     // nor does the word cover a file that is there and is no anchor of this log
     let word = |accept_missing| {
         let anchor = AnchorPlace { path: anchor_file(&place), lag: Duration::ZERO, accept_missing };
-        open(&place, Settings { anchor: Some(anchor), ..Settings::default() })
+        open(&place, Settings { anchor: Some(anchor), ..patient() })
     };
     assert_eq!(word(true).map(drop).unwrap_err().reason(), Reason::AuditAnchorMissing);
     std::fs::remove_file(anchor_file(&place)).unwrap();

@@ -75,7 +75,7 @@ async fn a_key_is_spent_once_until_it_expires() {
     assert_eq!(again, Outcome::Refused(Reason::ProofReplayed));
     drop(log);
     // A later commit forgets what has expired by then.
-    let log = Log::open(&place.database(), signer(), clock(NOW_MS + 120_000), Settings::default()).unwrap();
+    let log = Log::open(&place.database(), signer(), clock(NOW_MS + 120_000), patient()).unwrap();
     appended(&log, mint(2), Vec::new()).await;
     appended(&log, mint(3), spend(now_s + 300)).await;
 }
@@ -86,7 +86,7 @@ async fn what_was_spent_stays_spent_when_the_clock_is_put_back() {
     let place = Place::new();
     let now_s = NOW_MS / 1000;
     let spend = |key, expires_s| vec![SideRow::SingleUse { key: [key; 32], expires_s, reason: Reason::ProofReplayed }];
-    let at = |now_ms| Log::open(&place.database(), signer(), clock(now_ms), Settings::default()).unwrap();
+    let at = |now_ms| Log::open(&place.database(), signer(), clock(now_ms), patient()).unwrap();
     let log = place.log();
     appended(&log, mint(1), spend(7, now_s + 60)).await;
     drop(log);

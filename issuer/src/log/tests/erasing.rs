@@ -74,13 +74,13 @@ async fn an_erased_person_is_gone_from_all_copies_and_every_proof_holds() {
     let rows = vec![SideRow::Disclosure(disclosure("chain/0", "bob")), SideRow::Subject(log.pseudonym(PROVIDER, "bob").unwrap())];
     appended(&log, other, rows).await;
     let alice = log.pseudonym(PROVIDER, PLANTED[0]).unwrap();
-    let busy = erase(&place.database(), signer(), clock(NOW_MS), Settings::default(), &erasure(alice)).await.unwrap_err();
+    let busy = erase(&place.database(), signer(), clock(NOW_MS), patient(), &erasure(alice)).await.unwrap_err();
     assert_eq!(busy.reason(), Reason::LogBusy);
     drop(log);
     std::fs::copy(place.database(), backup.database()).unwrap();
     assert_eq!(pseudonym(&place.database(), PROVIDER, PLANTED[0]).unwrap(), alice);
 
-    let (leaf, receipt) = erase(&place.database(), signer(), clock(NOW_MS), Settings::default(), &erasure(alice)).await.unwrap();
+    let (leaf, receipt) = erase(&place.database(), signer(), clock(NOW_MS), patient(), &erasure(alice)).await.unwrap();
     let recorded = Leaf::parse(&leaf).unwrap();
     assert_eq!(recorded.kind, Kind::Erasure);
     verify(&receipt, &leaf, &[verifier_key()]).unwrap();
@@ -96,7 +96,7 @@ async fn an_erased_person_is_gone_from_all_copies_and_every_proof_holds() {
     std::fs::copy(place.database().with_file_name("subjects.db"), backup.database().with_file_name("subjects.db")).unwrap();
     let old = backup.check().unwrap();
     assert_eq!((old.disclosures, old.erased), (1, 4));
-    let again = erase(&place.database(), signer(), clock(NOW_MS), Settings::default(), &erasure(alice)).await.unwrap_err();
+    let again = erase(&place.database(), signer(), clock(NOW_MS), patient(), &erasure(alice)).await.unwrap_err();
     assert_eq!(again.reason(), Reason::SubjectUnknown);
     assert_eq!(place.check().unwrap().size, 5, "a refused erasure writes nothing");
 }
@@ -139,7 +139,7 @@ async fn a_destroyed_key_is_in_no_file() {
     let key = crate::store::sqlite_tamper::blob(&subjects, "SELECT key FROM subject LIMIT 1");
     let found = |bytes: &[u8]| bytes.windows(key.len()).any(|window| window == key);
     assert!(key.len() == 32 && found(&place.bytes()), "the control");
-    erase(&place.database(), signer(), clock(NOW_MS), Settings::default(), &erasure(alice)).await.unwrap();
+    erase(&place.database(), signer(), clock(NOW_MS), patient(), &erasure(alice)).await.unwrap();
     assert!(!found(&place.bytes()));
 }
 
@@ -155,7 +155,7 @@ async fn an_erasure_that_was_cut_short_can_be_run_again() {
         &place.database().with_file_name("subjects.db"),
         "INSERT INTO leaving SELECT pseudonym FROM subject; DELETE FROM subject WHERE pseudonym IN (SELECT pseudonym FROM leaving);",
     );
-    let run = || async { erase(&place.database(), signer(), clock(NOW_MS), Settings::default(), &erasure(alice)).await };
+    let run = || async { erase(&place.database(), signer(), clock(NOW_MS), patient(), &erasure(alice)).await };
     run().await.unwrap();
     assert_eq!(run().await.unwrap_err().reason(), Reason::SubjectUnknown, "now it is done");
     assert_eq!(number(&place.database().with_file_name("subjects.db"), "SELECT count(*) FROM leaving"), 0);

@@ -5,7 +5,6 @@ use narrows_verifier::Reason;
 use narrows_verifier::log::Verdict;
 
 use super::*;
-use crate::log::lanes::Capacity;
 use crate::store::sqlite_tamper::{break_commits, number, tamper};
 
 #[tokio::test]
@@ -39,6 +38,62 @@ async fn a_head_that_another_writer_moved_stops_the_log() {
     assert_eq!(place.check().unwrap().size, 1);
 }
 
+/// The lock is a file, and somebody may take it away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_writers_that_got_past_the_lock_one_stops() {
+    let place = Place::new();
+    let first = Arc::new(place.log());
+    let hammer = |log: &Arc<Log>, numbers: std::ops::Range<u16>| {
+        let log = Arc::clone(log);
+        tokio::spawn(async move {
+            let mut answered = Vec::new();
+            for number in numbers {
+                let Ok(outcome) = log.append(mint(number), Vec::new()).await else { break };
+                let Outcome::Appended { leaf, receipt, .. } = outcome else { panic!("{outcome:?}") };
+                answered.push((receipt, leaf));
+            }
+            answered
+        })
+    };
+    let under_way = hammer(&first, 1..60_000);
+    while first.checkpoint().unwrap().lines().nth(1) == Some("1") {
+        tokio::task::yield_now().await;
+    }
+    std::fs::remove_file(place.directory.join("log.db.lock")).unwrap();
+    let second = Arc::new(place.open());
+    let mut answered = under_way.await.unwrap();
+    assert_eq!((first.halted(), answered.is_empty()), (Some(Reason::AuditUnavailable), false));
+    // The first may also have written while the second one opened: then this one is behind as well and stops, and another goes on.
+    answered.extend(hammer(&second, 60_000..60_020).await.unwrap());
+    if second.halted().is_some() {
+        drop(second);
+        answered.extend(hammer(&Arc::new(place.open()), 60_020..60_040).await.unwrap());
+    }
+    let report = check_database(&place.database(), &verifier_key(), Evidence { receipts: &answered, checkpoints: &[] }).unwrap();
+    assert_eq!((report.size, report.receipts), (1 + answered.len() as u64, answered.len() as u64));
+}
+
+/// Production gives up on a disk after a while, whatever the tests' patience.
+#[tokio::test]
+async fn a_caller_does_not_wait_for_ever_and_what_was_written_gave_nobody_anything() {
+    let place = Place::new();
+    Log::init(&place.database(), &signer(), opening()).unwrap();
+    let (release, released) = channel::<()>();
+    let released = Mutex::new(released);
+    let clock: Clock = Arc::new(move || {
+        let _ = released.lock().unwrap().recv();
+        NOW_MS
+    });
+    let settings = Settings { answer_wait: Duration::from_millis(1), ..patient() };
+    let log = Log::open(&place.database(), signer(), clock, settings).unwrap();
+    let error = log.append(mint(1), Vec::new()).await.unwrap_err();
+    assert_eq!((error.reason(), error.retry_after_s()), (Reason::AuditUnavailable, Some(5)));
+    assert_eq!((log.halted(), Settings::default().answer_wait), (None, Duration::from_secs(10)));
+    drop(release);
+    drop(log);
+    assert_eq!(place.check().unwrap().size, 2, "the writer was slow, not dead");
+}
+
 #[tokio::test]
 async fn a_full_queue_pushes_back_and_what_it_holds_is_written() {
     let place = Place::new();
@@ -52,7 +107,7 @@ async fn a_full_queue_pushes_back_and_what_it_holds_is_written() {
         let _ = released.lock().unwrap().recv();
         NOW_MS
     });
-    let settings = Settings { capacity: Capacity { urgent: 1, ordinary: 2 }, ..Settings::default() };
+    let settings = Settings { queue: 2, urgent_queue: 1, ..patient() };
     let log = Arc::new(Log::open(&place.database(), signer(), clock, settings).unwrap());
     let send = |number| {
         let log = Arc::clone(&log);
@@ -88,7 +143,7 @@ async fn a_flood_at_twice_the_capacity_loses_and_reorders_nothing() {
         let _ = released.lock().unwrap().recv();
         NOW_MS
     });
-    let settings = Settings { capacity: Capacity { urgent: 1, ordinary: 8 }, ..Settings::default() };
+    let settings = Settings { queue: 8, urgent_queue: 1, ..patient() };
     let log = Arc::new(Log::open(&place.database(), signer(), clock, settings).unwrap());
     let send = |leaf| {
         let log = Arc::clone(&log);
@@ -130,7 +185,7 @@ async fn a_log_of_a_newer_program_or_another_key_is_refused() {
     let place = Place::new();
     filled(&place, 3).await;
     let stranger = LogSigner::new(ORIGIN, &Zeroizing::new([6; 32])).unwrap();
-    let error = Log::open(&place.database(), stranger, clock(NOW_MS), Settings::default()).err().unwrap();
+    let error = Log::open(&place.database(), stranger, clock(NOW_MS), patient()).err().unwrap();
     assert_eq!(error.reason(), Reason::CheckpointSignature);
     tamper(&place.database(), "PRAGMA user_version = 99;");
     assert_eq!(place.try_open().err().unwrap().reason(), Reason::LogNewer);

@@ -6,7 +6,6 @@ use std::sync::mpsc::channel;
 use narrows_verifier::log::Leaf;
 
 use super::*;
-use crate::log::lanes::Capacity;
 
 fn revocation(number: u16) -> Leaf {
     let disclosure = disclosure("by", "officer");
@@ -22,7 +21,7 @@ fn leaf_at(log: &Log, index: u64) -> Leaf {
 fn log_with_clock(place: &Place, now_ms: &Arc<AtomicU64>) -> Log {
     Log::init(&place.database(), &signer(), opening()).unwrap();
     let now_ms = Arc::clone(now_ms);
-    Log::open(&place.database(), signer(), Arc::new(move || now_ms.load(Ordering::Relaxed)), Settings::default()).unwrap()
+    Log::open(&place.database(), signer(), Arc::new(move || now_ms.load(Ordering::Relaxed)), patient()).unwrap()
 }
 
 #[tokio::test]
@@ -81,7 +80,7 @@ async fn the_end_of_the_disk_is_kept_for_what_takes_authority_away() {
     let free = Arc::new(AtomicU64::new(100 << 20));
     let disk = Arc::clone(&free);
     let settings =
-        Settings { disk_reserve: 80 << 20, free_space: Some(Arc::new(move || Ok(disk.load(Ordering::Relaxed)))), ..Settings::default() };
+        Settings { disk_reserve: 80 << 20, free_space: Some(Arc::new(move || Ok(disk.load(Ordering::Relaxed)))), ..patient() };
     let log = Log::open(&place.database(), signer(), clock(NOW_MS), settings).unwrap();
     let block_row = || vec![SideRow::Derivation { block_id: block(1) }];
     appended(&log, Leaf { blocks: vec![block(1)], ..mint(1) }, block_row()).await;
@@ -115,7 +114,7 @@ async fn a_flood_of_hops_delays_no_revocation() {
         let _ = released.lock().unwrap().recv();
         NOW_MS
     });
-    let settings = Settings { capacity: Capacity { urgent: 1, ordinary: 3 }, ..Settings::default() };
+    let settings = Settings { queue: 3, urgent_queue: 1, ..patient() };
     let log = Arc::new(Log::open(&place.database(), signer(), held, settings).unwrap());
     let send = |draft: Leaf| {
         let log = Arc::clone(&log);

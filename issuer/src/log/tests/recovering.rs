@@ -14,7 +14,7 @@ fn anchor_file(place: &Place) -> PathBuf {
 
 fn open(place: &Place) -> Result<Log, LogError> {
     let anchor = AnchorPlace { path: anchor_file(place), lag: Duration::ZERO, accept_missing: false };
-    Log::open(&place.database(), signer(), clock(NOW_MS), Settings { anchor: Some(anchor), ..Settings::default() })
+    Log::open(&place.database(), signer(), clock(NOW_MS), Settings { anchor: Some(anchor), ..patient() })
 }
 
 /// A log of `count` leaves and more, put back to where it had three; the newer copy, and what it had answered.
@@ -102,7 +102,7 @@ async fn a_new_log_names_the_old_one_its_end_and_the_cause() {
     let signer = || LogSigner::new("log.example/narrows-2", &Zeroizing::new([5; 32])).unwrap();
     let previous = Previous { checkpoint: known.clone(), cause: "the disk was lost".to_owned() };
     Log::init_after(&new.database(), &signer(), opening(), &previous).unwrap();
-    let log = Log::open(&new.database(), signer(), clock(NOW_MS), Settings::default()).unwrap();
+    let log = Log::open(&new.database(), signer(), clock(NOW_MS), patient()).unwrap();
     let first = log.proof(0).unwrap().unwrap();
     let leaf = Leaf::parse(&first.leaf).unwrap();
     assert_eq!(leaf.fields.keys().collect::<Vec<_>>(), ["cause", "previous"]);
