@@ -21,7 +21,7 @@ pub fn narrows() -> &'static Path {
         lock.lock().expect("locking");
         if !BINARIES.iter().all(|name| is_fresh(&profile.join(name))) {
             let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-            build.args(["build", "--locked", "--workspace"]).current_dir(root());
+            build.args(["build", "--locked", "--workspace", "--all-targets"]).current_dir(root());
             if profile.ends_with("release") {
                 build.arg("--release");
             }
