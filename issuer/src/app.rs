@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     federation::Federation,
     http::metrics::Metrics,
-    log::Log,
+    log::{Log, RetentionPolicy},
     mint::Mint,
     report_rate::ReportRate,
     witness::Witnesses,
@@ -45,6 +45,8 @@ pub struct App {
     pub(crate) _indexer: Indexer,
     /// The log.
     pub log: Arc<Log>,
+    /// The policy on what the log keeps.
+    pub retention: RetentionPolicy,
     /// The log's witnesses, where it has any.
     pub witnesses: Option<Arc<Witnesses>>,
     /// Who may read the log's entries.

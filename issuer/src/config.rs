@@ -3,6 +3,7 @@
 mod check;
 mod root_key;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -109,10 +110,34 @@ pub struct Log {
     /// newest checkpoint is published with the cosignatures that it has. An attacker who lowers it needs fewer accomplices.
     #[serde(default)]
     pub quorum: Option<usize>,
+    /// How long leaves are handed out, and how long it can be said what they hide.
+    #[serde(default)]
+    pub retention: Retention,
     /// What happens without the quorum: `prefer` goes on and counts it, `require` releases nothing. An attacker who sets
     /// `prefer` can go on issuing on a log that witnesses no longer see.
     #[serde(default)]
     pub witness: WitnessMode,
+}
+
+/// How long leaves are handed out, and how long it can be said what they hide. An attacker who shortens it has evidence go before
+/// anybody has read it: a day after the log has announced that, at the soonest.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Days after which leaves are no longer handed out, in whole bundles; without it, they are for ever.
+    pub entries_days: Option<u32>,
+    /// Whether their bytes are deleted then; hashes and checkpoints stay. Without it, they stay in the file for the operator.
+    pub delete: bool,
+    /// Days after which what opens a leaf's commitments is deleted.
+    pub disclosures_days: u32,
+    /// The same for single kinds of leaves.
+    pub disclosures: BTreeMap<String, u32>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { entries_days: None, delete: false, disclosures_days: DISCLOSURES_DAYS, disclosures: BTreeMap::new() }
+    }
 }
 
 const fn anchor_lag_ms() -> u64 {
@@ -294,6 +319,7 @@ impl Config {
                 anchor_lag_ms: ANCHOR_LAG_MS,
                 accept_missing_anchor: false,
                 quorum: None,
+                retention: Retention::default(),
                 witness: WitnessMode::Prefer,
             },
             limits: Limits::default(),
@@ -392,6 +418,8 @@ impl Default for Telemetry {
     }
 }
 
+const DISCLOSURES_DAYS: u32 = 90;
+
 const MAX_CONFIG_BYTES: u64 = 1_048_576;
 const MAX_JWKS_BYTES: usize = 32_768;
 
@@ -411,7 +439,7 @@ mod tests {
                 for (name, member) in members {
                     let path = format!("{prefix}{name}");
                     match member {
-                        Value::Object(_) if name != "jwks" => keys(member, &format!("{path}."), into),
+                        Value::Object(_) if name != "jwks" && name != "disclosures" => keys(member, &format!("{path}."), into),
                         Value::Array(items) if items.first().is_some_and(Value::is_object) => {
                             items.iter().for_each(|item| keys(item, &format!("{path}."), into));
                         }

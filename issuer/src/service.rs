@@ -28,7 +28,10 @@ use crate::{
         router::{ROUTES, Routes, router},
     },
     keys::{KeyRole, SecretKey, root_key_id},
-    log::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogSigner, Opening, Previous, Settings, last_checkpoint},
+    log::{
+        ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogSigner, Opening, Previous, Retainer, RetentionPolicy, Settings,
+        last_checkpoint,
+    },
     mint::Mint,
     report_rate::ReportRate,
     witness::Witnesses,
@@ -98,6 +101,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         roots,
         _indexer: indexer,
         log,
+        retention: RetentionPolicy::new(&config.log.retention),
         auditors: Auditors::new(&config.auditor),
         archive: Archive::new(&log_file(config), Some(index), log_key.clone()),
         readings: Semaphore::new(READINGS),
@@ -111,6 +115,21 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     });
     let router = router(Arc::clone(&app), &config.limits, extra);
     Ok(Service { app, router })
+}
+
+/// Keeps the log to its policy, until it stops.
+pub async fn retain(app: Arc<App>) {
+    let retainer = Retainer::new(app.retention.clone(), Arc::clone(&app.clock), random, app.dev);
+    let published = || {
+        let note = match &app.witnesses {
+            None => app.log.checkpoint(),
+            Some(witnesses) => witnesses.published(&app.log),
+        };
+        // Of what is not published, nothing can have been read.
+        let checkpoint = note.ok().and_then(|note| verify_checkpoint(&note, std::slice::from_ref(&app.log_key)).ok());
+        checkpoint.map_or(0, |checkpoint| checkpoint.size)
+    };
+    retainer.run(Arc::clone(&app.log), published, |minimum| app.metrics.set_minimum_index(minimum)).await;
 }
 
 fn witnesses(config: &Config, log: &Log, log_key: &VerifierKey, metrics: &Arc<Metrics>) -> Result<Option<Arc<Witnesses>>, StartError> {

@@ -9,9 +9,10 @@ use http::{
 };
 use narrows_verifier::{
     EntryId, Reason,
+    json::{self, Limits},
     log::{
-        Bundle, BundleRefusal, Checkpoint, Hash, Kept, LogRefusal, MAX_LEAF_BYTES, Receipt, Selection, TILE_WIDTH, TileKind, TilePath,
-        VerifiedBundle, VerifierKey, verify, verify_inclusion,
+        Bundle, BundleRefusal, Checkpoint, Hash, Kept, LogRefusal, MAX_LEAF_BYTES, PackDigest, Receipt, Selection, TILE_WIDTH, TileKind,
+        TilePath, VerifiedBundle, VerifierKey, verify, verify_inclusion,
     },
 };
 use serde::Deserialize;
@@ -39,6 +40,10 @@ pub struct LogHead {
     pub minimum_index: u64,
     /// The time of the newest leaf in milliseconds since 1970.
     pub t_ms: String,
+    /// The policy on what the log keeps: its text, which has the digest that the log gives.
+    pub policy: Option<String>,
+    /// The digest of the policy under which something has gone, where it has.
+    pub applied: Option<PackDigest>,
 }
 
 /// A range of leaves that the service has recorded as being read, so that its bundles are handed out under that one record.
@@ -46,6 +51,8 @@ pub struct LogHead {
 pub struct LogReading {
     /// The signed checkpoint up to whose size leaves are handed out, verified and consistent with all that was seen before.
     pub checkpoint: Kept,
+    /// The first leaf that is handed out, by the service's word: the log's newest leaf of kind `retention` must say the same.
+    pub minimum_index: u64,
     reading: Option<EntryId>,
     /// The first leaf that was not handed out yet.
     next: u64,
@@ -111,7 +118,11 @@ impl AuditorClient {
     pub async fn head(&mut self) -> Result<LogHead, AuditError> {
         let answer: HeadAnswer = self.get("/v1/audit/head").await?;
         let checkpoint = self.observe(&answer.checkpoint).await?;
-        Ok(LogHead { checkpoint, minimum_index: answer.minimum_index, t_ms: answer.t_ms })
+        let (policy, applied) = match answer.retention {
+            None => (None, None),
+            Some(stated) => (Some(stated.checked()?), stated.applied),
+        };
+        Ok(LogHead { checkpoint, minimum_index: answer.minimum_index, t_ms: answer.t_ms, policy, applied })
     }
 
     /// Asks for evidence and checks all of it.
@@ -164,7 +175,7 @@ impl AuditorClient {
         let checkpoint = self.observe(&answer.checkpoint).await?;
         let unread = || IssuerError::Answer(Reason::PeerAnswer);
         let reading = answer.reading.map(|id| EntryId::from_hex(&id).ok_or_else(unread)).transpose()?;
-        Ok(LogReading { checkpoint, reading, next: 0, forgotten: false })
+        Ok(LogReading { checkpoint, minimum_index: answer.minimum_index, reading, next: 0, forgotten: false })
     }
 
     /// Announces the rest of a reading anew: a service that was restarted has forgotten it. What was read so far stays good, since
@@ -322,12 +333,31 @@ struct HeadAnswer {
     checkpoint: String,
     minimum_index: u64,
     t_ms: String,
+    retention: Option<StatedPolicy>,
+}
+
+#[derive(Deserialize)]
+struct StatedPolicy {
+    policy: String,
+    digest: PackDigest,
+    applied: Option<PackDigest>,
+}
+
+impl StatedPolicy {
+    /// The text, which must be the one canonical text of its digest.
+    fn checked(&self) -> Result<String, AuditError> {
+        let value = json::parse(self.policy.as_bytes(), POLICY_LIMITS).ok();
+        let stated = value.filter(|value| PackDigest(value.digest()) == self.digest && value.canonical() == self.policy);
+        stated.map(|_| self.policy.clone()).ok_or(AuditError::Issuer(IssuerError::Answer(Reason::PeerAnswer)))
+    }
 }
 
 #[derive(Deserialize)]
 struct ReadingAnswer {
     reading: Option<String>,
     checkpoint: String,
+    #[serde(default)]
+    minimum_index: u64,
 }
 
 #[derive(Deserialize)]
@@ -359,5 +389,6 @@ const MAX_ANSWER: usize = 8 << 20;
 const MAX_REFUSAL: usize = 64 << 10;
 /// Names the reading that a tile is part of, in the request, and in the answer where it was counted as one.
 const READING: &str = "narrows-reading";
+const POLICY_LIMITS: Limits = Limits { bytes: 16 << 10, depth: 4, values: 256 };
 /// Twice the height of the largest tree.
 const MAX_PROOF: usize = 128;

@@ -64,7 +64,8 @@ pub(super) fn of(vector: &Vector) -> (String, String) {
 
 fn bundle(vector: &BundleVector) -> BundleAnswer {
     let keys: Vec<VerifierKey> = vector.keys.iter().map(|key| VerifierKey::parse(key).unwrap()).collect();
-    let refused = BundleAnswer { verdict: Verdict::Deny, reason: None, index: None, indices: Vec::new(), gapless: false, goes_on: false };
+    let refused =
+        BundleAnswer { verdict: Verdict::Deny, reason: None, index: None, indices: Vec::new(), gapless: false, goes_on: false, minimum: 0 };
     let verified = Bundle::parse(&vector.text).map_err(Into::into).and_then(|bundle| bundle.verify(&keys));
     match verified {
         Err(error) => BundleAnswer { reason: Some(error.refusal.reason.to_string()), index: error.index, ..refused },
@@ -72,6 +73,7 @@ fn bundle(vector: &BundleVector) -> BundleAnswer {
             verdict: Verdict::Allow,
             indices: verified.entries.iter().map(|entry| entry.index).collect(),
             gapless: verified.gapless,
+            minimum: verified.retention.as_ref().map_or(0, |logged| logged.state.minimum),
             goes_on: verified.goes_on,
             ..refused
         },

@@ -93,6 +93,15 @@ fn of_kind(spec: &KindSpec) -> Value {
     })
 }
 
+/// A member that leaves of one kind have, and no others.
+fn only(kind: &str, member: &str) -> Value {
+    json!({
+        "if": {"properties": {"kind": {"const": kind}}},
+        "then": {"required": [member]},
+        "else": {"properties": {member: false}},
+    })
+}
+
 fn blocked() -> Value {
     json!({"properties": {"verdict": {"const": "block"}}})
 }
@@ -140,6 +149,7 @@ fn shared() -> Map<String, Value> {
             "plane": {"enum": planes},
             "point": {"enum": points},
             "reasons": {"type": "array", "items": text("^[A-Z0-9_]{1,64}$")},
+            "retention": {"$ref": "#/$defs/kept"},
             "t_ms": text("^(0|[1-9][0-9]{0,19})$"),
             "task": or_null("id"),
             "trace": {"$ref": "#/$defs/id"},
@@ -148,15 +158,32 @@ fn shared() -> Map<String, Value> {
         },
         "required": ["blocks", "c", "chain", "id", "kind", "pack", "parents", "reasons", "t_ms", "task", "trace", "v", "verdict"],
         "additionalProperties": false,
-        "if": {"properties": {"kind": {"const": "log.open"}}},
-        "then": {"required": ["origin"]},
-        "else": {"properties": {"origin": false}},
+        "allOf": [only("log.open", "origin"), only("retention", "retention")],
+    });
+    let decimal = text("^(0|[1-9][0-9]{0,18})$");
+    let kept = json!({
+        "type": "object",
+        "properties": {
+            "announced_ms": text("^(0|[1-9][0-9]{0,19})$"),
+            "deleted": decimal,
+            "expired": {
+                "type": "object",
+                "propertyNames": {"pattern": "^([*]|[a-z0-9._/-]{1,32})$"},
+                "additionalProperties": decimal,
+                "maxProperties": 64,
+            },
+            "minimum": decimal,
+            "policy": {"$ref": "#/$defs/pack-digest"},
+        },
+        "required": ["announced_ms", "deleted", "expired", "minimum", "policy"],
+        "additionalProperties": false,
     });
     [
         ("id", text("^[0-9a-f]{32}$")),
         ("block-id", text("^[0-9a-f]{64}$")),
         ("commitment", text("^[A-Za-z0-9_-]{43}$")),
         ("pack-digest", text("^sha256:[0-9a-f]{64}$")),
+        ("kept", kept),
         ("leaf", leaf),
         ("reasoned", json!({"if": {"properties": {"verdict": {"const": "allow"}}}, "else": {"properties": {"reasons": {"minItems": 1}}}})),
     ]

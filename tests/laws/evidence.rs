@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use narrows_issuer::{
-    audit::{Archive, Hole, Query, TaskRecord},
+    audit::{Archive, Hole, Missing, Query, TaskRecord},
     log::{Log, LogSigner, Opening, Outcome, Settings, TaskNode},
 };
 use narrows_tests::{
@@ -14,7 +14,8 @@ use narrows_verifier::{
     BlockId, EntryId, Reason, TaskId, TraceId,
     json::Value,
     log::{
-        Bundle, Commitment, Kind, Leaf, PackDigest, Plane, Point, Salt, Selection, Verdict, VerifiedEntry, VerifierKey, commit, packs_of,
+        Bundle, Commitment, Kind, Leaf, PackDigest, Plane, Point, Retention, Salt, Selection, Verdict, VerifiedEntry, VerifierKey, commit,
+        packs_of,
     },
 };
 use proptest::prelude::*;
@@ -46,7 +47,7 @@ proptest! {
 
         let of_task = asked(Selection { task: Some(TASK), ..Selection::default() });
         let entries = of_task.verify(&keys).unwrap().entries;
-        let record = TaskRecord::rebuild(TASK, &entries).unwrap();
+        let record = TaskRecord::rebuild(TASK, &entries, None).unwrap();
         prop_assert_eq!(&record.missing, &[]);
         prop_assert_eq!(&record.held, &history.held());
         let mut rebuilt = BTreeMap::new();
@@ -64,7 +65,7 @@ proptest! {
             let error = shorter.verify(&keys).unwrap_err();
             prop_assert_eq!((error.refusal.reason, error.index), (Reason::BundleGap, Some(taken)));
             let left: Vec<VerifiedEntry> = entries.iter().filter(|entry| entry.index != taken).cloned().collect();
-            let record = TaskRecord::rebuild(TASK, &left).unwrap();
+            let record = TaskRecord::rebuild(TASK, &left, None).unwrap();
             prop_assert_eq!(record.is_complete(), !history.is_spoken_of(taken), "leaf {} of {:?}: {}", taken, history.kinds(), record);
         }
     }
@@ -72,7 +73,6 @@ proptest! {
 
 #[test]
 fn a_hop_is_missed_under_an_amount_when_another_leaf_shows_it() {
-    let entry = |index: u64, leaf: Leaf| VerifiedEntry { index, leaf, disclosures: Vec::new() };
     let mut history = History { leaves: Vec::new(), tokens: Vec::new() };
     let mint = history.draft(Kind::Mint, &["audience", "client", "tools"]);
     let (first, unseen, third) = (BlockId([1; 32]), BlockId([2; 32]), BlockId([3; 32]));
@@ -82,7 +82,7 @@ fn a_hop_is_missed_under_an_amount_when_another_leaf_shows_it() {
     let missing = |more: Option<Leaf>| {
         let leaves = [history.leaves[0].clone(), amount.clone()].into_iter().chain(more);
         let entries: Vec<_> = leaves.zip(1..).map(|(leaf, index)| entry(index, leaf)).collect();
-        TaskRecord::rebuild(TASK, &entries).unwrap().missing.into_iter().map(|it| (it.index, it.what)).collect::<Vec<_>>()
+        TaskRecord::rebuild(TASK, &entries, None).unwrap().missing.into_iter().map(|it| (it.index, it.what)).collect::<Vec<_>>()
     };
     assert_eq!(missing(None), [], "a plain block looks the same");
     let decision = because(history.draft(Kind::Decision, &[]), Verdict::Block);
@@ -93,6 +93,22 @@ fn a_hop_is_missed_under_an_amount_when_another_leaf_shows_it() {
     let hop = history.draft(Kind::Hop, &["caveats"]);
     let hop = Leaf { chain: chain(4), blocks: vec![first, unseen, third], parents: vec![unseen], ..hop };
     assert_eq!(missing(Some(hop)), [(Some(2), Hole::Token(unseen)), (Some(3), Hole::Parent(unseen))], "handed on");
+}
+
+#[test]
+fn a_task_that_may_have_begun_below_the_minimum_index_is_never_complete() {
+    let history = History::of(&[(0, 0), (3, 1), (5, 0)]);
+    let policy = PackDigest([6; 32]);
+    let pruned = Retention { minimum: 256, ..Retention::none(policy) };
+    let entries: Vec<_> = history.leaves.iter().zip(300..).map(|(leaf, index)| entry(index, leaf.clone())).collect();
+    let rebuilt = |entries: &[VerifiedEntry], retention: Option<&Retention>| TaskRecord::rebuild(TASK, entries, retention).unwrap();
+    assert!(rebuilt(&entries, Some(&pruned)).is_complete(), "its mint is there, and nothing of a task comes before that");
+    let record = rebuilt(&entries[1..], Some(&pruned));
+    assert_eq!(record.missing[0], Missing { index: Some(301), what: Hole::Pruned { minimum: 256, policy } });
+    let told = record.to_string();
+    assert!(!record.is_complete() && told.contains(&format!("leaves below 256 are, under policy {policy}")), "{told}");
+    let unpruned = Retention { minimum: 0, ..pruned.clone() };
+    assert_eq!(rebuilt(&entries[1..], Some(&unpruned)).missing[0].what, Hole::Beginning);
 }
 
 #[test]
@@ -261,6 +277,10 @@ impl History {
     fn kinds(&self) -> Vec<&str> {
         self.leaves.iter().map(|leaf| leaf.kind.as_str()).collect()
     }
+}
+
+fn entry(index: u64, leaf: Leaf) -> VerifiedEntry {
+    VerifiedEntry { index, leaf, disclosures: Vec::new() }
 }
 
 fn flatten(node: &TaskNode, parent: Option<u64>, into: &mut BTreeMap<u64, Option<u64>>) {

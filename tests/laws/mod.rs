@@ -16,6 +16,7 @@ mod generate;
 mod parsers;
 mod pitfalls;
 mod proofs;
+mod retention;
 mod revocation;
 
 use proptest::test_runner::Config;

@@ -199,7 +199,15 @@ impl Issuer {
         told.trim().to_owned()
     }
 
-    fn config(&self) -> PathBuf {
+    /// Runs a command as on its machine.
+    pub fn run(&self, arguments: &[&str]) -> program::Ran {
+        let mut command = Command::new(narrows());
+        let output = command.args(arguments).envs(self.environment.clone()).stdin(Stdio::null()).output();
+        program::Ran::new(output.expect("starting `narrows`"))
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> PathBuf {
         self.data().join("narrows.toml")
     }
 }

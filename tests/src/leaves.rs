@@ -3,7 +3,7 @@
 use narrows_verifier::{
     BlockId, EntryId, Reason, TaskId,
     json::Value,
-    log::{Kind, KindSpec, Leaf, PackDigest, Plane, Point, Presence, Salt, TraceId, Verdict, commit},
+    log::{Kind, KindSpec, Leaf, OTHER_KINDS, PackDigest, Plane, Point, Presence, Retention, Salt, TraceId, Verdict, commit},
 };
 
 /// A leaf of this kind and verdict with everything that its kind demands, and where `full` with everything that it may have.
@@ -20,6 +20,13 @@ pub fn example(kind: &Kind, verdict: Verdict, full: bool) -> Leaf {
     }
     leaf.t_ms = 1_763_700_000_000;
     leaf.origin = (*kind == Kind::LogOpen).then(|| "log.example/narrows".to_owned());
+    leaf.retention = (*kind == Kind::Retention).then(|| Retention {
+        announced_ms: 1_763_600_000_000,
+        deleted: 256,
+        expired: [(OTHER_KINDS.to_owned(), 700), ("erasure".to_owned(), 0)].into(),
+        minimum: 512,
+        policy: PackDigest([9; 32]),
+    });
     leaf.task = has(spec.task).then_some(TaskId::new([4; 16]));
     leaf.pack = has(spec.pack).then_some(PackDigest([5; 32]));
     leaf.of = has(spec.of).then_some(EntryId::new([6; 16]));

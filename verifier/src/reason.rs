@@ -225,6 +225,7 @@ reasons! {
     LogNotDurable = "LOG_NOT_DURABLE": "the database can't promise that a commit survives a power cut";
     LogUnreadable = "LOG_UNREADABLE": "the log's store failed or holds rows that can't be read";
     LogLeafMissing = "LOG_LEAF_MISSING": "a leaf in the middle of the log is missing";
+    LogRetentionChanged = "LOG_RETENTION_CHANGED": "what the log keeps is not what its newest leaf of kind `retention` says, or something that went came back";
     LogIndexChanged = "LOG_INDEX_CHANGED": "a look-up row of the log's store differs from the leaf that it points to";
 
     // Witnesses.
@@ -272,6 +273,7 @@ reasons! {
     AuditorRole = "AUDITOR_ROLE": "the auditor's role does not extend to names";
     AuditorRate = "AUDITOR_RATE": "the auditor has asked more often than the service answers";
     EntryUnknown = "ENTRY_UNKNOWN": "the log has no entry of this id, index or task";
+    EntryPruned = "ENTRY_PRUNED": "the entry is below the log's minimum index: only its hash and proofs can be had";
     CheckpointUnknown = "CHECKPOINT_UNKNOWN": "the log has signed no checkpoint of this size, or none that the question needs";
 
     // Agents and tools.

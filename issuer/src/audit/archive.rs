@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use narrows_verifier::Reason;
 use narrows_verifier::log::{
-    Bundle, BundleEntry, EntryId, Hash, Receipt, Selection, VerifierKey, consistency_proof, inclusion_proof, packs_of, prefix_path,
+    Bundle, BundleEntry, EntryId, Hash, LoggedRetention, Receipt, Selection, VerifierKey, consistency_proof, inclusion_proof, packs_of,
+    prefix_path,
 };
 
 use super::index::Index;
 use super::query::Query;
 use super::scan::{Hit, find, opening};
-use crate::log::LogError;
+use crate::log::{LogError, parse, stated};
 use crate::store::{Rows, Snapshot, StoredCheckpoint, StoredLeaf};
 
 /// A log file for reading, also while a service writes it, and the index beside it, where there is one.
@@ -31,8 +32,8 @@ pub struct Head {
     pub size: u64,
     /// Its root.
     pub root: Hash,
-    /// The first leaf that can still be had; below it, only hashes are.
-    pub minimum_index: u64,
+    /// What the log keeps, by its newest leaf about that; `None` for a log from which nothing has gone.
+    pub retention: Option<LoggedRetention>,
     /// The time of the newest leaf, in milliseconds since 1970.
     pub t_ms: u64,
 }
@@ -61,6 +62,13 @@ pub struct Consistency {
     pub to: u64,
 }
 
+impl Head {
+    /// The first leaf that can still be had; below it, only hashes are.
+    pub fn minimum_index(&self) -> u64 {
+        self.retention.as_ref().map_or(0, |logged| logged.state.minimum)
+    }
+}
+
 impl Archive {
     /// The log at `log`, whose checkpoints `key` signs.
     pub fn new(log: &Path, index: Option<Arc<Index>>, key: VerifierKey) -> Self {
@@ -70,29 +78,32 @@ impl Archive {
     /// Where the log stands.
     ///
     /// # Errors
-    /// `LOG_MISSING` or `LOG_UNREADABLE`.
+    /// `LOG_MISSING`, `LOG_UNREADABLE` or `LOG_RETENTION_CHANGED`.
     pub fn head(&self) -> Result<Head, LogError> {
         let snapshot = Snapshot::open(&self.log)?;
         let rows = snapshot.rows();
         let StoredCheckpoint { size, root, note } = checkpoint(&rows, None)?;
         let newest = size.checked_sub(1).map(|newest| rows.leaf(newest)).transpose()?.flatten();
-        let t_ms = newest.map(|stored| super::scan::parse(&stored)).transpose()?.map_or(0, |leaf| leaf.t_ms);
-        Ok(Head { checkpoint: note, size, root, minimum_index: 0, t_ms })
+        let t_ms = newest.map(|stored| parse(&stored)).transpose()?.map_or(0, |leaf| leaf.t_ms);
+        Ok(Head { checkpoint: note, size, root, retention: stated(&rows)?, t_ms })
     }
 
-    /// A checkpoint and its size: the newest, or that of a size.
+    /// A checkpoint and its size, the newest or that of a size, and the minimum index.
     ///
     /// # Errors
     /// `CHECKPOINT_UNKNOWN` for a size that no checkpoint has, or what the log's file met.
-    pub fn checkpoint(&self, size: Option<u64>) -> Result<(u64, String), LogError> {
-        let stored = checkpoint(&Snapshot::open(&self.log)?.rows(), size)?;
-        Ok((stored.size, stored.note))
+    pub fn checkpoint(&self, size: Option<u64>) -> Result<(u64, String, u64), LogError> {
+        let snapshot = Snapshot::open(&self.log)?;
+        let rows = snapshot.rows();
+        let stored = checkpoint(&rows, size)?;
+        Ok((stored.size, stored.note, rows.minimum_index()?))
     }
 
-    /// The leaves that a question finds, as evidence.
+    /// The leaves that a question finds, as evidence. What is pruned is not found, and the evidence says so.
     ///
     /// # Errors
-    /// `CHECKPOINT_UNKNOWN` for a size that no checkpoint has, or what the log's file met.
+    /// `CHECKPOINT_UNKNOWN` for a size that no checkpoint has, `ENTRY_PRUNED` where leaves were pruned since that size, so that its tree
+    /// can't show it, or what the log's file met.
     pub fn search(&self, query: &Query) -> Result<Bundle, LogError> {
         let snapshot = Snapshot::open(&self.log)?;
         let rows = snapshot.rows();
@@ -105,12 +116,27 @@ impl Archive {
     /// One entry by its id, as evidence; `None` when the log has none of this id.
     ///
     /// # Errors
-    /// What the log's file met.
+    /// `ENTRY_PRUNED`, or what the log's file met.
     pub fn entry(&self, id: &EntryId, names: bool) -> Result<Option<Bundle>, LogError> {
+        self.one(id, names, false)
+    }
+
+    /// The same for whoever has the file: a pruned leaf too, where its bytes were not deleted.
+    ///
+    /// # Errors
+    /// `ENTRY_PRUNED` where they were, or what the log's file met.
+    pub fn entry_or_pruned(&self, id: &EntryId, names: bool) -> Result<Option<Bundle>, LogError> {
+        self.one(id, names, true)
+    }
+
+    fn one(&self, id: &EntryId, names: bool, pruned: bool) -> Result<Option<Bundle>, LogError> {
         let snapshot = Snapshot::open(&self.log)?;
         let rows = snapshot.rows();
         let Some(stored) = rows.leaf_by_entry(id)? else { return Ok(None) };
-        let leaf = super::scan::parse(&stored)?;
+        if stored.is_deleted() || (!pruned && rows.minimum_index()? > stored.index) {
+            return Err(LogError::new(Reason::EntryPruned, Reason::EntryPruned.meaning()));
+        }
+        let leaf = parse(&stored)?;
         let disclosures = opening(&rows, &stored, &leaf)?;
         let selection = Selection { after: stored.index.checked_sub(1), before: Some(stored.index + 1), ..Selection::default() };
         let hit = Hit { index: stored.index, bytes: stored.bytes, disclosures };
@@ -168,10 +194,24 @@ impl Archive {
             let disclosures = if names { hit.disclosures } else { Vec::new() };
             Ok(BundleEntry { index: hit.index, leaf, proof, disclosures })
         };
+        let retention = kept(rows, &selection, checkpoint.size)?.map(entry).transpose()?;
         let entries = hits.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         let packs = packs_of(&entries);
-        Ok(Bundle { selection, checkpoint: checkpoint.note, keys: vec![self.key.clone()], packs, entries, next })
+        Ok(Bundle { selection, checkpoint: checkpoint.note, keys: vec![self.key.clone()], packs, entries, next, retention })
     }
+}
+
+/// The leaf that says what the log keeps, where the tree of this size holds it. Where it does not, that tree's reader could take
+/// what is pruned for something that was held back.
+fn kept(rows: &Rows<'_>, selection: &Selection, size: u64) -> Result<Option<Hit>, LogError> {
+    let Some(row) = rows.retention()? else { return Ok(None) };
+    if row.leaf >= size {
+        let first = selection.after.map_or(0, |after| after.saturating_add(1));
+        let pruned = LogError::new(Reason::EntryPruned, "leaves were pruned since the log had this size: ask under a newer one");
+        return if first < row.minimum { Err(pruned) } else { Ok(None) };
+    }
+    let stored = rows.leaf(row.leaf)?.ok_or_else(|| LogError::new(Reason::LogLeafMissing, format!("leaf {} is missing", row.leaf)))?;
+    Ok(Some(Hit { index: stored.index, bytes: stored.bytes, disclosures: Vec::new() }))
 }
 
 fn proven(rows: &Rows<'_>, stored: Option<StoredLeaf>, size: Option<u64>) -> Result<Option<LeafProof>, LogError> {

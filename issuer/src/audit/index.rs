@@ -1,5 +1,6 @@
 //! The search index: untrusted, made from the leaves by a thread of its own, and thrown away when in doubt.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,18 +9,20 @@ use std::time::Duration;
 
 use hmac::{Hmac, Mac as _};
 use narrows_verifier::Reason;
-use narrows_verifier::log::{Disclosure, Leaf, NameField, Selection, TILE_WIDTH, names};
+use narrows_verifier::log::{Disclosure, Kind, Leaf, NameField, Retention, Selection, TILE_WIDTH, names};
 use sha2::Sha256;
 
-use super::scan::{opening, parse};
+use super::scan::opening;
 use crate::app::random;
-use crate::log::{Finding, LogError};
+use crate::log::{Finding, LogError, expiring, parse, stated};
 use crate::store::{IndexFile, Rows, Snapshot, StoreError, StoredLeaf, Term};
 
 /// An index file. It only proposes leaves; whoever asks reads each of them in the log.
 pub struct Index {
     path: PathBuf,
     file: Mutex<IndexFile>,
+    /// What the log kept when names were last forgotten: only what has expired since is to be looked at.
+    forgotten: Mutex<Option<Retention>>,
 }
 
 /// The thread that keeps an index up with its log. Dropping it ends the thread.
@@ -40,7 +43,7 @@ impl Index {
     /// # Errors
     /// `LOG_UNREADABLE`.
     pub fn open(path: &Path) -> Result<Self, LogError> {
-        Ok(Self { path: path.to_owned(), file: Mutex::new(IndexFile::open(path, &random())?) })
+        Ok(Self::new(path, IndexFile::open(path, &random())?))
     }
 
     /// Opens the index at `path` for comparing it, or answers `None` when there is none of this version.
@@ -49,7 +52,11 @@ impl Index {
     /// `LOG_UNREADABLE`.
     pub fn open_existing(path: &Path) -> Result<Option<Self>, LogError> {
         let file = IndexFile::open_existing(path)?;
-        Ok(file.map(|file| Self { path: path.to_owned(), file: Mutex::new(file) }))
+        Ok(file.map(|file| Self::new(path, file)))
+    }
+
+    fn new(path: &Path, file: IndexFile) -> Self {
+        Self { path: path.to_owned(), file: Mutex::new(file), forgotten: Mutex::new(None) }
     }
 
     /// Throws all rows and the key of the names away and begins anew.
@@ -63,7 +70,8 @@ impl Index {
         Ok(())
     }
 
-    /// Reads the leaves that the index lacks, forgets names that are no longer disclosed, and says how far it reaches.
+    /// Forgets leaves that are pruned, reads those that the index lacks, forgets names that are no longer disclosed, and says how far it
+    /// reaches.
     ///
     /// # Errors
     /// `LEAF_MALFORMED` or `LOG_UNREADABLE`; what is indexed so far stays.
@@ -73,25 +81,29 @@ impl Index {
         if !self.belongs_to(&rows)? {
             self.clear()?;
         }
+        let minimum = rows.minimum_index()?;
+        // Before the leaf that says so is read: a cursor behind that leaf means that nothing pruned is found any more.
+        self.drop_pruned(minimum)?;
         let mut erased = false;
         loop {
             // Held for one page at a time, so that nobody who asks waits for the whole log.
             let mut file = self.lock();
             let cursor = file.cursor()?;
-            let page = rows.leaves(cursor.next, TILE_WIDTH)?;
+            let page = rows.leaves(cursor.next.max(minimum), TILE_WIDTH)?;
             let Some(last) = page.last() else { break };
             let (next, hash) = (last.index + 1, last.hash);
             let mut entries = Vec::with_capacity(page.len());
             for stored in &page {
                 let leaf = parse(stored)?;
-                erased |= leaf.kind.as_str() == ERASURE;
+                erased |= leaf.kind == Kind::Erasure;
                 entries.push((stored.index, terms(&leaf, &opening(&rows, stored, &leaf)?, &cursor.key)));
             }
             file.add(&entries, next, &hash)?;
         }
         if erased {
-            self.forget(&rows)?;
+            self.forget(&rows, 0..u64::MAX)?;
         }
+        self.forget_expired(&rows)?;
         Ok(self.lock().cursor()?.next)
     }
 
@@ -100,7 +112,10 @@ impl Index {
     /// # Errors
     /// `LOG_UNREADABLE`.
     pub fn forget_withheld(&self, log: &Path) -> Result<(), LogError> {
-        self.forget(&Snapshot::open(log)?.rows())
+        let snapshot = Snapshot::open(log)?;
+        self.forget(&snapshot.rows(), 0..u64::MAX)?;
+        *self.forgotten.lock().unwrap_or_else(PoisonError::into_inner) = stated(&snapshot.rows())?.map(|logged| logged.state);
+        Ok(())
     }
 
     /// Compares every row with the leaves up to where the index reaches, and says how many leaves that are.
@@ -114,7 +129,13 @@ impl Index {
         let rows = snapshot.rows();
         let file = self.lock();
         let cursor = file.cursor()?;
-        let (mut at, mut seen) = (0, 0);
+        // Rows of pruned leaves stay until the index has read the leaf that says so.
+        let retention = stated(&rows)?.filter(|logged| logged.index < cursor.next);
+        let minimum = retention.map_or(0, |logged| logged.state.minimum);
+        let (mut at, mut seen) = (rows.minimum_index()?, file.count_before(rows.minimum_index()?)?);
+        if minimum > 0 && seen > 0 {
+            return Err(changed(None, "the index holds rows of leaves that are pruned"));
+        }
         while at < cursor.next {
             let page = rows.leaves(at, TILE_WIDTH)?;
             if page.is_empty() {
@@ -166,11 +187,33 @@ impl Index {
         Ok(rows.leaf(last)?.map(|stored| stored.hash) == cursor.last)
     }
 
-    fn forget(&self, rows: &Rows<'_>) -> Result<(), LogError> {
-        let mut first = 0;
+    /// Forgets everything about leaves below the minimum index.
+    fn drop_pruned(&self, minimum: u64) -> Result<(), LogError> {
+        let mut dropped = false;
+        // Held for one part at a time, as above.
+        while self.lock().drop_before(minimum, PROPOSALS)? > 0 {
+            dropped = true;
+        }
+        if dropped { Ok(self.lock().truncate_journal()?) } else { Ok(()) }
+    }
+
+    /// Forgets names that the log says to have expired since this was last done.
+    fn forget_expired(&self, rows: &Rows<'_>) -> Result<(), LogError> {
+        let Some(now) = stated(rows)?.map(|logged| logged.state) else { return Ok(()) };
+        let before = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for (range, _) in expiring(&before.unwrap_or(Retention::none(now.policy)), &now) {
+            self.forget(rows, range)?;
+        }
+        *self.forgotten.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        Ok(())
+    }
+
+    /// Forgets names of these leaves that are no longer disclosed.
+    fn forget(&self, rows: &Rows<'_>, leaves: Range<u64>) -> Result<(), LogError> {
+        let mut first = leaves.start.max(rows.minimum_index()?);
         loop {
             let mut file = self.lock();
-            let named = file.with_fields(Field::Principal as u8, first, u32::from(TILE_WIDTH))?;
+            let named = file.with_fields(Field::Principal as u8, first..leaves.end, u32::from(TILE_WIDTH))?;
             let Some(last) = named.last() else { break };
             first = last + 1;
             let key = file.cursor()?.key;
@@ -309,7 +352,6 @@ fn verdict_name(verdict: narrows_verifier::log::Verdict) -> String {
     serde_json::to_value(verdict).ok().and_then(|name| name.as_str().map(ToOwned::to_owned)).unwrap_or_default()
 }
 
-const ERASURE: &str = "erasure";
 const NAME_BYTES: usize = 16;
 const INTERVAL: Duration = Duration::from_secs(1);
 

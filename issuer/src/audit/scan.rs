@@ -1,10 +1,9 @@
 //! Finding the leaves of a selection: by the index as far as it reaches, by reading leaf after leaf beyond.
 
-use narrows_verifier::Reason;
 use narrows_verifier::log::{Disclosure, Leaf, Selection, TILE_WIDTH};
 
 use super::index::{Index, terms_of};
-use crate::log::LogError;
+use crate::log::{LogError, first_at, parse};
 use crate::store::{Rows, StoreError, StoredLeaf};
 
 /// A leaf that belongs to a selection.
@@ -89,29 +88,15 @@ pub(super) fn opening(rows: &Rows<'_>, stored: &StoredLeaf, leaf: &Leaf) -> Resu
     Ok(disclosures)
 }
 
-pub(super) fn parse(stored: &StoredLeaf) -> Result<Leaf, LogError> {
-    let index = stored.index;
-    Leaf::parse(&stored.bytes).map_err(|refusal| LogError::new(refusal.reason, format!("{}, at leaf {index}", refusal.detail)))
-}
-
-/// Indices that the selection's indices and times leave: time never goes back in the log, so it is a range too.
+/// Indices that the selection's indices and times leave, of those that are not pruned: time never goes back in the log, so it is a
+/// range too.
 fn range(rows: &Rows<'_>, selection: &Selection, size: u64) -> Result<(u64, u64), LogError> {
-    let first = selection.after.map_or(0, |after| after.saturating_add(1));
+    let minimum = rows.minimum_index()?;
+    let first = selection.after.map_or(0, |after| after.saturating_add(1)).max(minimum);
     let end = selection.before.unwrap_or(u64::MAX).min(size);
-    let first = selection.from_ms.map_or(Ok(0), |from| first_at(rows, from, size))?.max(first);
-    let end = selection.to_ms.map_or(Ok(size), |to| first_at(rows, to, size))?.min(end);
+    let first = selection.from_ms.map_or(Ok(0), |from| first_at(rows, from, minimum, size))?.max(first);
+    let end = selection.to_ms.map_or(Ok(size), |to| first_at(rows, to, minimum, size))?.min(end);
     Ok((first, end))
-}
-
-/// The first leaf that is not older than this time, or `size`.
-fn first_at(rows: &Rows<'_>, t_ms: u64, size: u64) -> Result<u64, LogError> {
-    let (mut low, mut high) = (0, size);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let stored = rows.leaf(middle)?.ok_or_else(|| LogError::new(Reason::LogLeafMissing, format!("leaf {middle} is missing")))?;
-        if parse(&stored)?.t_ms < t_ms { low = middle + 1 } else { high = middle }
-    }
-    Ok(low)
 }
 
 /// True when an index can narrow the selection at all.

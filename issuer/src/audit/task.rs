@@ -3,7 +3,7 @@
 use core::fmt;
 use std::collections::{HashMap, HashSet};
 
-use narrows_verifier::log::{BlockId, EntryId, Kind, Leaf, Plane, Point, TaskId, Verdict, VerifiedEntry};
+use narrows_verifier::log::{BlockId, EntryId, Kind, Leaf, PackDigest, Plane, Point, Retention, TaskId, Verdict, VerifiedEntry};
 
 use super::approvals::tally;
 use crate::log::{Finding, ShownLeaf, TaskTree, derives, tree_of, utc};
@@ -48,6 +48,13 @@ pub struct Missing {
 pub enum Hole {
     /// The mint that the task began with.
     Beginning,
+    /// Leaves below the minimum index, among which the task's beginning may be.
+    Pruned {
+        /// The minimum index.
+        minimum: u64,
+        /// Digest of the policy that they were pruned under.
+        policy: PackDigest,
+    },
     /// The leaf of a block that a token was derived from.
     Parent(BlockId),
     /// The leaf of the hop that made the token which was used.
@@ -66,17 +73,19 @@ pub enum Hole {
 }
 
 impl TaskRecord {
-    /// Rebuilds a task from leaves that were proven to be in the log. Leaves of other tasks are passed over.
+    /// Rebuilds a task from leaves that were proven to be in the log, which keeps what `retention` says. Leaves of other tasks are
+    /// passed over.
     ///
     /// # Errors
     /// `DISCLOSURE_MISMATCH`, when a disclosure opens nothing.
-    pub fn rebuild(task: TaskId, entries: &[VerifiedEntry]) -> Result<Self, Finding> {
+    pub fn rebuild(task: TaskId, entries: &[VerifiedEntry], retention: Option<&Retention>) -> Result<Self, Finding> {
         let mut own: Vec<&VerifiedEntry> = entries.iter().filter(|entry| entry.leaf.task == Some(task)).collect();
         own.sort_by_key(|entry| entry.index);
         let derivations = own.iter().filter(|entry| derives(&entry.leaf.kind));
-        let tree = tree_of(task, derivations.map(|entry| (entry.index, entry.leaf.clone(), entry.disclosures.as_slice())))?;
-        let acts = own.iter().filter(|entry| !derives(&entry.leaf.kind)).map(|entry| Act::new(entry)).collect::<Result<_, _>>()?;
-        let missing = missing(&own);
+        let tree = tree_of(task, derivations.map(|entry| (entry.index, entry.leaf.clone(), entry.disclosures.as_slice())), retention)?;
+        let acts = own.iter().filter(|entry| !derives(&entry.leaf.kind));
+        let acts = acts.map(|entry| Act::new(entry, retention)).collect::<Result<_, _>>()?;
+        let missing = missing(&own, retention);
         let held = held(&own);
         Ok(Self { tree, acts, held, missing })
     }
@@ -88,16 +97,18 @@ impl TaskRecord {
 }
 
 impl Act {
-    fn new(entry: &VerifiedEntry) -> Result<Self, Finding> {
+    fn new(entry: &VerifiedEntry, retention: Option<&Retention>) -> Result<Self, Finding> {
         let Leaf { plane, point, of, .. } = entry.leaf;
-        Ok(Self { leaf: ShownLeaf::new(entry.index, entry.leaf.clone(), &entry.disclosures)?, plane, point, of })
+        Ok(Self { leaf: ShownLeaf::new(entry.index, entry.leaf.clone(), &entry.disclosures, retention)?, plane, point, of })
     }
 }
 
-fn missing(own: &[&VerifiedEntry]) -> Vec<Missing> {
+fn missing(own: &[&VerifiedEntry], retention: Option<&Retention>) -> Vec<Missing> {
     let mut holes = Vec::new();
+    // No task is minted twice, so behind its mint all of it lies above the minimum index.
     if !own.first().is_some_and(|first| first.leaf.kind == Kind::Mint) {
-        holes.push(Missing { index: own.first().map(|first| first.index), what: Hole::Beginning });
+        let pruned = retention.filter(|it| it.minimum > 0).map(|it| Hole::Pruned { minimum: it.minimum, policy: it.policy });
+        holes.push(Missing { index: own.first().map(|first| first.index), what: pruned.unwrap_or(Hole::Beginning) });
     }
     let mut answered: HashSet<(EntryId, &str)> = HashSet::new();
     for entry in own {
@@ -235,6 +246,9 @@ impl fmt::Display for Missing {
         }
         match &self.what {
             Hole::Beginning => formatter.write_str("the task's mint is not in the log"),
+            Hole::Pruned { minimum, policy } => {
+                write!(formatter, "what came before it may be pruned: leaves below {minimum} are, under policy {policy}")
+            }
             Hole::Parent(block) => write!(formatter, "derived from block {block}, which is in no leaf"),
             Hole::Token(block) => write!(formatter, "used a token of block {block}, whose hop was never reported"),
             Hole::Question(entry) => write!(formatter, "answers entry {entry}, which is in no leaf before it"),

@@ -133,11 +133,12 @@ async fn run(config: &Config, listener: TcpListener, service: Service) -> Draine
         let log = Arc::clone(&service.app.log);
         tokio::spawn(async move { witnesses.run(log).await })
     });
+    let retaining = tokio::spawn(service::retain(Arc::clone(&service.app)));
     let drained = serve(listener, service.router, &config.limits, Arc::clone(&service.app.metrics), stop).await;
-    if let Some(witnessing) = witnessing {
+    for task in witnessing.into_iter().chain([retaining]) {
         // Until the task has gone, it holds the log, whose file is whole only when the last holder lets go.
-        witnessing.abort();
-        let _ = witnessing.await;
+        task.abort();
+        let _ = task.await;
     }
     drained
 }

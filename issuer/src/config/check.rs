@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use narrows_verifier::{Reason, Roots};
+use narrows_verifier::{Reason, Roots, log::Kind};
 use serde_json::Value;
 use url::{Host, Url};
 
@@ -59,6 +59,7 @@ impl Config {
         if self.log.anchor_lag_ms > MAX_TIME_MS {
             faults.add("log.anchor_lag_ms", format!("is above {MAX_TIME_MS}"));
         }
+        self.add_retention_faults(&mut faults);
         self.limits.add_faults(&mut faults);
         if let Err(error) = self.telemetry.filter.parse::<tracing_subscriber::EnvFilter>() {
             faults.add("telemetry.filter", format!("is not a filter: {error}"));
@@ -72,6 +73,26 @@ impl Config {
         self.add_client_faults(&mut faults);
         self.add_auditor_faults(&mut faults);
         faults.0
+    }
+
+    fn add_retention_faults(&self, faults: &mut Faults) {
+        let retention = &self.log.retention;
+        if retention.entries_days.is_some_and(|days| !(MIN_ENTRIES_DAYS..=MAX_DAYS).contains(&days)) {
+            faults.add("log.retention.entries_days", format!("must be from {MIN_ENTRIES_DAYS} to {MAX_DAYS}"));
+        }
+        if retention.delete && retention.entries_days.is_none() {
+            faults.add("log.retention.delete", "has no use without `entries_days`: nothing is pruned");
+        }
+        if !(1..=MAX_DAYS).contains(&retention.disclosures_days) {
+            faults.add("log.retention.disclosures_days", format!("must be from 1 to {MAX_DAYS}"));
+        }
+        for (kind, days) in &retention.disclosures {
+            if !Kind::ALL.iter().any(|known| known.as_str() == kind) {
+                faults.add("log.retention.disclosures", format!("`{kind}` is no kind of leaf"));
+            } else if !(1..=MAX_DAYS).contains(days) {
+                faults.add(&format!("log.retention.disclosures.{kind}"), format!("must be from 1 to {MAX_DAYS}"));
+            }
+        }
     }
 
     fn add_witness_faults(&self, faults: &mut Faults) {
@@ -335,6 +356,10 @@ pub(super) fn without_quoted(message: &str) -> String {
     }
 }
 
+/// Longer than any token lives (a pack grants a day at most) and any proof is remembered (minutes), with time to spare for whoever
+/// follows the log: what is pruned is of no use to a verifier any more.
+const MIN_ENTRIES_DAYS: u32 = 30;
+const MAX_DAYS: u32 = 36_500;
 const MAX_ROOT_KEYS: usize = 63;
 /// Each credential is compared with all of them.
 const MAX_AUDITORS: usize = 64;
@@ -429,6 +454,24 @@ mod tests {
                 "client[0].jwks",
             ]
         );
+    }
+
+    #[test]
+    fn retention_is_bounded_so_that_nothing_live_is_pruned() {
+        let with = |lines: &str| format!("{LEAST}[log.retention]\n{lines}\n");
+        let whole = with("entries_days = 30\ndelete = true\ndisclosures_days = 1\ndisclosures = { mint = 36500 }");
+        assert_eq!(Config::parse(&whole).unwrap().log.retention.disclosures["mint"], 36_500);
+        for (lines, key) in [
+            ("entries_days = 29", "log.retention.entries_days"),
+            ("entries_days = 36501", "log.retention.entries_days"),
+            ("delete = true", "log.retention.delete"),
+            ("disclosures_days = 0", "log.retention.disclosures_days"),
+            ("disclosures = { mimt = 3 }", "log.retention.disclosures"),
+            ("disclosures = { mint = 0 }", "log.retention.disclosures.mint"),
+        ] {
+            assert_eq!(faults(&with(lines))[0].0, key, "{lines}");
+        }
+        assert!(u64::from(MIN_ENTRIES_DAYS) * 86_400 > narrows_policies::MAX_LIFE_SECONDS);
     }
 
     #[test]

@@ -127,6 +127,7 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         Reason::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
         Reason::ReportRate | Reason::AuditorRate => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         Reason::EntriesPrivate | Reason::AuditorRole | Reason::WitnessLogSignature => (StatusCode::FORBIDDEN, "invalid_request"),
+        Reason::EntryPruned => (StatusCode::GONE, "invalid_request"),
         Reason::WitnessConflict => (StatusCode::CONFLICT, "invalid_request"),
         Reason::WitnessInconsistent => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
         Reason::Overloaded

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use narrows_verifier::{
     Reason,
-    log::{TileKind, TilePath},
+    log::{TILE_WIDTH, TileKind, TilePath},
 };
 
 use super::audit::{READING, read_tile};
@@ -40,7 +40,14 @@ pub(super) async fn tile(
     let path = TilePath::parse(&format!("tile/{path}")).map_err(|_| absent())?;
     // entry bundles show the delegation graph: outside of development they take an auditor's credential
     let entries = matches!(path.kind(), TileKind::Entries);
-    let reading = if entries { read_tile(&app, &headers, trace, &path).await? } else { None };
+    let mut reading = None;
+    if entries {
+        // before anybody is asked for a credential or a reading is recorded: everybody may know the minimum index
+        if app.log.minimum_index().map_err(unreadable)? > path.index().saturating_mul(TILE_WIDTH.into()) {
+            return Err(ApiError::plain(Reason::EntryPruned, Reason::EntryPruned.meaning()));
+        }
+        reading = read_tile(&app, &headers, trace, &path).await?;
+    }
     let bytes = app.log.tile(&path).map_err(unreadable)?.ok_or_else(absent)?;
     let headers = [
         (CONTENT_TYPE, "application/octet-stream"),

@@ -20,6 +20,7 @@ pub struct Metrics {
     tokens_issued: AtomicU64,
     derivations: AtomicU64,
     log_size: AtomicU64,
+    minimum_index: AtomicU64,
     clock_regressions: AtomicU64,
     cosignatures: AtomicU64,
     witness_failures: AtomicU64,
@@ -47,6 +48,7 @@ impl Metrics {
             tokens_issued: AtomicU64::new(0),
             derivations: AtomicU64::new(0),
             log_size: AtomicU64::new(0),
+            minimum_index: AtomicU64::new(0),
             clock_regressions: AtomicU64::new(0),
             cosignatures: AtomicU64::new(0),
             witness_failures: AtomicU64::new(0),
@@ -73,6 +75,11 @@ impl Metrics {
     pub fn set_log_size(&self, leaves: u64) {
         // answers overtake each other, the log's size does not fall
         self.log_size.fetch_max(leaves, Ordering::Relaxed);
+    }
+
+    /// States the log's minimum index.
+    pub fn set_minimum_index(&self, index: u64) {
+        self.minimum_index.fetch_max(index, Ordering::Relaxed);
     }
 
     /// States how often the clock stepped back under the log.
@@ -162,6 +169,7 @@ impl Metrics {
             ("narrows_tokens_issued_total", "counter", "tokens that left the service", &self.tokens_issued),
             ("narrows_derivations_total", "counter", "offline derivations reported and logged", &self.derivations),
             ("narrows_log_leaves", "gauge", "leaves in the merkle log", &self.log_size),
+            ("narrows_log_minimum_index", "gauge", "leaves of the log below it are pruned", &self.minimum_index),
             ("narrows_witness_cosignatures_total", "counter", "cosignatures that witnesses gave our log", &self.cosignatures),
             ("narrows_witness_failures_total", "counter", "questions to witnesses that brought no cosignature", &self.witness_failures),
             (

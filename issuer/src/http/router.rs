@@ -69,7 +69,11 @@ async fn authorization_server(State(app): State<Arc<App>>) -> Response {
 async fn narrows_keys(State(app): State<Arc<App>>) -> Response {
     document(&NarrowsKeys {
         issuer: app.roots.keys().iter().map(PublishedKey::from).collect(),
-        log: PublishedLog { origin: app.log_key.name().to_owned(), vkey: app.log_key.to_string() },
+        log: PublishedLog {
+            origin: app.log_key.name().to_owned(),
+            vkey: app.log_key.to_string(),
+            retention: app.retention.digest().to_string(),
+        },
         dev: app.dev,
     })
 }

@@ -59,6 +59,8 @@ pub struct PublishedLog {
     pub origin: String,
     /// Its public key in signed-note form.
     pub vkey: String,
+    /// Digest of the policy on what it keeps, whose text `/v1/audit/head` answers.
+    pub retention: String,
 }
 
 impl AuthorizationServer {
@@ -135,7 +137,11 @@ mod tests {
         let root = RootKey { not_before: 1_700_000_000, ..RootKey::active(7, narrows_verifier::public_key(&[1; 32])) };
         let mut keys = NarrowsKeys {
             issuer: vec![PublishedKey::from(&root)],
-            log: PublishedLog { origin: "narrows.example/log".into(), vkey: "narrows.example/log+00000000+AQ==".into() },
+            log: PublishedLog {
+                origin: "narrows.example/log".into(),
+                vkey: "narrows.example/log+00000000+AQ==".into(),
+                retention: "sha256:00".into(),
+            },
             dev: false,
         };
         let expected = json!({
@@ -147,7 +153,7 @@ mod tests {
                 "not_before": 1_700_000_000,
                 "not_after": null,
             }],
-            "log": {"origin": "narrows.example/log", "vkey": "narrows.example/log+00000000+AQ=="},
+            "log": {"origin": "narrows.example/log", "vkey": "narrows.example/log+00000000+AQ==", "retention": "sha256:00"},
         });
         assert_eq!(serde_json::to_value(&keys).unwrap(), expected);
         keys.dev = true;

@@ -3,6 +3,7 @@
 use narrows_verifier::Reason;
 use narrows_verifier::log::{BlockId, Disclosure, Leaf, TaskId};
 
+use super::retention::{Bound, Work};
 use crate::store::{Batch, NOBODY, Pseudonym, Rows, StoreError, TaskRow, is_readable};
 
 /// What is stored with a leaf, in the same transaction.
@@ -74,20 +75,22 @@ pub enum Outcome {
 
 /// What the tables say about a request before it is written.
 pub(super) enum Admission {
-    Append,
+    Append(Option<Work>),
     Existing(u64),
     Refuse(Reason),
 }
 
 /// Decides from the tables, earlier requests of the same batch included. Whatever a caller can bring about is refused
 /// here: an insert that failed later would stop the whole log.
-pub(super) fn admit(rows: &Rows<'_>, leaf: &Leaf, side_rows: &[SideRow], now_s: u64) -> Result<Admission, StoreError> {
+pub(super) fn admit(rows: &Rows<'_>, leaf: &Leaf, index: u64, side_rows: &[SideRow], now_s: u64) -> Result<Admission, StoreError> {
     // First, so that repeating a report is harmless, even though its proof of possession has been spent by then.
     for row in side_rows {
         if let SideRow::Derivation { block_id } = row
             && let Some(index) = rows.derivation(block_id)?
         {
-            return Ok(Admission::Existing(index));
+            // A token lives shorter than any leaf is handed out, so nobody has a use for this one.
+            let pruned = rows.minimum_index()? > index;
+            return Ok(if pruned { Admission::Refuse(Reason::EntryPruned) } else { Admission::Existing(index) });
         }
     }
     for row in side_rows {
@@ -99,7 +102,13 @@ pub(super) fn admit(rows: &Rows<'_>, leaf: &Leaf, side_rows: &[SideRow], now_s: 
     if rows.leaf_by_entry(&leaf.id)?.is_some() {
         return Ok(Admission::Refuse(Reason::EntryExists));
     }
-    Ok(Admission::Append)
+    match &leaf.retention {
+        None => Ok(Admission::Append(None)),
+        Some(retention) => Ok(match Work::of(rows, retention, index, Bound::OneStep)? {
+            Ok(work) => Admission::Append(Some(work)),
+            Err(reason) => Admission::Refuse(reason),
+        }),
+    }
 }
 
 pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_rows: &[SideRow], now_s: u64) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use narrows_verifier::log::Kind;
 
@@ -73,15 +74,25 @@ impl<T> Lanes<T> {
         true
     }
 
-    /// Waits for something to do and takes at most `limit`, the urgent first; `None` once closed and empty.
-    pub(super) fn take(&self, limit: usize) -> Option<Vec<T>> {
+    /// Waits for something to do and takes at most `limit`, the urgent first; nothing when its patience is at its end, and `None`
+    /// once closed and empty.
+    pub(super) fn take(&self, limit: usize, patience: Option<Duration>) -> Option<Vec<T>> {
         let mut state = self.lock();
         while state.urgent.is_empty() && state.ordinary.is_empty() {
             if state.closed {
                 return None;
             }
             state.waiting = true;
-            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let Some(patience) = patience else {
+                state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let (woken, waited) = self.arrived.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            if waited.timed_out() {
+                state.waiting = false;
+                break;
+            }
         }
         let urgent = state.urgent.len().min(limit);
         let ordinary = state.ordinary.len().min(limit - urgent);
@@ -117,8 +128,8 @@ mod tests {
         for (lane, item) in [(Lane::Ordinary, 1), (Lane::Urgent, 2), (Lane::Ordinary, 3), (Lane::Urgent, 4)] {
             assert!(lanes.push(lane, item));
         }
-        assert_eq!(lanes.take(3).unwrap(), [2, 4, 1]);
-        assert_eq!(lanes.take(3).unwrap(), [3]);
+        assert_eq!(lanes.take(3, None).unwrap(), [2, 4, 1]);
+        assert_eq!(lanes.take(3, None).unwrap(), [3]);
     }
 
     #[test]
@@ -136,8 +147,16 @@ mod tests {
         lanes.push(Lane::Ordinary, 1);
         lanes.close();
         assert!(!lanes.push(Lane::Urgent, 2));
-        assert_eq!(lanes.take(9).unwrap().len(), 1);
-        assert!(lanes.take(9).is_none());
+        assert_eq!(lanes.take(9, None).unwrap().len(), 1);
+        assert!(lanes.take(9, None).is_none());
+    }
+
+    #[test]
+    fn patience_ends_with_nothing_and_loses_nothing() {
+        let lanes = lanes();
+        assert!(lanes.take(9, Some(Duration::from_millis(1))).unwrap().is_empty());
+        lanes.push(Lane::Ordinary, 1);
+        assert_eq!(lanes.take(9, Some(Duration::ZERO)).unwrap(), [1]);
     }
 
     #[test]

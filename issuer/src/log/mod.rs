@@ -11,10 +11,12 @@ mod lanes;
 mod pieces;
 mod proofs;
 mod recover;
+mod retention;
 mod settings;
 mod shown;
 mod signer;
 mod startup;
+mod stored;
 mod tree;
 mod verify;
 mod writer;
@@ -36,7 +38,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::app::random;
 use crate::clock::Clock;
-use crate::store::{Database, Head, NOBODY, Readers, StoreError, StoredLeaf};
+use crate::store::{Database, Head, NOBODY, Readers, Rows, StoreError, StoredLeaf};
 use anchoring::Anchoring;
 use health::Health;
 use lanes::{Capacity, Lane, Lanes};
@@ -49,12 +51,15 @@ pub use error::LogError;
 pub use pieces::{MadeTile, Pieces, check_pieces};
 pub use proofs::SignedHead;
 pub use recover::{Previous, Source, last_checkpoint, replay};
+pub use retention::{Retained, Retainer, RetentionPolicy, planned, retain};
+pub(crate) use retention::{expiring, stated};
 pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, QUEUE, Settings};
 pub use shown::{Shown, ShownLeaf, utc};
 pub use signer::LogSigner;
+pub(crate) use stored::{first_at, parse};
 pub use tree::{TaskNode, TaskTree, task_trees};
 pub(crate) use tree::{derives, tree_of};
-pub use verify::{Evidence, Finding, Report, check_database};
+pub use verify::{Evidence, Finding, Report, check_database, pruned_under};
 
 /// An open log: one writer thread, and readers beside it. Dropping it waits for the writer to finish its last batch.
 pub struct Log {
@@ -144,6 +149,7 @@ impl Log {
             anchor::Anchor::open(&place.path, &database.rows(), signer.verifier_key(), &edge.checkpoint, place.accept_missing)
         });
         let anchor = anchor.transpose()?;
+        let retains = database.rows().retention()?.is_some();
         let head = database.take_over(anchor.is_some())?;
         let readers = Readers::open(path)?;
         let health = Arc::new(Health::default());
@@ -164,6 +170,8 @@ impl Log {
             anchoring,
             disk_reserve: settings.disk_reserve,
             clock_behind_ms: 0,
+            // What went before a crash may still stand in the journal.
+            journal: writer::Journal::begin(retains),
         };
         let requests = Arc::clone(&queue);
         let writer =
@@ -245,15 +253,28 @@ impl Log {
         Ok(self.readers.read(|rows| Ok(newest(rows)?.note))?)
     }
 
-    /// The bytes of a tile or entry bundle; `None` when no checkpoint needs a tile of this width, so nobody may ask for it.
+    /// The log's minimum index: leaves below are not handed out.
     ///
     /// # Errors
     /// `LOG_UNREADABLE`.
+    pub fn minimum_index(&self) -> Result<u64, LogError> {
+        Ok(self.readers.read(|rows| rows.minimum_index())?)
+    }
+
+    /// Reads rows, for the log's own steps.
+    fn reading<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T, LogError>) -> Result<T, LogError> {
+        self.readers.read_with(read)
+    }
+
+    /// The bytes of a tile or entry bundle; `None` when no checkpoint needs a tile of this width, so nobody may ask for it.
+    ///
+    /// # Errors
+    /// `ENTRY_PRUNED` for a bundle of entries below the minimum index, `LOG_UNREADABLE`.
     pub fn tile(&self, path: &TilePath) -> Result<Option<Vec<u8>>, LogError> {
         let (Some((smallest, largest)), Some((level, first))) = (path.tree_sizes(), path.first_node()) else {
             return Ok(None);
         };
-        let bytes = self.readers.read(|rows| {
+        self.readers.read_with(|rows| {
             if !rows.has_checkpoint(smallest, largest)? {
                 return Ok(None);
             }
@@ -264,29 +285,33 @@ impl Log {
                 }
                 TileKind::Entries => {
                     let leaves = rows.leaves(first, path.width())?;
+                    // After the leaves: what was pruned in between may have come without its bytes. The whole bundle is below the
+                    // minimum index or none of it is.
+                    if rows.minimum_index()? > first {
+                        return Err(pruned());
+                    }
                     let entries: Vec<Vec<u8>> = leaves.into_iter().map(|leaf| leaf.bytes).collect();
                     (entries.len(), encode_entries(&entries).map_err(StoreError::failed)?)
                 }
             };
-            if found == usize::from(path.width()) { Ok(Some(bytes)) } else { Err(StoreError::failed("a tile has a hole")) }
-        })?;
-        Ok(bytes)
+            if found == usize::from(path.width()) { Ok(Some(bytes)) } else { Err(StoreError::failed("a tile has a hole").into()) }
+        })
     }
 
     /// The entry with this id and a receipt under the newest checkpoint, or `None`.
     ///
     /// # Errors
-    /// `LOG_UNREADABLE`.
+    /// `ENTRY_PRUNED`, `LOG_UNREADABLE`.
     pub fn entry(&self, id: &EntryId) -> Result<Option<LoggedEntry>, LogError> {
-        Ok(self.readers.read(|rows| rows.leaf_by_entry(id)?.map(|leaf| logged(rows, leaf)).transpose())?)
+        self.readers.read_with(|rows| rows.leaf_by_entry(id)?.map(|leaf| logged(rows, leaf)).transpose())
     }
 
     /// The entry at this index and a receipt under the newest checkpoint, or `None` past the end.
     ///
     /// # Errors
-    /// `LOG_UNREADABLE`.
+    /// `ENTRY_PRUNED`, but for the first leaf, which stays; `LOG_UNREADABLE`.
     pub fn proof(&self, index: u64) -> Result<Option<LoggedEntry>, LogError> {
-        Ok(self.readers.read(|rows| rows.leaf(index)?.map(|leaf| logged(rows, leaf)).transpose())?)
+        self.readers.read_with(|rows| rows.leaf(index)?.map(|leaf| logged(rows, leaf)).transpose())
     }
 }
 
@@ -302,11 +327,18 @@ impl Drop for Log {
     }
 }
 
-fn newest(rows: &crate::store::Rows<'_>) -> Result<crate::store::StoredCheckpoint, StoreError> {
+fn newest(rows: &Rows<'_>) -> Result<crate::store::StoredCheckpoint, StoreError> {
     rows.newest_checkpoint()?.ok_or_else(|| StoreError::failed("the log has no checkpoint"))
 }
 
-fn logged(rows: &crate::store::Rows<'_>, leaf: StoredLeaf) -> Result<LoggedEntry, StoreError> {
+fn pruned() -> LogError {
+    LogError::new(Reason::EntryPruned, Reason::EntryPruned.meaning())
+}
+
+fn logged(rows: &Rows<'_>, leaf: StoredLeaf) -> Result<LoggedEntry, LogError> {
+    if leaf.index > 0 && rows.minimum_index()? > leaf.index {
+        return Err(pruned());
+    }
     // Read after the leaf, so its tree holds the leaf: nodes of a committed tree never change.
     let checkpoint = newest(rows)?;
     let proof = inclusion_proof(leaf.index, checkpoint.size, |level, index| rows.expect_node(level, index))?;

@@ -41,10 +41,29 @@ impl<'k> Pieces<'k> {
     /// # Errors
     /// The first [`Finding`].
     pub fn append(&mut self, leaf: &[u8]) -> Result<Vec<MadeTile>, Finding> {
-        if self.walk.size() >= self.signed.size {
-            return Err(Finding::new(Reason::LogRootMismatch, Some(self.signed.size), "leaves lie beyond the signed checkpoint"));
-        }
+        self.check_room()?;
         let (_, completed) = self.walk.append(leaf)?;
+        self.fill(&completed)
+    }
+
+    /// Takes the hash of a leaf that is pruned. At the end, the log's own leaf must say that it was.
+    ///
+    /// # Errors
+    /// As [`Pieces::append`].
+    pub fn append_pruned(&mut self, hash: Hash) -> Result<Vec<MadeTile>, Finding> {
+        self.check_room()?;
+        let completed = self.walk.append_hash(hash)?;
+        self.fill(&completed)
+    }
+
+    fn check_room(&self) -> Result<(), Finding> {
+        if self.walk.size() < self.signed.size {
+            return Ok(());
+        }
+        Err(Finding::new(Reason::LogRootMismatch, Some(self.signed.size), "leaves lie beyond the signed checkpoint"))
+    }
+
+    fn fill(&mut self, completed: &[Node]) -> Result<Vec<MadeTile>, Finding> {
         let mut filled = Vec::new();
         for node in completed.iter().filter(|node| node.level % TILE_LEVELS == 0) {
             filled.extend(self.take(node)?);
@@ -55,13 +74,17 @@ impl<'k> Pieces<'k> {
     /// Ends the check: what was found, and the tiles at the tree's right edge.
     ///
     /// # Errors
-    /// `LOG_TAIL_MISSING`, `LOG_ROOT_MISMATCH`, or what the evidence is missing.
+    /// `LOG_TAIL_MISSING`, `LOG_ROOT_MISMATCH`, `LOG_LEAF_MISSING` for a leaf that was left out and is not pruned, or what the
+    /// evidence is missing.
     pub fn finish(self) -> Result<(Report, Vec<MadeTile>), Finding> {
         if self.walk.size() < self.signed.size {
             return Err(Finding::new(Reason::LogTailMissing, Some(self.walk.size()), "leaves that the checkpoint covers are missing"));
         }
         if self.walk.root() != self.signed.root {
             return Err(Finding::new(Reason::LogRootMismatch, None, "the leaves do not lead to the signed root"));
+        }
+        if let Some(index) = self.walk.left_out() {
+            return Err(Finding::new(Reason::LogLeafMissing, Some(index), "leaves are left out that the log does not say to be pruned"));
         }
         let mut edge = Vec::new();
         for (level, hashes) in (0u8..).zip(self.open).filter(|(_, hashes)| !hashes.is_empty()) {

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use narrows_verifier::Reason;
 use narrows_verifier::json::Value;
 use narrows_verifier::log::{
-    Disclosure, Frontier, Kind, Leaf, MAX_LEAF_BYTES, Salt, TILE_WIDTH, TileKind, TilePath, VerifierKey, decode_entries, leaf_hash,
-    verify_checkpoint,
+    Disclosure, EntryId, Frontier, Hash, Kind, Leaf, MAX_LEAF_BYTES, Salt, TILE_WIDTH, TileKind, TilePath, VerifierKey, decode_entries,
+    leaf_hash, verify_checkpoint,
 };
 
 use super::error::LogError;
+use super::retention::{Bound, Work};
 use super::{anchor, startup};
 use crate::bounded_file;
 use crate::store::{Batch, Database, Head, Snapshot, StoreError, StoredLeaf};
@@ -48,20 +49,21 @@ pub fn replay(path: &Path, key: &VerifierKey, anchor_file: &Path, source: &Sourc
     let (note, anchored) = anchor::anchored(anchor_file, key)?;
     let head = database.take_over(true)?;
     let batch = database.begin()?;
-    let mut growth = Replay { frontier: edge.frontier, last_t_ms: head.last_t_ms };
+    let mut growth = Replay { frontier: edge.frontier, last_t_ms: head.last_t_ms, deleted: 0, deleted_to: 0 };
     while growth.frontier.size() < anchored.size {
         let first = growth.frontier.size();
         let leaves = source.leaves(first)?;
         if leaves.is_empty() {
-            return Err(LogError::new(Reason::LogTailMissing, format!("the source has no leaf {first}")));
+            return Err(LogError::new(Reason::LogTailMissing, format!("the source has no leaf {first}, be it that it was pruned there")));
         }
         let missing = usize::try_from(anchored.size - first).unwrap_or(usize::MAX);
-        leaves.into_iter().take(missing).try_for_each(|bytes| growth.append(&batch, bytes))?;
+        leaves.into_iter().take(missing).try_for_each(|leaf| growth.append(&batch, leaf))?;
     }
     if growth.frontier.size() != anchored.size || growth.frontier.root() != anchored.root {
         let detail = "the leaves do not lead to what was anchored";
         return Err(LogError::new(Reason::AuditRollbackDetected, detail));
     }
+    growth.check_deleted()?;
     if anchored.size > head.size {
         batch.insert_checkpoint(anchored.size, &anchored.root, &note)?;
         let new = Head { size: anchored.size, root: anchored.root, last_t_ms: growth.last_t_ms, ..head };
@@ -74,36 +76,77 @@ pub fn replay(path: &Path, key: &VerifierKey, anchor_file: &Path, source: &Sourc
 struct Replay {
     frontier: Frontier,
     last_t_ms: u64,
+    /// Below which index the leaves that came back say that bytes were deleted.
+    deleted: u64,
+    /// The index behind the last leaf that came back without its bytes.
+    deleted_to: u64,
+}
+
+/// A leaf that comes back.
+enum Returning {
+    Whole(Vec<u8>),
+    /// Its bytes are deleted in the source too. That the hash is right, the anchored root shows.
+    Hash(EntryId, Hash),
 }
 
 impl Replay {
-    fn append(&mut self, batch: &Batch<'_>, bytes: Vec<u8>) -> Result<(), LogError> {
+    fn append(&mut self, batch: &Batch<'_>, leaf: Returning) -> Result<(), LogError> {
+        match leaf {
+            Returning::Whole(bytes) => self.append_whole(batch, bytes),
+            Returning::Hash(entry, hash) => {
+                let index = self.frontier.size();
+                self.deleted_to = index + 1;
+                batch.insert_leaf(&StoredLeaf { index, entry, hash, bytes: Vec::new() })?;
+                Ok(batch.insert_nodes(&self.frontier.append(hash)?)?)
+            }
+        }
+    }
+
+    fn append_whole(&mut self, batch: &Batch<'_>, bytes: Vec<u8>) -> Result<(), LogError> {
         let leaf = Leaf::parse(&bytes)?;
         let (index, hash) = (self.frontier.size(), leaf_hash(&bytes));
         batch.insert_leaf(&StoredLeaf { index, entry: leaf.id, hash, bytes })?;
         batch.insert_nodes(&self.frontier.append(hash)?)?;
+        if let Some(retention) = &leaf.retention {
+            // What the log let go since must not be back because an older copy still had it.
+            let work = Work::of(&batch.rows(), retention, index, Bound::None)?;
+            work.map_err(|reason| LogError::new(reason, reason.meaning()))?.write(batch, leaf.t_ms / 1000)?;
+            self.deleted = retention.deleted;
+        }
         if let (Kind::Hop, Some(block)) = (&leaf.kind, leaf.blocks.last()) {
             batch.insert_derivation(block, index)?;
         }
         self.last_t_ms = self.last_t_ms.max(leaf.t_ms);
         Ok(())
     }
+
+    /// A leaf without bytes is whole only where the log itself says that they were deleted.
+    fn check_deleted(&self) -> Result<(), LogError> {
+        if self.deleted_to <= self.deleted {
+            return Ok(());
+        }
+        Err(LogError::new(Reason::LogLeafMissing, format!("the source has no more than hashes up to leaf {}", self.deleted_to - 1)))
+    }
 }
 
 impl Source {
     /// Some leaves from `first` on.
-    fn leaves(&self, first: u64) -> Result<Vec<Vec<u8>>, LogError> {
+    fn leaves(&self, first: u64) -> Result<Vec<Returning>, LogError> {
         match self {
             Self::Database(path) => {
                 let leaves = Snapshot::open(path)?.rows().leaves(first, TILE_WIDTH)?;
                 let in_order = leaves.into_iter().zip(first..).take_while(|(leaf, index)| leaf.index == *index);
-                Ok(in_order.map(|(leaf, _)| leaf.bytes).collect())
+                let returning = |leaf: StoredLeaf| match leaf.is_deleted() {
+                    true => Returning::Hash(leaf.entry, leaf.hash),
+                    false => Returning::Whole(leaf.bytes),
+                };
+                Ok(in_order.map(|(leaf, _)| returning(leaf)).collect())
             }
             Self::Bundles(directory) => {
                 let width = u64::from(TILE_WIDTH);
                 let bundle = widest_bundle(directory, first / width)?;
                 let within = usize::try_from(first % width).unwrap_or(usize::MAX);
-                Ok(bundle.into_iter().skip(within).collect())
+                Ok(bundle.into_iter().skip(within).map(Returning::Whole).collect())
             }
         }
     }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use narrows_verifier::Reason;
 use narrows_verifier::json::Value;
-use narrows_verifier::log::{BlockId, Commitment, Disclosure, EntryId, Kind, Leaf, Verdict};
+use narrows_verifier::log::{BlockId, Commitment, Disclosure, EntryId, Kind, Leaf, Retention, Verdict};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::verify::Finding;
@@ -37,18 +37,20 @@ pub struct ShownLeaf {
 pub enum Shown {
     /// Opened, and it matches the commitment.
     Disclosed(Value),
+    /// Committed to, and what opened it was kept for as long as the log's policy says.
+    Expired,
     /// Committed to, but not opened: withheld or erased.
     Withheld,
 }
 
 impl ShownLeaf {
-    /// Opens a leaf.
+    /// Opens a leaf of a log that keeps what `retention` says.
     ///
     /// # Errors
     /// `DISCLOSURE_MISMATCH` for a disclosure that opens another commitment than that of its name.
-    pub(crate) fn new(index: u64, leaf: Leaf, disclosures: &[Disclosure]) -> Result<Self, Finding> {
+    pub(crate) fn new(index: u64, leaf: Leaf, disclosures: &[Disclosure], retention: Option<&Retention>) -> Result<Self, Finding> {
         let shown = |name: &str, commitment: &Commitment| match disclosures.iter().find(|disclosure| disclosure.name == name) {
-            None => Ok(Shown::Withheld),
+            None => Ok(Shown::unopened(&leaf.kind, index, retention)),
             Some(disclosure) if disclosure.opens(commitment) => Ok(Shown::Disclosed(disclosure.value.clone())),
             Some(_) => Err(Finding::new(Reason::DisclosureMismatch, Some(index), "a disclosure does not open its leaf's commitment")),
         };
@@ -68,9 +70,18 @@ impl ShownLeaf {
     }
 }
 
+impl Shown {
+    /// A field that nothing opens, of a leaf of this kind at this index, in a log that keeps what `retention` says.
+    pub fn unopened(kind: &Kind, index: u64, retention: Option<&Retention>) -> Self {
+        let expired = retention.is_some_and(|retention| index < retention.expired_below(kind.as_str()));
+        if expired { Self::Expired } else { Self::Withheld }
+    }
+}
+
 impl fmt::Display for Shown {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Expired => formatter.write_str("expired"),
             Self::Withheld => formatter.write_str("withheld"),
             // An agent may call itself anything: escape what would move the reader's terminal or hide text.
             Self::Disclosed(Value::Text(text)) => write!(formatter, "{text:?}"),

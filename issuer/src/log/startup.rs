@@ -6,6 +6,7 @@ use narrows_verifier::Reason;
 use narrows_verifier::log::{Frontier, Hash, TILE_WIDTH, VerifierKey, leaf_hash, verify_checkpoint};
 
 use super::error::LogError;
+use super::retention::stated;
 use crate::store::Rows;
 
 /// What the writer goes on from.
@@ -33,6 +34,8 @@ pub(super) fn check(rows: &Rows<'_>, key: &VerifierKey) -> Result<Edge, LogError
     if frontier.root() != head.root {
         return Err(LogError::new(Reason::LogRootMismatch, "the tree's edge does not lead to the signed root"));
     }
+    // What look-ups hide, and what the next step goes on from. That no newer leaf says more, the full check shows.
+    stated(rows)?;
     Ok(Edge { frontier, checkpoint: checkpoint.note })
 }
 

@@ -6,6 +6,7 @@ mod erasing;
 mod failing;
 mod guarding;
 mod recovering;
+mod retaining;
 mod serving;
 mod tampering;
 

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use narrows_verifier::caveat;
-use narrows_verifier::log::{BlockId, Disclosure, Kind, Leaf, TILE_WIDTH, TaskId, Verdict};
+use narrows_verifier::log::{BlockId, Disclosure, Kind, Leaf, Retention, TILE_WIDTH, TaskId, Verdict};
 
+use super::retention::stated;
 use super::shown::{Shown, ShownLeaf, utc};
 use super::verify::Finding;
 use crate::store::Snapshot;
@@ -32,7 +33,7 @@ pub struct TaskNode {
 }
 
 /// Rebuilds the trees of the first `most` tasks, in the order of their first leaf, and says whether there are more; or that of one
-/// task alone. Of a log of many tasks no more is held than these.
+/// task alone. Of a log of many tasks no more is held than these. Leaves that are pruned are not looked at.
 ///
 /// # Errors
 /// `LEAF_MALFORMED` or `DISCLOSURE_MISMATCH` at the first leaf concerned, or what the store met.
@@ -41,7 +42,9 @@ pub fn task_trees(path: &Path, only: Option<&TaskId>, most: usize) -> Result<(Ve
     let rows = snapshot.rows();
     let mut tasks: Vec<(TaskId, Vec<Read>)> = Vec::new();
     let mut places: HashMap<TaskId, usize> = HashMap::new();
-    let (mut first, mut more) = (0, false);
+    let retention = stated(&rows)?.map(|logged| logged.state);
+    let mut first = retention.as_ref().map_or(0, |retention| retention.minimum);
+    let mut more = false;
     loop {
         let page = rows.leaves(first, TILE_WIDTH)?;
         let Some(last) = page.last() else { break };
@@ -57,11 +60,9 @@ pub fn task_trees(path: &Path, only: Option<&TaskId>, most: usize) -> Result<(Ve
                 more = true;
                 continue;
             }
-            let read = Read::new(
-                index,
-                leaf,
-                &rows.disclosures(&stored.entry).map_err(|error| Finding::new(error.reason(), Some(index), error.to_string()))?,
-            )?;
+            let disclosures =
+                rows.disclosures(&stored.entry).map_err(|error| Finding::new(error.reason(), Some(index), error.to_string()))?;
+            let read = Read::new(index, leaf, &disclosures, retention.as_ref())?;
             let place = *places.entry(task).or_insert_with(|| {
                 tasks.push((task, Vec::new()));
                 tasks.len() - 1
@@ -75,8 +76,12 @@ pub fn task_trees(path: &Path, only: Option<&TaskId>, most: usize) -> Result<(Ve
 }
 
 /// Rebuilds one task's tree from its derivations, in the order of the log.
-pub(crate) fn tree_of<'a>(task: TaskId, leaves: impl Iterator<Item = (u64, Leaf, &'a [Disclosure])>) -> Result<TaskTree, Finding> {
-    let leaves = leaves.map(|(index, leaf, disclosures)| Read::new(index, leaf, disclosures)).collect::<Result<Vec<_>, _>>()?;
+pub(crate) fn tree_of<'a>(
+    task: TaskId,
+    leaves: impl Iterator<Item = (u64, Leaf, &'a [Disclosure])>,
+    retention: Option<&Retention>,
+) -> Result<TaskTree, Finding> {
+    let leaves = leaves.map(|(index, leaf, disclosures)| Read::new(index, leaf, disclosures, retention)).collect::<Result<Vec<_>, _>>()?;
     Ok(TaskTree { task, roots: link(leaves) })
 }
 
@@ -93,9 +98,9 @@ struct Read {
 }
 
 impl Read {
-    fn new(index: u64, leaf: Leaf, disclosures: &[Disclosure]) -> Result<Self, Finding> {
+    fn new(index: u64, leaf: Leaf, disclosures: &[Disclosure], retention: Option<&Retention>) -> Result<Self, Finding> {
         let ancestors = leaf.parents.iter().chain(leaf.blocks.iter().rev().skip(1)).copied().collect();
-        let node = TaskNode { leaf: ShownLeaf::new(index, leaf, disclosures)?, gap: false, children: Vec::new() };
+        let node = TaskNode { leaf: ShownLeaf::new(index, leaf, disclosures, retention)?, gap: false, children: Vec::new() };
         Ok(Self { node, ancestors })
     }
 }
@@ -183,7 +188,7 @@ fn sentences(name: &str, value: &Shown) -> Option<Vec<String>> {
         Shown::Disclosed(list) if name == "caveats" => {
             caveat::parse_list(list).ok().map(|caveats| caveats.iter().map(narrows_verifier::Caveat::sentence).collect())
         }
-        Shown::Disclosed(_) | Shown::Withheld => None,
+        Shown::Disclosed(_) | Shown::Expired | Shown::Withheld => None,
     }
 }
 

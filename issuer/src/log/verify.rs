@@ -5,11 +5,11 @@ use std::path::Path;
 
 use narrows_verifier::Reason;
 use narrows_verifier::log::{
-    Checkpoint, EntryId, Frontier, Hash, Kind, Leaf, LogRefusal, Node, OutOfRange, TILE_WIDTH, VerifierKey, leaf_hash, verify,
-    verify_checkpoint,
+    Checkpoint, EntryId, Frontier, Hash, Kind, Leaf, LogRefusal, LoggedRetention, Node, OutOfRange, Retention, TILE_WIDTH, VerifierKey,
+    leaf_hash, verify, verify_checkpoint,
 };
 
-use crate::store::{Head, Rows, Snapshot, StoreError, Unsealed, is_stored};
+use crate::store::{Head, RetentionRow, Rows, Snapshot, StoreError, Unsealed, is_stored};
 
 /// What the auditor brings: things that the log gave out earlier and must still stand by.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,10 +37,28 @@ pub struct Report {
     pub disclosures: u64,
     /// Commitments whose disclosure was erased: the value is gone, or the key that opened it.
     pub erased: u64,
+    /// Commitments whose disclosure was kept for as long as it was to be.
+    pub expired: u64,
     /// Commitments without a disclosure here, such as all of them where the subjects' keys are not at hand.
     pub withheld: u64,
     /// Receipts that verify against this very log.
     pub receipts: u64,
+    /// Leaves of which only the hash was there. They are part of the signed tree, and what they say can't be read any more.
+    pub unread: u64,
+    /// What the log says that it keeps, by its newest leaf about that; `None` while it says nothing.
+    pub retention: Option<LoggedRetention>,
+}
+
+impl Report {
+    /// The sentence for a log that no longer hands out all of its leaves.
+    pub fn pruned(&self) -> Option<String> {
+        self.retention.as_ref().map(|logged| &logged.state).filter(|state| state.minimum > 0).map(pruned_under)
+    }
+}
+
+/// Says from where on a log is there, and under which policy.
+pub fn pruned_under(state: &Retention) -> String {
+    format!("leaves below {} are pruned under policy {}", state.minimum, state.policy)
 }
 
 /// The first thing that is not as it must be.
@@ -67,6 +85,8 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
     let mut walk = Walk::new(key, evidence)?;
     let mut checkpoints = Checkpoints { key, next: rows.next_checkpoint(0)?, seen: 0 };
     let mut nodes = 0;
+    // Held against the newest leaf about it below: until then, the row may say what it likes.
+    let deleted = rows.retention()?.map_or(0, |row| row.deleted);
     loop {
         let page = rows.leaves(walk.size(), TILE_WIDTH)?;
         if page.is_empty() {
@@ -77,14 +97,16 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
             if stored.index != index {
                 return Err(Finding::new(Reason::LogLeafMissing, Some(index), "a leaf is missing"));
             }
+            if stored.is_deleted() && index > 0 && index < deleted {
+                nodes += check_nodes(&rows, &walk.append_hash(stored.hash)?)?;
+                checkpoints.at(&rows, &walk.frontier)?;
+                continue;
+            }
             if leaf_hash(&stored.bytes) != stored.hash {
                 return Err(Finding::new(Reason::LogLeafChanged, Some(index), "a leaf does not hash to its stored hash"));
             }
             let (leaf, completed) = walk.append(&stored.bytes)?;
-            for node in completed.iter().filter(|node| is_stored(node.level)) {
-                check_node(&rows, node)?;
-                nodes += 1;
-            }
+            nodes += check_nodes(&rows, &completed)?;
             if leaf.id != stored.entry {
                 return Err(Finding::new(Reason::LogIndexChanged, Some(index), "a leaf is filed under another entry id"));
             }
@@ -92,10 +114,11 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
         }
     }
     check_end(&rows, &head, &walk, &checkpoints, nodes)?;
+    check_retention(&rows, walk.retention.as_ref())?;
     let derivations = check_derivations(&rows)?;
-    let (disclosures, erased) = check_disclosures(&rows)?;
-    let withheld = walk.commitments.saturating_sub(disclosures + erased);
-    Ok(Report { checkpoints: checkpoints.seen, derivations, disclosures, erased, withheld, ..walk.finish()? })
+    let Opened { disclosures, erased, expired } = check_disclosures(&rows, walk.retention.as_ref())?;
+    let withheld = walk.commitments.saturating_sub(disclosures + erased + expired);
+    Ok(Report { checkpoints: checkpoints.seen, derivations, disclosures, erased, expired, withheld, ..walk.finish()? })
 }
 
 /// Appends leaf after leaf and compares roots with those that the evidence claims on the way.
@@ -105,8 +128,13 @@ pub(super) struct Walk<'k> {
     /// Sizes and roots that the log has signed for, with the code to report when they don't hold.
     claims: BTreeMap<u64, Vec<Claim>>,
     receipts: u64,
-    /// Commitments in all leaves so far.
+    /// Commitments in all leaves so far that could be read.
     commitments: u64,
+    /// Leaves that were no more than a hash, and the index behind the last of them.
+    unread: u64,
+    unread_to: u64,
+    /// The newest leaf about what the log keeps.
+    retention: Option<LoggedRetention>,
 }
 
 struct Claim {
@@ -129,7 +157,8 @@ impl<'k> Walk<'k> {
             let Checkpoint { size, root, .. } = verify_checkpoint(note, keys)?;
             claims.entry(size).or_default().push(Claim { root, reason: Reason::LogRootMismatch, index: None });
         }
-        Ok(Self { key, frontier: Frontier::empty(), claims, receipts: evidence.receipts.len() as u64, commitments: 0 })
+        let receipts = evidence.receipts.len() as u64;
+        Ok(Self { key, frontier: Frontier::empty(), claims, receipts, commitments: 0, unread: 0, unread_to: 0, retention: None })
     }
 
     pub(super) const fn size(&self) -> u64 {
@@ -152,13 +181,38 @@ impl<'k> Walk<'k> {
             return Err(Finding::new(Reason::CheckpointSignature, Some(index), "the log opened under another name than that of the key"));
         }
         self.commitments += (leaf.chain.len() + leaf.fields.len()) as u64;
-        let completed = self.frontier.append(leaf_hash(bytes))?;
+        if let Some(state) = &leaf.retention {
+            if !state.follows(self.retention.as_ref().map(|logged| &logged.state), index) {
+                let detail = "a leaf says that something came back which had gone, or speaks of leaves to come";
+                return Err(Finding::new(Reason::LogRetentionChanged, Some(index), detail));
+            }
+            self.retention = Some(LoggedRetention { index, state: state.clone() });
+        }
+        let completed = self.grow(leaf_hash(bytes))?;
+        Ok((leaf, completed))
+    }
+
+    /// Appends a leaf of which only the hash is there.
+    pub(super) fn append_hash(&mut self, hash: Hash) -> Result<Vec<Node>, Finding> {
+        self.unread += 1;
+        self.unread_to = self.size() + 1;
+        self.grow(hash)
+    }
+
+    /// The first leaf that was no more than a hash although the log says to hand it out; `None` where there is none.
+    pub(super) fn left_out(&self) -> Option<u64> {
+        let minimum = self.retention.as_ref().map_or(0, |logged| logged.state.minimum);
+        (self.unread_to > minimum).then_some(minimum)
+    }
+
+    fn grow(&mut self, hash: Hash) -> Result<Vec<Node>, Finding> {
+        let completed = self.frontier.append(hash)?;
         for claim in self.claims.remove(&self.size()).unwrap_or_default() {
             if claim.root != self.frontier.root() {
                 return Err(Finding::new(claim.reason, claim.index, "the log is not the one that was signed for earlier"));
             }
         }
-        Ok((leaf, completed))
+        Ok(completed)
     }
 
     pub(super) fn finish(self) -> Result<Report, Finding> {
@@ -174,8 +228,11 @@ impl<'k> Walk<'k> {
             derivations: 0,
             disclosures: 0,
             erased: 0,
+            expired: 0,
             withheld: self.commitments,
             receipts: self.receipts,
+            unread: self.unread,
+            retention: self.retention,
         })
     }
 }
@@ -200,6 +257,13 @@ impl Checkpoints<'_> {
         self.seen += 1;
         Ok(())
     }
+}
+
+/// Compares the nodes that have rows of their own, and counts them.
+fn check_nodes(rows: &Rows<'_>, completed: &[Node]) -> Result<u64, Finding> {
+    let stored = || completed.iter().filter(|node| is_stored(node.level));
+    stored().try_for_each(|node| check_node(rows, node))?;
+    Ok(stored().count() as u64)
 }
 
 fn check_node(rows: &Rows<'_>, node: &Node) -> Result<(), Finding> {
@@ -233,6 +297,7 @@ fn check_end(rows: &Rows<'_>, head: &Head, walk: &Walk<'_>, checkpoints: &Checkp
 fn check_derivations(rows: &Rows<'_>) -> Result<u64, Finding> {
     let mut count = 0;
     rows.for_each_derivation(|block, index| {
+        // A row that leads to a deleted leaf leads to nothing that could name the block: it was to go with the bytes.
         let leaf = rows.leaf(index)?.and_then(|stored| Leaf::parse(&stored.bytes).ok());
         if !leaf.is_some_and(|leaf| leaf.blocks.contains(&block)) {
             return Err(Finding::new(Reason::LogIndexChanged, Some(index), "a derivation is filed under a leaf that does not name it"));
@@ -243,33 +308,69 @@ fn check_derivations(rows: &Rows<'_>) -> Result<u64, Finding> {
     Ok(count)
 }
 
-/// The numbers of disclosures that open their commitment, and of erased ones.
-fn check_disclosures(rows: &Rows<'_>) -> Result<(u64, u64), Finding> {
-    let (mut opened, mut erased) = (0, 0);
+/// The row that look-ups and triggers go by must say what the newest leaf does.
+fn check_retention(rows: &Rows<'_>, logged: Option<&LoggedRetention>) -> Result<(), Finding> {
+    let row = logged.map(|it| RetentionRow { leaf: it.index, minimum: it.state.minimum, deleted: it.state.deleted });
+    if rows.retention()? == row {
+        return Ok(());
+    }
+    let detail = "the minimum index is not the one of the newest leaf about it";
+    Err(Finding::new(Reason::LogRetentionChanged, logged.map(|it| it.index), detail))
+}
+
+/// Numbers of commitments by what became of their disclosure.
+#[derive(Default)]
+struct Opened {
+    disclosures: u64,
+    erased: u64,
+    expired: u64,
+}
+
+fn check_disclosures(rows: &Rows<'_>, logged: Option<&LoggedRetention>) -> Result<Opened, Finding> {
+    let mut found = Opened::default();
     rows.for_each_disclosure(|entry: EntryId, name, disclosure| {
         let stored = rows.leaf_by_entry(&entry)?;
         let index = stored.as_ref().map(|stored| stored.index);
         let leaf = stored.and_then(|stored| Leaf::parse(&stored.bytes).ok());
         // Also a row without a value must belong to a commitment, or it would count as one that was erased.
         let commitment = leaf.as_ref().and_then(|leaf| leaf.commitment(name));
-        let sound = match (commitment, disclosure) {
-            (Some(commitment), Unsealed::Disclosed(disclosure)) if disclosure.opens(commitment) => {
-                opened += 1;
-                true
-            }
-            (Some(_), Unsealed::Erased) => {
-                erased += 1;
-                true
-            }
-            (Some(_), Unsealed::Withheld) => true,
+        let sound = match (commitment, &disclosure) {
+            (Some(commitment), Unsealed::Disclosed(disclosure)) => disclosure.opens(commitment),
+            (Some(_), Unsealed::Erased | Unsealed::Expired | Unsealed::Withheld) => true,
             _ => false,
         };
-        if sound {
-            return Ok(());
+        if !sound {
+            return Err(Finding::new(Reason::DisclosureMismatch, index, "a disclosure does not open its leaf's commitment"));
         }
-        Err(Finding::new(Reason::DisclosureMismatch, index, "a disclosure does not open its leaf's commitment"))
+        let gone = index.zip(leaf).is_some_and(|(index, leaf)| has_expired(logged, index, &leaf));
+        let as_stated = match disclosure {
+            // The value is there, whether or not it can be opened here.
+            Unsealed::Disclosed(_) | Unsealed::Withheld => !gone,
+            Unsealed::Expired => gone,
+            Unsealed::Erased | Unsealed::Broken => true,
+        };
+        if !as_stated {
+            let detail = "a disclosure is there that the log says to have expired, or has expired without its word";
+            return Err(Finding::new(Reason::LogRetentionChanged, index, detail));
+        }
+        match disclosure {
+            Unsealed::Disclosed(_) => found.disclosures += 1,
+            Unsealed::Erased => found.erased += 1,
+            Unsealed::Expired => found.expired += 1,
+            Unsealed::Withheld | Unsealed::Broken => {}
+        }
+        Ok(())
     })?;
-    Ok((opened, erased))
+    Ok(found)
+}
+
+/// Whether the log says that a leaf's disclosures have gone. What the first leaf says of the log before it is never pruned.
+fn has_expired(logged: Option<&LoggedRetention>, index: u64, leaf: &Leaf) -> bool {
+    let kind = leaf.kind.as_str();
+    logged.is_some_and(|logged| {
+        let below = if index == 0 { logged.state.bound(kind) } else { logged.state.expired_below(kind) };
+        index < below
+    })
 }
 
 impl Finding {

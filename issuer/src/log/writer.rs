@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use narrows_verifier::Reason;
 use narrows_verifier::log::{Checkpoint, EntryId, Frontier, Hash, Kind, Leaf, Receipt, TraceId, Verdict, inclusion_proof, leaf_hash};
@@ -13,6 +14,7 @@ use super::disk::{FreeSpace, Room};
 use super::error::LogError;
 use super::health::Health;
 use super::lanes::{Lane, Lanes};
+use super::retention::Work as RetentionWork;
 use super::signer::LogSigner;
 use super::startup::Edge;
 use crate::clock::Clock;
@@ -60,6 +62,15 @@ pub(super) struct Writer {
     pub(super) disk_reserve: u64,
     /// How far the clock was behind when that was last written down; 0 while it runs right.
     pub(super) clock_behind_ms: u64,
+    pub(super) journal: Journal,
+}
+
+/// Whether the journal holds what has gone from the database, and must be emptied.
+#[derive(Clone, Copy)]
+pub(super) enum Journal {
+    Clean,
+    /// After so many batches it is tried again. Readers may need the journal, and nobody waits for them.
+    Due(u32),
 }
 
 /// What the writer asks the machine for.
@@ -89,12 +100,16 @@ impl Writer {
     pub(super) fn run(mut self, queue: &Lanes<Request>) {
         // Also when this thread ends by a panic: nobody may go on believing that the log is written.
         let _stopped = Stopped(Arc::clone(&self.health));
-        while let Some(requests) = queue.take(MAX_BATCH) {
+        while let Some(requests) = queue.take(MAX_BATCH, self.journal.patience()) {
+            let idle = requests.is_empty();
             let (work, replies): (Vec<_>, Vec<_>) = requests.into_iter().map(|request| (request.work, request.reply)).unzip();
-            for (reply, answer) in replies.into_iter().zip(self.answers(work)) {
+            let answers = if idle { Vec::new() } else { self.answers(work) };
+            for (reply, answer) in replies.into_iter().zip(answers) {
                 // A caller that has gone away needs no answer; its leaf stays.
                 let _ = reply.send(answer);
             }
+            // Now nobody waits for it.
+            self.empty_journal(idle);
         }
     }
 
@@ -130,7 +145,7 @@ impl Writer {
             return Err(StoreError::HeadMoved.into());
         }
         let peaks = self.edge.frontier.peaks().map(|node| ((node.level, node.index), node.hash));
-        let mut tree = Growth { nodes: peaks.collect(), frontier: self.edge.frontier.clone() };
+        let mut tree = Growth { nodes: peaks.collect(), frontier: self.edge.frontier.clone(), retained: false };
         if let Some(leaf) = clock_leaf {
             tree.place(&batch, &mut room, Work { lane: Lane::Urgent, leaf, side_rows: Vec::new() }, time)?;
         }
@@ -154,6 +169,9 @@ impl Writer {
         self.anchoring.committed(&note)?;
         // Only now may anything leave: until here, leaves and signed checkpoint existed in this transaction alone.
         (self.head, self.edge) = (head, Edge { frontier: tree.frontier, checkpoint: note });
+        if tree.retained {
+            self.journal = Journal::Due(0);
+        }
         Ok(answers)
     }
 
@@ -166,6 +184,28 @@ impl Writer {
             Err(error) => {
                 tracing::warn!(%error, "an erasure is recorded and not finished");
                 Err(LogError::shredding_held_up())
+            }
+        }
+    }
+
+    /// Empties the journal when that is due, or when nothing else is to be done.
+    fn empty_journal(&mut self, idle: bool) {
+        let Journal::Due(after) = self.journal else { return };
+        if self.health.halted().is_some() {
+            self.journal = Journal::Clean;
+            return;
+        }
+        if after > 0 && !idle {
+            self.journal = Journal::Due(after - 1);
+            return;
+        }
+        match self.database.try_empty_journal() {
+            Ok(true) => self.journal = Journal::Clean,
+            Ok(false) => self.journal = Journal::Due(JOURNAL_BATCHES),
+            Err(error) => {
+                // As after a failed commit: what reached the disk is unknown.
+                self.health.halt(Reason::AuditUnavailable);
+                tracing::error!(reason = Reason::AuditUnavailable.code(), %error, "the log stopped: its journal could not be folded in");
             }
         }
     }
@@ -193,6 +233,8 @@ impl Writer {
 struct Growth {
     frontier: Frontier,
     nodes: HashMap<(u8, u64), Hash>,
+    /// Whether something went from the database.
+    retained: bool,
 }
 
 impl Growth {
@@ -203,26 +245,44 @@ impl Growth {
             Ok(bytes) => bytes,
             Err(refusal) => return Ok(Placed::Refused(refusal.reason)),
         };
-        match admit(&rows, &leaf, &work.side_rows, time.now_s)? {
-            Admission::Append => {}
+        let (index, hash) = (self.frontier.size(), leaf_hash(&bytes));
+        let retaining = match admit(&rows, &leaf, index, &work.side_rows, time.now_s)? {
+            Admission::Append(retaining) => retaining,
             Admission::Refuse(reason) => return Ok(Placed::Refused(reason)),
             Admission::Existing(index) => {
                 let leaf = rows.leaf(index)?.ok_or_else(|| StoreError::failed("a logged block has no leaf"))?;
                 return Ok(Placed::Existing(index, leaf.bytes));
             }
-        }
+        };
         if !room.has(work.lane) {
             return Ok(Placed::NoRoom);
         }
-        room.take(bytes.len(), work.side_rows.len());
-        let (index, hash) = (self.frontier.size(), leaf_hash(&bytes));
+        room.take(bytes.len(), work.side_rows.len() + retaining.as_ref().map_or(0, RetentionWork::rows));
         let stored = StoredLeaf { index, entry: leaf.id, hash, bytes };
         batch.insert_leaf(&stored)?;
         let completed = self.frontier.append(hash)?;
         batch.insert_nodes(&completed)?;
         self.nodes.extend(completed.iter().map(|node| ((node.level, node.index), node.hash)));
         write_side_rows(batch, index, &leaf, &work.side_rows, time.now_s)?;
+        if let Some(retaining) = retaining {
+            retaining.write(batch, time.now_s)?;
+            self.retained = true;
+        }
         Ok(Placed::Appended(index, stored.bytes))
+    }
+}
+
+impl Journal {
+    pub(super) const fn begin(due: bool) -> Self {
+        if due { Self::Due(0) } else { Self::Clean }
+    }
+
+    /// How long the writer sleeps while nobody asks for anything.
+    const fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Clean => None,
+            Self::Due(_) => Some(JOURNAL_WAIT),
+        }
     }
 }
 
@@ -299,6 +359,10 @@ impl Drop for Stopped {
 
 /// Bounds the memory of one transaction and the wait of its first caller.
 const MAX_BATCH: usize = 512;
+
+/// Until a journal that readers held is tried again, where requests keep coming and where none does.
+const JOURNAL_BATCHES: u32 = 64;
+const JOURNAL_WAIT: Duration = Duration::from_millis(500);
 
 /// Steps of the clock below this are ordinary time synchronisation.
 const CLOCK_STEP_MS: u64 = 1000;

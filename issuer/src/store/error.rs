@@ -19,6 +19,8 @@ pub(crate) enum StoreError {
     Swapped,
     #[error("a disclosure does not open under its subject's key")]
     DisclosureBroken,
+    #[error("the row of what the log keeps is not what its leaf says")]
+    RetentionChanged,
     #[error("the file with the subjects' keys is missing")]
     SubjectsMissing,
     #[error("the store failed: {0}")]
@@ -40,6 +42,7 @@ impl StoreError {
             Self::HeadMoved => Reason::AuditUnavailable,
             Self::Swapped => Reason::AuditFileSwapped,
             Self::DisclosureBroken => Reason::DisclosureMismatch,
+            Self::RetentionChanged => Reason::LogRetentionChanged,
             Self::SubjectsMissing => Reason::LogUnreadable,
             Self::Failed(_) => Reason::LogUnreadable,
         }

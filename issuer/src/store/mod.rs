@@ -17,7 +17,7 @@ pub(crate) use sqlite::{Database, Readers, Snapshot};
 pub(crate) use sqlite_batch::Batch;
 pub(crate) use sqlite_cosignatures::{Cosignatures, CosignedNote};
 pub(crate) use sqlite_index::{IndexFile, Term};
-pub(crate) use sqlite_rows::{Head, Rows, StoredCheckpoint, StoredLeaf, TaskRow, is_readable, is_stored};
+pub(crate) use sqlite_rows::{Head, RetentionRow, Rows, StoredCheckpoint, StoredLeaf, TaskRow, is_readable, is_stored};
 pub use sqlite_subjects::Pseudonym;
 pub(crate) use sqlite_subjects::{NOBODY, Unsealed};
 pub(crate) use sqlite_witness::{CosignedRow, WitnessState};

@@ -100,14 +100,38 @@ impl Database {
     pub(crate) fn shred(&self, subject: Pseudonym) -> Result<(), StoreError> {
         // The key goes last: while it is there, an erasure that a reader of the files held up can be run again.
         clean(&self.connection)?;
-        self.subjects.destroy(subject)
+        self.subjects.destroy(&[subject])
+    }
+
+    /// Leaves nothing of what has expired or was pruned in free pages and journals, and destroys the keys of people about whom
+    /// nothing is disclosed any more; how many.
+    pub(crate) fn shred_expired(&self, now_s: u64) -> Result<u64, StoreError> {
+        clean(&self.connection)?;
+        let in_use = self.rows().subjects_in_use(now_s)?;
+        let idle: Vec<Pseudonym> = self.subjects.all()?.into_iter().filter(|subject| !in_use.contains(subject)).collect();
+        if !idle.is_empty() {
+            self.subjects.destroy(&idle)?;
+        }
+        Ok(idle.len() as u64)
+    }
+
+    /// Folds the journal in and empties it if no reader needs it now; false when one does. Nobody waits for readers.
+    pub(crate) fn try_empty_journal(&self) -> Result<bool, StoreError> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let emptied = empty_journal(&self.connection);
+        self.connection.busy_timeout(BUSY_WAIT)?;
+        match emptied {
+            Ok(()) => Ok(true),
+            Err(StoreError::Busy) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// As [`Database::shred`], beside readers and between commits: the journal is folded in and emptied, and the file, whose
     /// deleted bytes are overwritten already, is not written anew, since nothing could be committed meanwhile.
     pub(crate) fn shred_serving(&self, subject: Pseudonym) -> Result<(), StoreError> {
         empty_journal(&self.connection)?;
-        self.subjects.destroy(subject)
+        self.subjects.destroy(&[subject])
     }
 }
 
@@ -127,6 +151,7 @@ impl Readers {
     /// Closes every connection; a later read finds nothing.
     pub(crate) fn close(&mut self) {
         self.connections.clear();
+        self.subjects.close();
     }
 
     /// The keys of the people whom disclosures are about.
@@ -136,6 +161,11 @@ impl Readers {
 
     /// Runs `read` on a connection of its own.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.read_with(read)
+    }
+
+    /// The same for a reader that meets more than the store.
+    pub(crate) fn read_with<T, E: From<StoreError>>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T, E>) -> Result<T, E> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % READERS;
         let connection = self.connections.get(turn).ok_or(StoreError::Missing)?;
         let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,7 +216,10 @@ fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::Missing);
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    known_version(&connection)?;
+    // A backup from before the last step is evidence too, and nobody has to change it to read it.
+    if known_version(&connection)? == 1 {
+        connection.execute_batch(include_str!("sqlite_before_2.sql"))?;
+    }
     Ok(connection)
 }
 
@@ -284,7 +317,7 @@ fn migrate(transaction: &Transaction<'_>, from: usize) -> Result<(), StoreError>
 }
 
 /// Each step takes the schema one version further; a released step is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("sqlite_schema_1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("sqlite_schema_1.sql"), include_str!("sqlite_schema_2.sql")];
 
 const READERS: usize = 4;
 

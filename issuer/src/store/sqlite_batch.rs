@@ -3,7 +3,7 @@
 use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, Node, TaskId};
 use rusqlite::{Params, Transaction};
 
-use super::sqlite_rows::{Rows, is_stored, saturating, signed};
+use super::sqlite_rows::{RetentionRow, Rows, is_stored, saturating, signed};
 use super::sqlite_subjects::{Pseudonym, Subjects};
 use super::{Head, StoreError, StoredLeaf};
 
@@ -79,6 +79,46 @@ impl<'c> Batch<'c> {
     pub(crate) fn erase_disclosures(&self, subject: Pseudonym, now_s: u64) -> Result<(), StoreError> {
         self.write("UPDATE disclosure SET sealed = NULL, subject = zeroblob(16) WHERE subject = ?1", [subject.0])?;
         self.write("UPDATE task SET subject = zeroblob(16) WHERE subject = ?1 AND expires_s <= ?2", (subject.0, saturating(now_s)))
+    }
+
+    /// Takes the values out of a leaf's disclosures, which were kept for as long as they were to be.
+    pub(crate) fn expire_disclosures(&self, entry: &EntryId) -> Result<(), StoreError> {
+        self.write(
+            "UPDATE disclosure SET sealed = NULL, subject = zeroblob(16), expired = 1 WHERE entry = ?1 AND sealed IS NOT NULL",
+            [entry.as_bytes()],
+        )
+    }
+
+    /// Forgets a leaf's disclosures, those that were erased or have expired among them.
+    pub(crate) fn drop_disclosures(&self, entry: &EntryId) -> Result<(), StoreError> {
+        self.write("DELETE FROM disclosure WHERE entry = ?1", [entry.as_bytes()])
+    }
+
+    /// Forgets whom a task that has ended was for.
+    pub(crate) fn release_task(&self, task: &TaskId, now_s: u64) -> Result<(), StoreError> {
+        self.write("UPDATE task SET subject = zeroblob(16) WHERE task = ?1 AND expires_s <= ?2", (task.as_bytes(), saturating(now_s)))
+    }
+
+    /// Forgets a task that has ended.
+    pub(crate) fn drop_task(&self, task: &TaskId, now_s: u64) -> Result<(), StoreError> {
+        self.write("DELETE FROM task WHERE task = ?1 AND expires_s <= ?2", (task.as_bytes(), saturating(now_s)))
+    }
+
+    pub(crate) fn drop_derivation(&self, block: &BlockId) -> Result<(), StoreError> {
+        self.write("DELETE FROM derivation WHERE block_id = ?1", [block.as_bytes()])
+    }
+
+    /// Deletes a leaf's bytes; its hash stays. Only below what [`Batch::set_retention`] has said.
+    pub(crate) fn delete_bytes(&self, index: u64) -> Result<(), StoreError> {
+        self.write("UPDATE leaf SET bytes = x'' WHERE idx = ?1", [signed(index)?])
+    }
+
+    pub(crate) fn set_retention(&self, row: &RetentionRow) -> Result<(), StoreError> {
+        self.write(
+            "INSERT INTO retention (singleton, leaf, minimum, deleted) VALUES (1, ?1, ?2, ?3)
+             ON CONFLICT (singleton) DO UPDATE SET leaf = excluded.leaf, minimum = excluded.minimum, deleted = excluded.deleted",
+            (signed(row.leaf)?, signed(row.minimum)?, signed(row.deleted)?),
+        )
     }
 
     pub(crate) fn insert_task(&self, task: &TaskId, expires_s: u64, max_hops: u32, subject: Pseudonym) -> Result<(), StoreError> {

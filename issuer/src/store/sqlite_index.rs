@@ -1,6 +1,7 @@
 //! The search index's SQLite file: a cache beside the log that may be deleted at any time.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use narrows_verifier::log::Hash;
@@ -128,11 +129,12 @@ impl IndexFile {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Leaves from `first` on that have a term of these fields, up to `count`.
-    pub(crate) fn with_fields(&self, least: u8, first: u64, count: u32) -> Result<Vec<u64>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT DISTINCT idx FROM term WHERE idx >= ?1 AND field >= ?2 ORDER BY idx LIMIT ?3")?;
-        let rows = statement.query_map((signed(first)?, least, count), |row| row.get::<_, i64>(0))?;
+    /// Leaves of a range that have a term of these fields, up to `count`.
+    pub(crate) fn with_fields(&self, least: u8, leaves: Range<u64>, count: u32) -> Result<Vec<u64>, StoreError> {
+        let sql = "SELECT DISTINCT idx FROM term WHERE idx >= ?1 AND idx < ?2 AND field >= ?3 ORDER BY idx LIMIT ?4";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let end = i64::try_from(leaves.end).unwrap_or(i64::MAX);
+        let rows = statement.query_map((signed(leaves.start)?, end, least, count), |row| row.get::<_, i64>(0))?;
         rows.map(|index| u64::try_from(index?).map_err(StoreError::failed)).collect()
     }
 
@@ -142,6 +144,19 @@ impl IndexFile {
         transaction.prepare_cached("DELETE FROM term WHERE idx = ?1")?.execute([signed(index)?])?;
         insert(&transaction, index, terms)?;
         Ok(transaction.commit()?)
+    }
+
+    /// Deletes up to `count` terms of leaves before `end`, and says how many there were.
+    pub(crate) fn drop_before(&mut self, end: u64, count: u32) -> Result<usize, StoreError> {
+        let sql = "DELETE FROM term WHERE (field, value, idx) IN (SELECT field, value, idx FROM term WHERE idx < ?1 LIMIT ?2)";
+        Ok(self.connection.prepare_cached(sql)?.execute((signed(end)?, count))?)
+    }
+
+    /// Terms of leaves before `end`.
+    pub(crate) fn count_before(&self, end: u64) -> Result<u64, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT count(*) FROM term WHERE idx < ?1")?;
+        let count: i64 = statement.query_row([signed(end)?], |row| row.get(0))?;
+        u64::try_from(count).map_err(StoreError::failed)
     }
 
     /// Overwrites what was deleted in the journal too.

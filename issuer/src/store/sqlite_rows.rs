@@ -1,5 +1,7 @@
 //! Reading the log's tables, from any connection.
 
+use std::collections::HashSet;
+
 use narrows_verifier::Reason;
 use narrows_verifier::json;
 use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, TaskId, node_hash};
@@ -30,6 +32,21 @@ pub(crate) struct StoredLeaf {
     pub(crate) entry: EntryId,
     pub(crate) hash: Hash,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl StoredLeaf {
+    /// True for a leaf of which only the hash is kept.
+    pub(crate) const fn is_deleted(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// What the log's newest leaf of kind `retention` says about leaves, and where that leaf is. The default is a log without any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RetentionRow {
+    pub(crate) leaf: u64,
+    pub(crate) minimum: u64,
+    pub(crate) deleted: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +94,18 @@ impl<'c> Rows<'c> {
     /// Up to `count` leaves from `first` on, in order; gaps are for the caller to notice.
     pub(crate) fn leaves(&self, first: u64, count: u16) -> Result<Vec<StoredLeaf>, StoreError> {
         self.all("SELECT idx, entry, hash, bytes FROM leaf WHERE idx >= ?1 ORDER BY idx LIMIT ?2", (signed(first)?, count), stored_leaf)
+    }
+
+    /// `None` for a log that keeps everything so far.
+    pub(crate) fn retention(&self) -> Result<Option<RetentionRow>, StoreError> {
+        self.one("SELECT leaf, minimum, deleted FROM retention", [], |row| {
+            Ok(RetentionRow { leaf: number(row, 0)?, minimum: number(row, 1)?, deleted: number(row, 2)? })
+        })
+    }
+
+    /// The first leaf that is handed out.
+    pub(crate) fn minimum_index(&self) -> Result<u64, StoreError> {
+        Ok(self.retention()?.map_or(0, |row| row.minimum))
     }
 
     pub(crate) fn leaf_count(&self) -> Result<u64, StoreError> {
@@ -167,7 +196,7 @@ impl<'c> Rows<'c> {
     }
 
     pub(crate) fn disclosures(&self, entry: &EntryId) -> Result<Vec<Disclosure>, StoreError> {
-        let sql = "SELECT entry, name, subject, sealed FROM disclosure WHERE entry = ?1 ORDER BY name";
+        let sql = "SELECT entry, name, subject, sealed, expired FROM disclosure WHERE entry = ?1 ORDER BY name";
         let rows = self.all(sql, [entry.as_bytes()], sealed_row)?;
         rows.into_iter().filter_map(|row| self.disclosed(row).transpose()).collect()
     }
@@ -175,18 +204,33 @@ impl<'c> Rows<'c> {
     fn disclosed(&self, row: SealedRow) -> Result<Option<Disclosure>, StoreError> {
         match self.subjects.unseal(row.subject, &row.entry, row.name, row.sealed.as_deref())? {
             Unsealed::Disclosed(disclosure) => Ok(Some(disclosure)),
-            Unsealed::Erased | Unsealed::Withheld => Ok(None),
+            Unsealed::Erased | Unsealed::Expired | Unsealed::Withheld => Ok(None),
             Unsealed::Broken => Err(StoreError::DisclosureBroken),
         }
+    }
+
+    /// How many values of a leaf are still in the file.
+    pub(crate) fn sealed_count(&self, entry: &EntryId) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM disclosure WHERE entry = ?1 AND sealed IS NOT NULL";
+        Ok(self.one(sql, [entry.as_bytes()], |row| number(row, 0))?.unwrap_or(0))
+    }
+
+    /// Everybody whose key still opens something, or will for a task that has not ended.
+    pub(crate) fn subjects_in_use(&self, now_s: u64) -> Result<HashSet<Pseudonym>, StoreError> {
+        let sql = "SELECT subject FROM disclosure WHERE sealed IS NOT NULL UNION SELECT subject FROM task WHERE expires_s > ?1";
+        Ok(self.all(sql, [saturating(now_s)], |row| row.get(0).map(Pseudonym))?.into_iter().collect())
     }
 
     pub(crate) fn for_each_disclosure<E: From<StoreError>>(
         &self,
         mut visit: impl FnMut(EntryId, &str, Unsealed) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.for_each("SELECT entry, name, subject, sealed FROM disclosure", |row| {
+        self.for_each("SELECT entry, name, subject, sealed, expired FROM disclosure", |row| {
             let row = sealed_row(row).map_err(StoreError::from)?;
-            let unsealed = self.subjects.unseal(row.subject, &row.entry, row.name.clone(), row.sealed.as_deref())?;
+            let unsealed = match row.expired && row.sealed.is_none() {
+                true => Unsealed::Expired,
+                false => self.subjects.unseal(row.subject, &row.entry, row.name.clone(), row.sealed.as_deref())?,
+            };
             visit(row.entry, &row.name, unsealed)
         })
     }
@@ -254,10 +298,17 @@ struct SealedRow {
     name: String,
     subject: Pseudonym,
     sealed: Option<Vec<u8>>,
+    expired: bool,
 }
 
 fn sealed_row(row: &Row<'_>) -> rusqlite::Result<SealedRow> {
-    Ok(SealedRow { entry: EntryId::new(row.get(0)?), name: row.get(1)?, subject: Pseudonym(row.get(2)?), sealed: row.get(3)? })
+    Ok(SealedRow {
+        entry: EntryId::new(row.get(0)?),
+        name: row.get(1)?,
+        subject: Pseudonym(row.get(2)?),
+        sealed: row.get(3)?,
+        expired: row.get(4)?,
+    })
 }
 
 fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<Hash> {

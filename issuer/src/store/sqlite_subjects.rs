@@ -45,6 +45,8 @@ pub(crate) enum Unsealed {
     Disclosed(Disclosure),
     /// The subject's key is destroyed, or the value was taken out of the row.
     Erased,
+    /// The value was in the row for as long as it was to be kept.
+    Expired,
     /// The file with the keys is not here.
     Withheld,
     /// It does not open under its subject's key.
@@ -91,6 +93,11 @@ impl Subjects {
             Some(connection) if version(&connection)? == 1 => Ok(Self::new(Some(connection))),
             _ => Ok(Self::new(None)),
         }
+    }
+
+    /// Closes the file; from then on, everything is withheld.
+    pub(super) fn close(&self) {
+        self.state().connection = None;
     }
 
     fn new(connection: Option<Connection>) -> Self {
@@ -179,18 +186,31 @@ impl Subjects {
         self.state().fresh.clear();
     }
 
-    /// Destroys a person's key, in the file and in its journal.
-    pub(super) fn destroy(&self, subject: Pseudonym) -> Result<(), StoreError> {
+    /// Everybody who has a key, or had one that may still be in the file.
+    pub(super) fn all(&self) -> Result<Vec<Pseudonym>, StoreError> {
+        let state = self.state();
+        let connection = state.connection.as_ref().ok_or(StoreError::SubjectsMissing)?;
+        let mut statement = connection.prepare_cached("SELECT pseudonym FROM subject UNION SELECT pseudonym FROM leaving")?;
+        Ok(statement.query_map([], |row| row.get(0).map(Pseudonym))?.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Destroys people's keys, in the file and in its journal.
+    pub(super) fn destroy(&self, subjects: &[Pseudonym]) -> Result<(), StoreError> {
         let mut state = self.state();
         let connection = state.connection.as_mut().ok_or(StoreError::SubjectsMissing)?;
         clean(connection)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute("DELETE FROM subject WHERE pseudonym = ?1", [subject.0])?;
-        transaction.execute("INSERT OR IGNORE INTO leaving (pseudonym) VALUES (?1)", [subject.0])?;
+        for subject in subjects {
+            transaction.execute("DELETE FROM subject WHERE pseudonym = ?1", [subject.0])?;
+            transaction.execute("INSERT OR IGNORE INTO leaving (pseudonym) VALUES (?1)", [subject.0])?;
+        }
         transaction.commit()?;
         clean(connection)?;
-        connection.execute("DELETE FROM leaving WHERE pseudonym = ?1", [subject.0])?;
-        Ok(())
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for subject in subjects {
+            transaction.execute("DELETE FROM leaving WHERE pseudonym = ?1", [subject.0])?;
+        }
+        Ok(transaction.commit()?)
     }
 }
 

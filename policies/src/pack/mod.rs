@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use narrows_verifier::{Caveat, caveat::Tools};
 use sha2::{Digest, Sha256};
 
+pub use read::MAX_LIFE_SECONDS;
+
 use crate::{PackError, condition::Condition};
 
 /// The pack of the demo and of development mode.

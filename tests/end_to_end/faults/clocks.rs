@@ -12,16 +12,21 @@ use narrows_verifier::log::Leaf;
 use serde_json::json;
 
 /// An issuer whose clock the test turns, and a provider.
-struct Turned {
-    issuer: Issuer,
-    provider: ForgedProvider,
+pub(super) struct Turned {
+    pub(super) issuer: Issuer,
+    pub(super) provider: ForgedProvider,
     clock: PathBuf,
 }
 
 impl Turned {
     async fn start() -> Self {
+        Self::configured("").await
+    }
+
+    /// With more in its configuration.
+    pub(super) async fn configured(more: &str) -> Self {
         let (mut issuer, provider) = (Issuer::init(), ForgedProvider::start());
-        issuer.configure(&provider.trust(), PACK);
+        issuer.configure(&format!("{more}{}", provider.trust()), PACK);
         let clock = issuer.keep("clock", "+0");
         let library = Command::new("faketime").args(["-m", "-f", "+0", "printenv", "LD_PRELOAD"]).output().expect("starting `faketime`");
         let library = String::from_utf8(library.stdout).unwrap();
@@ -40,7 +45,7 @@ impl Turned {
     }
 
     /// Turns the clock to so many seconds from the true time.
-    fn turn(&self, seconds: i64) {
+    pub(super) fn turn(&self, seconds: i64) {
         // in one step: half a number would be another time
         let next = self.clock.with_extension("next");
         fs::write(&next, format!("{seconds:+}")).unwrap();
@@ -48,7 +53,7 @@ impl Turned {
     }
 
     /// A good request of somebody whose clock is so many seconds from the true time.
-    fn request(&self, seconds: i64) -> Form {
+    pub(super) fn request(&self, seconds: i64) -> Form {
         let time = now().checked_add_signed(seconds).unwrap();
         let mut claims = self.provider.claims("alice");
         (claims["iat"], claims["exp"]) = (json!(time - 1), json!(time + 900));

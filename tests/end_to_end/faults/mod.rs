@@ -4,4 +4,5 @@ mod clocks;
 mod disks;
 mod files;
 mod floods;
+mod retention;
 mod rollbacks;

@@ -50,6 +50,13 @@ pub struct BundleAnswer {
     /// Whether the selection goes on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub goes_on: bool,
+    /// The first leaf that the log keeps, where it says that it does not keep all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub minimum: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 pub(super) fn cases(cases: &mut Cases) {
@@ -58,6 +65,7 @@ pub(super) fn cases(cases: &mut Cases) {
     changed_claims(cases);
     left_out(cases);
     malformed(cases);
+    pruned(cases);
 }
 
 fn accepted(cases: &mut Cases) {
@@ -226,6 +234,51 @@ fn malformed(cases: &mut Cases) {
     refuse("bundle_goes_back", "it goes on before its last leaf", Bundle { next: Some(1), ..task(&tree) }.to_text());
 }
 
+/// A log that has pruned its first 256 leaves, of which the last but one says so.
+fn pruned(cases: &mut Cases) {
+    let tree = Tree::pruned(256);
+    let all: Vec<u64> = (256..260).collect();
+    let says = |bundle: Bundle| Bundle { retention: Some(tree.entry(258)), ..bundle };
+    let mut hold = |name: &str, about: &str, bundle: &Bundle, indices: &[u64]| {
+        let (gapless, minimum) = (bundle.selection.is_range(), if bundle.retention.is_some() { 256 } else { 0 });
+        let expect = BundleAnswer { indices: indices.to_vec(), gapless, minimum, ..answer(Verdict::Allow) };
+        cases.add(name, vector(about, bundle.to_text(), expect));
+    };
+    let whole = || says(tree.bundle(Selection::default(), &all));
+    hold("bundle_pruned", "a range that begins at the minimum index, which a leaf of the log proves", &whole(), &all);
+    let before = || Selection { before: Some(200), ..Selection::default() };
+    hold("bundle_pruned_range", "a range of pruned leaves alone", &says(tree.bundle(before(), &[])), &[]);
+    let kept = [&[7], all.as_slice()].concat();
+    hold("bundle_pruned_and_kept", "a pruned leaf that somebody kept", &says(tree.bundle(Selection::default(), &kept)), &kept);
+    let later = Selection { after: Some(257), ..Selection::default() };
+    hold("bundle_pruned_unsaid", "a range above the minimum index needs no word about it", &tree.bundle(later, &[258, 259]), &[258, 259]);
+
+    let mut refuse = |name: &str, about: &str, bundle: &Bundle, reason: &str, index: u64| {
+        cases.add(name, vector(about, bundle.to_text(), refused(reason, Some(index))));
+    };
+    let unsaid = tree.bundle(Selection::default(), &all);
+    refuse("bundle_pruned_no_word", "a range without its beginning, and without the leaf that says why", &unsaid, "BUNDLE_GAP", 0);
+    let gap = says(tree.bundle(Selection::default(), &[256, 258, 259]));
+    refuse("bundle_pruned_gap", "a leaf above the minimum index is missing", &gap, "BUNDLE_GAP", 257);
+    let missing_first = says(tree.bundle(Selection::default(), &all[1..]));
+    refuse("bundle_pruned_gap_at_start", "the leaf at the minimum index is missing", &missing_first, "BUNDLE_GAP", 256);
+    let edited = |change: &dyn Fn(&mut BundleEntry)| {
+        let mut bundle = whole();
+        bundle.retention.iter_mut().for_each(change);
+        bundle
+    };
+    let lower = edited(&|it| it.leaf = it.leaf.replacen("\"minimum\":\"256\"", "\"minimum\":\"0\"", 1));
+    refuse("bundle_pruned_leaf_changed", "the leaf about it was changed", &lower, "INCLUSION_PROOF", 258);
+    refuse("bundle_pruned_index_changed", "the leaf about it at another place", &edited(&|it| it.index = 257), "INCLUSION_PROOF", 257);
+    let other = Bundle { retention: Some(tree.entry(259)), ..whole() };
+    refuse("bundle_pruned_other_leaf", "a leaf that says nothing about it", &other, "BUNDLE_MALFORMED", 259);
+    let named = edited(&|it| it.disclosures = disclosures(1));
+    refuse("bundle_pruned_names", "a leaf about it with disclosures", &named, "BUNDLE_MALFORMED", 258);
+    let ahead = Tree::pruned(512);
+    let early = Bundle { retention: Some(ahead.entry(258)), ..ahead.bundle(Selection::default(), &all) };
+    refuse("bundle_pruned_ahead", "a leaf that lets leaves go which are not there yet", &early, "BUNDLE_MALFORMED", 258);
+}
+
 /// A log of six leaves: its beginning, a task of three, and between and after them leaves of another task.
 struct Tree {
     leaves: Vec<String>,
@@ -237,6 +290,12 @@ struct Tree {
 impl Tree {
     fn sample() -> Self {
         let texts: Vec<String> = (0..6).map(leaf).collect();
+        Self::of(&texts.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// 260 leaves, of which the last but one says that those below `minimum` are pruned.
+    fn pruned(minimum: u64) -> Self {
+        let texts: Vec<String> = (0..260).map(|index| numbered(index, (index == 258).then_some(minimum))).collect();
         Self::of(&texts.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
@@ -255,14 +314,23 @@ impl Tree {
         Checkpoint { origin: ORIGIN.to_owned(), size: self.frontier.size(), root: self.frontier.root() }
     }
 
+    fn entry(&self, index: u64) -> BundleEntry {
+        let read = |level, index| Ok::<_, OutOfRange>(self.nodes[&(level, index)]);
+        let proof = inclusion_proof(index, self.frontier.size(), read).expect("a leaf of the tree");
+        BundleEntry { index, leaf: self.leaves[index as usize].clone(), proof, disclosures: Vec::new() }
+    }
+
     fn bundle(&self, selection: Selection, indices: &[u64]) -> Bundle {
-        let entry = |index: u64| {
-            let read = |level, index| Ok::<_, OutOfRange>(self.nodes[&(level, index)]);
-            let proof = inclusion_proof(index, self.frontier.size(), read).expect("a leaf of the tree");
-            BundleEntry { index, leaf: self.leaves[index as usize].clone(), proof, disclosures: Vec::new() }
-        };
-        let entries: Vec<_> = indices.iter().copied().map(entry).collect();
-        Bundle { packs: packs_of(&entries), selection, checkpoint: self.note.clone(), keys: vec![key(&LOG)], entries, next: None }
+        let entries: Vec<_> = indices.iter().map(|index| self.entry(*index)).collect();
+        Bundle {
+            packs: packs_of(&entries),
+            selection,
+            checkpoint: self.note.clone(),
+            keys: vec![key(&LOG)],
+            entries,
+            next: None,
+            retention: None,
+        }
     }
 }
 
@@ -321,6 +389,23 @@ fn leaf(index: u64) -> String {
     json::parse(leaf.to_string().as_bytes(), Limits::ARGUMENTS).expect("a leaf").canonical()
 }
 
+/// A leaf of a kind that nobody knows, of no task; or, with a minimum index, the leaf that says so.
+fn numbered(index: u64, minimum: Option<u64>) -> String {
+    let mut leaf = json!({
+        "blocks": [], "c": {}, "chain": [], "id": format!("{index:032x}"), "kind": "weather", "pack": null, "parents": [],
+        "reasons": [], "t_ms": (1_763_700_000_000 + index * 1000).to_string(), "task": null, "trace": format!("{index:032x}"), "v": 1,
+        "verdict": "allow",
+    });
+    if let Some(minimum) = minimum {
+        leaf["kind"] = json!("retention");
+        leaf["retention"] = json!({
+            "announced_ms": "1763600000000", "deleted": minimum.to_string(), "expired": { "*": "250", "erasure": "0" },
+            "minimum": minimum.to_string(), "policy": format!("sha256:{}", tokens::hex(&[0x55; 32])),
+        });
+    }
+    json::parse(leaf.to_string().as_bytes(), Limits::ARGUMENTS).expect("a leaf").canonical()
+}
+
 fn disclosures(index: u64) -> Vec<Disclosure> {
     let chain: &[&str] = match index {
         1 | 4 => &["alice", "planner"],
@@ -363,7 +448,7 @@ fn refused(reason: &str, index: Option<u64>) -> BundleAnswer {
 }
 
 fn answer(verdict: Verdict) -> BundleAnswer {
-    BundleAnswer { verdict, reason: None, index: None, indices: Vec::new(), gapless: false, goes_on: false }
+    BundleAnswer { verdict, reason: None, index: None, indices: Vec::new(), gapless: false, goes_on: false, minimum: 0 }
 }
 
 const LOG: Seed = [0x6c; 32];

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::{Checkpoint, verify_checkpoint};
 use super::commitment::{Disclosure, Salt};
 use super::hash::{Hash, leaf_hash};
+use super::kind::Kind;
 use super::leaf::{Leaf, PackDigest};
 use super::note::{Note, VerifierKey};
 use super::refusal::LogRefusal;
+use super::retention::Retention;
 use super::selection::Selection;
 use super::tree::verify_inclusion;
 use crate::Reason;
@@ -34,6 +36,8 @@ pub struct Bundle {
     pub entries: Vec<BundleEntry>,
     /// The last index looked at, where the selection goes on; `None` when it is exhausted.
     pub next: Option<u64>,
+    /// The leaf that says what the log no longer keeps, without disclosures; `None` where all of it is kept.
+    pub retention: Option<BundleEntry>,
 }
 
 /// One leaf with its proof.
@@ -58,10 +62,21 @@ pub struct VerifiedBundle {
     pub entries: Vec<VerifiedEntry>,
     /// The policy packs that the leaves name, without repetition.
     pub packs: Vec<PackDigest>,
-    /// True when the selection is a plain range and no leaf of it is left out.
+    /// True when the selection is a plain range and no leaf of it is left out that the log still keeps.
     pub gapless: bool,
     /// True when leaves may follow that belong to the selection.
     pub goes_on: bool,
+    /// What the log keeps, by its own leaf, which is proven as the others are; `None` where it says nothing.
+    pub retention: Option<LoggedRetention>,
+}
+
+/// What a log keeps, as a leaf of it says. Whether it is the newest such leaf, a bundle does not show: an older one promises more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedRetention {
+    /// Position of the leaf.
+    pub index: u64,
+    /// What it says.
+    pub state: Retention,
 }
 
 /// A leaf that is in the log, with the disclosures that open its commitments.
@@ -109,6 +124,7 @@ impl Bundle {
             packs: wire.packs,
             entries: wire.entries.into_iter().map(BundleEntry::from_wire).collect::<Result<_, _>>()?,
             next: wire.next,
+            retention: wire.retention.map(BundleEntry::from_wire).transpose()?,
         })
     }
 
@@ -122,6 +138,7 @@ impl Bundle {
             packs: self.packs.clone(),
             entries: self.entries.iter().map(BundleEntry::to_wire).collect(),
             next: self.next,
+            retention: self.retention.as_ref().map(BundleEntry::to_wire),
         };
         // Plain strings and numbers always serialise; an empty text would be refused by every reader.
         serde_json::to_string(&wire).unwrap_or_default()
@@ -137,6 +154,7 @@ impl Bundle {
     pub fn verify(&self, pinned: &[VerifierKey]) -> Result<VerifiedBundle, BundleRefusal> {
         let checkpoint = verify_checkpoint(&self.checkpoint, pinned)?;
         self.verify_keys(pinned)?;
+        let retention = self.retention.as_ref().map(|entry| verify_retention(entry, &checkpoint)).transpose()?;
         let mut entries: Vec<VerifiedEntry> = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             let at = |refusal| BundleRefusal { refusal, index: Some(entry.index) };
@@ -152,13 +170,13 @@ impl Bundle {
         }
         let gapless = self.selection.is_range();
         if gapless {
-            self.verify_range(&checkpoint)?;
+            self.verify_range(&checkpoint, retention.as_ref().map_or(0, |retention| retention.state.minimum))?;
         }
         // A claim that the leaves decide must not say anything else.
         if self.packs != packs_of(&self.entries) {
             return Err(malformed("the list of packs is not that of the leaves").into());
         }
-        Ok(VerifiedBundle { checkpoint, entries, packs: self.packs.clone(), gapless, goes_on: self.next.is_some() })
+        Ok(VerifiedBundle { checkpoint, entries, packs: self.packs.clone(), gapless, goes_on: self.next.is_some(), retention })
     }
 
     fn verify_entry(&self, entry: &BundleEntry, checkpoint: &Checkpoint) -> Result<VerifiedEntry, LogRefusal> {
@@ -192,18 +210,32 @@ impl Bundle {
         Ok(())
     }
 
-    fn verify_range(&self, checkpoint: &Checkpoint) -> Result<(), BundleRefusal> {
-        let first = self.selection.after.map_or(0, |after| after.saturating_add(1));
+    /// What is pruned may be missing; from the minimum index on, nothing may.
+    fn verify_range(&self, checkpoint: &Checkpoint, minimum: u64) -> Result<(), BundleRefusal> {
+        let first = self.selection.after.map_or(0, |after| after.saturating_add(1)).max(minimum);
         let end = self.next.map_or(u64::MAX, |next| next.saturating_add(1));
         let end = end.min(self.selection.before.unwrap_or(u64::MAX)).min(checkpoint.size);
         let mut expected = first;
-        for entry in &self.entries {
+        for entry in self.entries.iter().filter(|entry| entry.index >= minimum) {
             if entry.index != expected {
                 return Err(missing(expected));
             }
             expected += 1;
         }
         if expected < end { Err(missing(expected)) } else { Ok(()) }
+    }
+}
+
+/// The statement of what is kept is proven as every leaf is.
+fn verify_retention(entry: &BundleEntry, checkpoint: &Checkpoint) -> Result<LoggedRetention, BundleRefusal> {
+    let at = |refusal| BundleRefusal { refusal, index: Some(entry.index) };
+    let bytes = entry.leaf.as_bytes();
+    verify_inclusion(&leaf_hash(bytes), entry.index, checkpoint.size, &entry.proof, &checkpoint.root).map_err(at)?;
+    let leaf = Leaf::parse(bytes).map_err(at)?;
+    let state = leaf.retention.filter(|state| leaf.kind == Kind::Retention && state.follows(None, entry.index));
+    match state.filter(|_| entry.disclosures.is_empty()) {
+        Some(state) => Ok(LoggedRetention { index: entry.index, state }),
+        None => Err(at(malformed("the leaf under `retention` does not say what the log keeps"))),
     }
 }
 
@@ -268,6 +300,8 @@ struct Wire {
     packs: Vec<PackDigest>,
     entries: Vec<WireEntry>,
     next: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retention: Option<WireEntry>,
 }
 
 #[derive(Serialize, Deserialize)]

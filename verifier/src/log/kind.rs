@@ -177,6 +177,9 @@ kinds! {
     Clock = "clock": "the service's clock stepped back; leaves keep their order and the last time" {
         allowed: &["clock_ms", "step_ms"]
     }
+    Retention = "retention": "what the log keeps from here on: its minimum index moved, or disclosures expired, under the policy named" {
+        allowed: &["policy"]
+    }
     Anchor = "anchor": "the checkpoint of another log, such as the spool of an offline tool" {
         required: &["checkpoint", "origin"], allowed: &["by", "detail"]
     }

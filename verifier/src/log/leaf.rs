@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use super::commitment::Commitment;
 use super::kind::Kind;
 use super::refusal::LogRefusal;
+use super::retention::{Retention, RetentionWire};
 use crate::Reason;
 use crate::id::{BlockId, EntryId, TaskId, TraceId, from_hex, to_hex};
 
@@ -72,6 +73,8 @@ pub struct Leaf {
     pub dev: bool,
     /// Name of the log; in its first leaf only.
     pub origin: Option<String>,
+    /// What the log keeps from here on; in leaves of kind `retention` only.
+    pub retention: Option<Retention>,
 }
 
 closed_list! {
@@ -132,7 +135,7 @@ closed_list! {
     }
 }
 
-/// SHA-256 of a policy pack.
+/// SHA-256 of a policy: of a pack's canonical form, or of the text that says what a log keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackDigest(pub [u8; 32]);
 
@@ -157,6 +160,7 @@ impl Leaf {
             point: None,
             dev: false,
             origin: None,
+            retention: None,
         }
     }
 
@@ -222,6 +226,9 @@ impl Leaf {
         if self.origin.is_some() != (self.kind == Kind::LogOpen) {
             return Err(malformed("an origin stands in the log's first leaf and nowhere else"));
         }
+        if self.retention.is_some() != (self.kind == Kind::Retention) {
+            return Err(malformed("what the log keeps stands in leaves of kind `retention` and nowhere else"));
+        }
         Ok(())
     }
 
@@ -240,6 +247,7 @@ impl Leaf {
             plane: self.plane,
             point: self.point,
             reasons: self.reasons.clone(),
+            retention: self.retention.as_ref().map(Retention::to_wire),
             t_ms: self.t_ms.to_string(),
             task: self.task,
             trace: self.trace,
@@ -270,6 +278,7 @@ impl Leaf {
             point: envelope.point,
             dev: envelope.dev,
             origin: envelope.origin,
+            retention: envelope.retention.map(|wire| Retention::from_wire(wire, |kind| is_name(kind, MAX_KIND_BYTES))).transpose()?,
         })
     }
 }
@@ -322,6 +331,8 @@ struct Envelope {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     point: Option<Point>,
     reasons: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retention: Option<RetentionWire>,
     t_ms: String,
     task: Option<TaskId>,
     trace: TraceId,
@@ -380,7 +391,19 @@ mod tests {
             point: Some(Point::ToolCall),
             dev: true,
             origin: None,
+            retention: None,
         }
+    }
+
+    fn kept() -> Leaf {
+        let retention = Retention {
+            announced_ms: 1_763_700_000_000,
+            deleted: 256,
+            expired: [("*".to_owned(), 700), ("approval.ask".to_owned(), 0)].into(),
+            minimum: 512,
+            policy: PackDigest([8; 32]),
+        };
+        Leaf { retention: Some(retention), ..Leaf::draft(Kind::Retention, EntryId::new([1; 16]), TraceId::new([2; 16])) }
     }
 
     fn text(leaf: &Leaf) -> String {
@@ -392,7 +415,7 @@ mod tests {
         let origin = Some("log.example/narrows \"ü\n".to_owned());
         let open = Leaf { t_ms: 1, origin, ..Leaf::draft(Kind::LogOpen, EntryId::new([1; 16]), TraceId::new([2; 16])) };
         let other = Leaf { kind: Kind::Other("later.kind".to_owned()), ..sample() };
-        for leaf in [sample(), open, other] {
+        for leaf in [sample(), open, other, kept()] {
             let bytes = leaf.to_bytes().unwrap();
             assert_eq!(Leaf::parse(&bytes).unwrap(), leaf);
             let reread = crate::json::parse(&bytes, Limits::ARGUMENTS).unwrap();
@@ -456,6 +479,34 @@ mod tests {
             assert!(matches!(refusal.reason, Reason::LeafMalformed | Reason::LeafTooLarge), "{changed}");
         }
         assert!(Leaf::parse(b"\xff").is_err());
+    }
+
+    #[test]
+    fn what_a_log_keeps_is_read_strictly() {
+        let good = text(&kept());
+        for (from, to) in [
+            ("\"kind\":\"retention\"", "\"kind\":\"decision\""),
+            ("\"retention\":{", "\"retention\":{\"also\":1,"),
+            ("\"minimum\":\"512\"", "\"minimum\":\"513\""),
+            ("\"minimum\":\"512\"", "\"minimum\":\"0\""),
+            ("\"minimum\":\"512\"", "\"minimum\":\"0512\""),
+            ("\"minimum\":\"512\"", "\"minimum\":512"),
+            ("\"minimum\":\"512\"", "\"minimum\":\"4611686018427388160\""),
+            ("\"deleted\":\"256\"", "\"deleted\":\"255\""),
+            ("\"*\":\"700\"", "\"*\":\"-1\""),
+            ("\"*\":\"700\"", "\"**\":\"700\""),
+            ("\"*\":\"700\"", "\"*\":\"700\",\"*\":\"701\""),
+            ("\"approval.ask\"", "\"Approval\""),
+            ("\"policy\":\"sha256:", "\"policy\":\"sha512:"),
+        ] {
+            let changed = good.replacen(from, to, 1);
+            assert_ne!(changed, good);
+            assert_eq!(Leaf::parse(changed.as_bytes()).unwrap_err().reason, Reason::LeafMalformed, "{to}");
+        }
+        let without = Leaf { retention: None, ..kept() };
+        assert_eq!(without.to_bytes().unwrap_err().reason, Reason::LeafMalformed);
+        let elsewhere = Leaf { retention: kept().retention, ..sample() };
+        assert_eq!(elsewhere.to_bytes().unwrap_err().reason, Reason::LeafMalformed);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod receipt;
 mod receipt_verifier;
 mod receipts;
 mod refusal;
+mod retention;
 mod selection;
 mod split_view;
 mod tile;
@@ -27,7 +28,9 @@ mod witness;
 
 // The public interface is:
 pub use crate::id::{BlockId, EntryId, TaskId, TraceId};
-pub use bundle::{Bundle, BundleEntry, BundleRefusal, MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES, VerifiedBundle, VerifiedEntry, packs_of};
+pub use bundle::{
+    Bundle, BundleEntry, BundleRefusal, LoggedRetention, MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES, VerifiedBundle, VerifiedEntry, packs_of,
+};
 pub use checkpoint::{Checkpoint, verify_checkpoint};
 pub use commitment::{Commitment, Disclosure, Salt, commit};
 pub use cosignature::{Cosignature, WitnessKey, cosign, cosignatures, own_cosignature};
@@ -42,6 +45,7 @@ pub use receipt::{MAX_RECEIPT_BYTES, Receipt, VerifiedReceipt, verify, verify_fo
 pub use receipt_verifier::ReceiptVerifier;
 pub use receipts::{MAX_RECEIPTS_BYTES, PresentedReceipt, ReceiptDemand, check_receipts, read_receipts, write_receipts};
 pub use refusal::LogRefusal;
+pub use retention::{OTHER_KINDS, Retention};
 pub use selection::{NameField, Selection, names};
 pub use split_view::{Comparison, SplitView, compare};
 pub use tile::{TILE_WIDTH, TileKind, TilePath, decode_entries, decode_tile, encode_entries, encode_tile};

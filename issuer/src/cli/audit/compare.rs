@@ -50,7 +50,7 @@ impl Compare {
         let first = read(&self.first)?;
         let second = match (&self.second, &mut source) {
             (Some(file), _) => read(file)?,
-            (None, Some(source)) => source.head()?.0,
+            (None, Some(source)) => source.head()?.checkpoint,
             (None, None) => bail!("{}", input::missing("give a second checkpoint, or name the log")),
         };
         let (old, new) = if first.needs_proof(&second) { (&first, &second) } else { (&second, &first) };

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use narrows_verifier::log::{MAX_BUNDLE_BYTES, MAX_BUNDLE_ENTRIES};
 
+use super::line::pruned;
 use super::selecting::Selecting;
 use super::source::SourceArgs;
 use crate::cli::input;
@@ -40,6 +41,9 @@ impl Export {
         let mut file = options.write(true).create_new(true).open(&self.out).with_context(|| input::unwritable(&self.out))?;
         std::io::Write::write_all(&mut file, text.as_bytes())?;
         say!("{} leaves under the checkpoint of {}", verified.entries.len(), verified.checkpoint.size);
+        if let Some(pruned) = pruned(&verified) {
+            say!("{pruned}");
+        }
         if let Some(next) = bundle.next {
             say!("the selection goes on: export the rest with --after {next}");
         }

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
+use anyhow::bail;
 use clap::Args;
 use narrows::LogReading;
 use narrows_issuer::{
     audit::Index,
     log::{Evidence, MadeTile, Pieces, Report, check_database},
 };
-use narrows_verifier::log::{TILE_WIDTH, TileKind, TilePath, decode_entries};
+use narrows_verifier::log::{TILE_WIDTH, TileKind, TilePath, decode_entries, decode_tile};
 use serde_json::{Value, json};
 
-use super::report::object;
+use super::report::{leaves, object};
 use super::source::{Source, SourceArgs};
 
 /// The flags of `narrows audit fsck`.
@@ -38,7 +39,7 @@ impl Fsck {
         }
         say!("{told}");
         say!("log          {}", report.origin);
-        say!("leaves       {}, each hashed anew", report.size);
+        say!("{}", leaves(&report));
         say!("root         {}", report.root.to_base64());
         say!("\nin order: nothing logged has been changed since it was signed");
         if !pinned {
@@ -56,10 +57,11 @@ fn from_file(source: &mut Source, database: &Path) -> anyhow::Result<Found> {
     let index = Index::open_existing(&database.with_file_name("index.db"))?.map(|index| index.compare(database)).transpose()?;
     source.head()?;
     let told = format!(
-        "checkpoints  {} signed and consistent\ndisclosures  {} open their commitments, {} erased, {} withheld\nindex        {}",
+        "checkpoints  {} signed and consistent\ndisclosures  {} open their commitments, {} erased, {} expired, {} withheld\nindex        {}",
         report.checkpoints,
         report.disclosures,
         report.erased,
+        report.expired,
         report.withheld,
         index.map_or_else(|| "none".to_owned(), |leaves| format!("{leaves} leaves, as they give it"))
     );
@@ -77,7 +79,15 @@ fn served(source: &mut Source) -> anyhow::Result<Found> {
         made.iter().try_for_each(|tile| anyhow::Ok(tile.compare(&source.tile(reading, &tile.path)?)?))
     };
     let (size, full) = (pieces.size(), u64::from(TILE_WIDTH));
-    for index in 0..size.div_ceil(full) {
+    // Of what is pruned, the hash tiles are there for ever.
+    let pruned = reading.minimum_index / full;
+    for index in 0..pruned.min(size / full) {
+        let hashes = source.tile(&mut reading, &TilePath::new(TileKind::Hashes(0), index, TILE_WIDTH)?)?;
+        for hash in decode_tile(&hashes, TILE_WIDTH)? {
+            compare(source, &mut reading, pieces.append_pruned(hash)?)?;
+        }
+    }
+    for index in pruned..size.div_ceil(full) {
         let width = u16::try_from(size - index * full).map_or(TILE_WIDTH, |left| left.min(TILE_WIDTH));
         let bundle = source.tile(&mut reading, &TilePath::new(TileKind::Entries, index, width)?)?;
         for leaf in decode_entries(&bundle, width)? {
@@ -86,5 +96,9 @@ fn served(source: &mut Source) -> anyhow::Result<Found> {
     }
     let (report, edge) = pieces.finish()?;
     compare(source, &mut reading, edge)?;
+    let logged = report.retention.as_ref().map_or(0, |logged| logged.state.minimum);
+    if logged != reading.minimum_index {
+        bail!("the service's minimum index is {} and its log says {logged} (LOG_RETENTION_CHANGED)", reading.minimum_index);
+    }
     Ok((report, format!("tiles        {tiles}, as the leaves make them"), vec![("tiles", json!(tiles))]))
 }

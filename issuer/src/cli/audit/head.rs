@@ -1,6 +1,7 @@
 //! `narrows audit head`: where the log stands.
 
 use clap::Args;
+use narrows::LogHead;
 use narrows_issuer::log::utc;
 use serde_json::json;
 
@@ -22,7 +23,7 @@ pub(in crate::cli) struct Head {
 
 impl Head {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (head, minimum_index, t_ms) = self.source.open()?.head()?;
+        let LogHead { checkpoint: head, minimum_index, t_ms, policy, applied } = self.source.open()?.head()?;
         if self.checkpoint {
             output::print(format_args!("{}", head.note()));
             return Ok(());
@@ -32,7 +33,7 @@ impl Head {
             let root = checkpoint.root.to_base64();
             let head = json!({
                 "origin": checkpoint.origin, "size": checkpoint.size, "root": root, "checkpoint": head.note(),
-                "minimum_index": minimum_index, "t_ms": t_ms,
+                "minimum_index": minimum_index, "t_ms": t_ms, "policy": policy, "applied": applied,
             });
             say!("{head}");
             return Ok(());
@@ -42,6 +43,8 @@ impl Head {
         say!("root          {}", checkpoint.root.to_base64());
         say!("newest        {}", t_ms.parse().map_or_else(|_| "unknown".to_owned(), utc));
         say!("can be had    from leaf {minimum_index}");
+        applied.iter().for_each(|applied| say!("under policy  {applied}"));
+        policy.iter().for_each(|policy| say!("policy now    {policy}"));
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! A leaf for people: on one line, and in full.
 
-use narrows_issuer::log::{Shown, utc};
-use narrows_verifier::log::VerifiedEntry;
+use narrows_issuer::log::{Shown, pruned_under, utc};
+use narrows_verifier::log::{Retention, VerifiedBundle, VerifiedEntry};
 
 /// Index, time, kind, verdict, task, entry and whoever is disclosed.
 pub(super) fn line(entry: &VerifiedEntry) -> String {
@@ -28,7 +28,7 @@ pub(super) fn line(entry: &VerifiedEntry) -> String {
 }
 
 /// Everything of a leaf that is not empty, one member a line.
-pub(super) fn full(entry: &VerifiedEntry) -> String {
+pub(super) fn full(entry: &VerifiedEntry, retention: Option<&Retention>) -> String {
     let leaf = &entry.leaf;
     let mut lines = vec![
         format!("entry    {}", leaf.id),
@@ -46,10 +46,22 @@ pub(super) fn full(entry: &VerifiedEntry) -> String {
     let chain = leaf.chain.iter().enumerate().map(|(place, _)| format!("chain/{place}"));
     for field in chain.chain(leaf.fields.keys().cloned()) {
         let disclosed = entry.disclosures.iter().find(|it| it.name == field);
-        let shown = disclosed.map_or(Shown::Withheld, |it| Shown::Disclosed(it.value.clone()));
+        let unopened = || Shown::unopened(&leaf.kind, entry.index, retention);
+        let shown = disclosed.map_or_else(unopened, |it| Shown::Disclosed(it.value.clone()));
         lines.push(format!("{field:<8} {shown}"));
     }
+    if let Some(kept) = &leaf.retention {
+        lines.push(format!("minimum  {}", kept.minimum));
+        lines.push(format!("deleted  below {}", kept.deleted));
+        lines.extend(kept.expired.iter().map(|(kind, bound)| format!("expired  {kind} below {bound}")));
+        lines.push(format!("policy   {}, announced at {}", kept.policy, utc(kept.announced_ms)));
+    }
     lines.join("\n")
+}
+
+/// The sentence for evidence out of a log that no longer hands out all of its leaves.
+pub(super) fn pruned(verified: &VerifiedBundle) -> Option<String> {
+    verified.retention.as_ref().filter(|logged| logged.state.minimum > 0).map(|logged| pruned_under(&logged.state))
 }
 
 fn name(verdict: &narrows_verifier::log::Verdict) -> String {

@@ -11,6 +11,7 @@ mod patience;
 mod prove;
 mod recover;
 mod report;
+mod retain;
 mod search;
 mod selecting;
 mod show;
@@ -42,6 +43,8 @@ pub(super) enum Audit {
     Erase(erase::Erase),
     /// Tell the pseudonym of a person
     Pseudonym(erase::NameOf),
+    /// Prune leaves and let disclosures expire at once, as far as the configured policy says; the service must not run
+    Retain(retain::Retain),
     /// Recover a log that was rolled back or lost: replay what is missing, or begin a new log that says so
     Recover(recover::Recover),
     /// Be a witness for other logs: cosign each checkpoint that follows from the ones before
@@ -69,6 +72,7 @@ impl Audit {
             Self::Verify(verify) => verify.run(),
             Self::Erase(erase) => erase.run(),
             Self::Pseudonym(name) => name.run(),
+            Self::Retain(retain) => retain.run(),
             Self::Recover(recover) => recover.run(),
             Self::Witness(witness) => witness.run(),
             Self::Fsck(fsck) => fsck.run(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use narrows_verifier::log::{Bundle, Kind, MAX_BUNDLE_ENTRIES, Selection, VerifiedBundle};
 
-use super::line::line;
+use super::line::{line, pruned};
 use super::selecting::Selecting;
 use super::source::{Source, SourceArgs};
 
@@ -60,7 +60,7 @@ impl Search {
 impl Tail {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let mut source = self.source.open()?;
-        let size = source.head()?.0.checkpoint().size;
+        let size = source.head()?.checkpoint.checkpoint().size;
         let first = size.saturating_sub(u64::from(self.count));
         let selection = Selection { after: first.checked_sub(1), before: Some(size), ..Selection::default() };
         let found = source.collect(&selection, self.count.max(1) as usize, (self.names, false))?;
@@ -81,7 +81,7 @@ impl Tail {
         while self.until.is_none_or(|until| seen < until) {
             std::thread::sleep(wait);
             wait = LONGEST_WAIT.min(wait * 2);
-            let size = source.head()?.0.checkpoint().size;
+            let size = source.head()?.checkpoint.checkpoint().size;
             if size <= seen {
                 continue;
             }
@@ -112,6 +112,9 @@ fn show(found: &(Bundle, VerifiedBundle), json: bool) {
         return;
     }
     let verified = &found.1;
+    if let Some(pruned) = pruned(verified) {
+        say!("{pruned}");
+    }
     let size = verified.checkpoint.size;
     let left = if verified.goes_on { "; there may be more" } else { "" };
     say!("{} leaves, each proven to be in the log of {size}{left}", verified.entries.len());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use narrows::{AuditError, AuditorClient, LeafPlace, LogReading, Question};
+use narrows::{AuditError, AuditorClient, LeafPlace, LogHead, LogReading, Question};
 use narrows_issuer::{
     audit::{Archive, Query},
     config::Config,
@@ -130,19 +130,22 @@ impl Source {
         }
     }
 
-    /// The newest checkpoint, consistent with the one kept, and the time of the newest leaf.
-    pub(super) fn head(&mut self) -> anyhow::Result<(Kept, u64, String)> {
+    /// Where the log stands; its checkpoint is consistent with the one kept.
+    pub(super) fn head(&mut self) -> anyhow::Result<LogHead> {
         let head = match &mut self.reader {
-            Reader::Service(service) => {
-                let head = service.ask(async |client| client.head().await)?;
-                (head.checkpoint, head.minimum_index, head.t_ms)
-            }
+            Reader::Service(service) => service.ask(async |client| client.head().await)?,
             Reader::File { archive, .. } => {
                 let head = archive.head()?;
-                (Kept::new(&head.checkpoint, std::slice::from_ref(&self.key))?, head.minimum_index, head.t_ms.to_string())
+                LogHead {
+                    checkpoint: Kept::new(&head.checkpoint, std::slice::from_ref(&self.key))?,
+                    minimum_index: head.minimum_index(),
+                    t_ms: head.t_ms.to_string(),
+                    policy: None,
+                    applied: head.retention.map(|logged| logged.state.policy),
+                }
             }
         };
-        self.observe(&head.0)?;
+        self.observe(&head.checkpoint)?;
         Ok(head)
     }
 
@@ -188,7 +191,7 @@ impl Source {
     }
 
     /// One entry by its id.
-    pub(super) fn entry(&mut self, id: &EntryId, names: bool) -> anyhow::Result<(Bundle, VerifiedBundle)> {
+    pub(super) fn entry(&mut self, id: &EntryId, names: bool, pruned: bool) -> anyhow::Result<(Bundle, VerifiedBundle)> {
         let (bundle, verified) = match &mut self.reader {
             Reader::Service(service) => {
                 let path = format!("/v1/audit/entries/{id}");
@@ -197,7 +200,8 @@ impl Source {
                 service.ask(async |client| client.ask(&question).await)?
             }
             Reader::File { archive, .. } => {
-                let bundle = archive.entry(id, names)?.context(UNKNOWN_ENTRY)?;
+                let found = if pruned { archive.entry_or_pruned(id, names)? } else { archive.entry(id, names)? };
+                let bundle = found.context(UNKNOWN_ENTRY)?;
                 let verified = bundle.verify(std::slice::from_ref(&self.key))?;
                 (bundle, verified)
             }

@@ -11,6 +11,7 @@ use narrows_verifier::{
     log::{MAX_BUNDLE_ENTRIES, Selection},
 };
 
+use super::line::pruned;
 use super::source::SourceArgs;
 use crate::cli::input;
 
@@ -40,17 +41,23 @@ impl Task {
         }
         let selection = Selection { task: Some(task), ..Selection::default() };
         let (bundle, verified) = source.collect(&selection, MAX_BUNDLE_ENTRIES, (self.names, false))?;
+        let pruned = pruned(&verified);
         if verified.entries.is_empty() {
-            bail!("the log has no such task (ENTRY_UNKNOWN)");
+            match pruned {
+                None => bail!("the log has no such task (ENTRY_UNKNOWN)"),
+                Some(pruned) => bail!("the log has no such task that can be read: {pruned} (ENTRY_UNKNOWN)"),
+            }
         }
         if self.json {
             say!("{}", bundle.to_text());
         }
-        let record = TaskRecord::rebuild(task, &verified.entries)?;
+        let state = verified.retention.as_ref().map(|logged| &logged.state);
+        let record = TaskRecord::rebuild(task, &verified.entries, state)?;
         if !self.json {
             say!("{record}");
+            pruned.iter().for_each(|pruned| say!("{pruned}"));
             match whole {
-                Some(_) => say!("the whole log of {} leaves was checked: none is left out", verified.checkpoint.size),
+                Some(_) => say!("the whole log of {} leaves was checked: none is left out that it keeps", verified.checkpoint.size),
                 None => {
                     say!("each leaf is in the log of {}; that none was left out, `fsck` or a whole range shows", verified.checkpoint.size)
                 }

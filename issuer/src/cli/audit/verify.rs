@@ -16,8 +16,8 @@ use narrows_verifier::{
 };
 use serde_json::json;
 
-use super::line::line;
-use super::report::object;
+use super::line::{line, pruned};
+use super::report::{leaves, object};
 use super::source::read_key;
 use crate::cli::input;
 
@@ -85,14 +85,23 @@ impl Verify {
             return Ok(());
         }
         say!("log          {}", report.origin);
-        say!("leaves       {}, each hashed anew", report.size);
+        say!("{}", leaves(&report));
         say!("root         {}", report.root.to_base64());
         say!("checkpoints  {} signed and consistent", report.checkpoints);
         say!("receipts     {} of {} given verify against this log", report.receipts, receipts.len());
-        say!("disclosures  {} open their commitments, {} erased, {} withheld", report.disclosures, report.erased, report.withheld);
+        say!(
+            "disclosures  {} open their commitments, {} erased, {} expired, {} withheld",
+            report.disclosures,
+            report.erased,
+            report.expired,
+            report.withheld
+        );
         let (trees, more) = task_trees(&database, task.as_ref(), MAX_TREES)?;
         if task.is_some() && trees.is_empty() {
-            bail!("the log has no such task (ENTRY_UNKNOWN)");
+            match report.pruned() {
+                None => bail!("the log has no such task (ENTRY_UNKNOWN)"),
+                Some(pruned) => bail!("the log has no such task that can be read: {pruned} (ENTRY_UNKNOWN)"),
+            }
         }
         for tree in &trees {
             say!("\n{tree}");
@@ -135,6 +144,8 @@ impl Verify {
             let told = json!({
                 "result": "in_order", "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.to_base64(),
                 "entries": entries, "packs": packs, "gapless": verified.gapless, "goes_on": verified.goes_on,
+                "minimum_index": verified.retention.as_ref().map_or(0, |logged| logged.state.minimum),
+                "policy": verified.retention.as_ref().map(|logged| logged.state.policy),
             });
             say!("{told}");
             return Ok(());
@@ -142,9 +153,12 @@ impl Verify {
         say!("log          {}", verified.checkpoint.origin);
         say!("checkpoint   {} leaves, root {}", verified.checkpoint.size, verified.checkpoint.root.to_base64());
         verified.packs.iter().for_each(|pack| say!("pack         {pack}"));
+        if let Some(pruned) = pruned(&verified) {
+            say!("pruned       {pruned}");
+        }
         verified.entries.iter().for_each(|entry| say!("{}", line(entry)));
         let left = match (verified.gapless, verified.goes_on) {
-            (true, false) => "no leaf of the range is left out",
+            (true, false) => "no leaf of the range is left out that the log keeps",
             (true, true) => "no leaf is left out up to the last one; the range goes on",
             (false, true) => "the selection goes on",
             (false, false) => "whether others belong to the selection, a range would show",

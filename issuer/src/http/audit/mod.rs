@@ -39,7 +39,10 @@ fn parameters(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, ApiErr
 
 /// What went wrong with the log's own file is not the caller's fault.
 fn refusal(error: &LogError) -> ApiError {
-    let reason = if error.reason() == Reason::CheckpointUnknown { Reason::CheckpointUnknown } else { Reason::LogUnreadable };
+    let reason = match error.reason() {
+        reason @ (Reason::CheckpointUnknown | Reason::EntryPruned) => reason,
+        _ => Reason::LogUnreadable,
+    };
     ApiError::plain(reason, reason.meaning())
 }
 

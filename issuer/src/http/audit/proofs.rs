@@ -19,12 +19,20 @@ use crate::http::error::ApiError;
 pub(in crate::http) async fn head(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, ApiError> {
     parameters(&uri, &[])?;
     let head = app.archive.head().map_err(|error| refusal(&error))?;
+    let retention = json!({
+        "policy": app.retention.text(),
+        "digest": app.retention.digest(),
+        // what has gone so far, and under which policy, as the leaf at this index says
+        "leaf": head.retention.as_ref().map(|logged| logged.index),
+        "applied": head.retention.as_ref().map(|logged| logged.state.policy),
+    });
     Ok(open(json!({
         "origin": app.log_key.name(),
         "size": head.size,
         "root": head.root.to_base64(),
         "checkpoint": head.checkpoint,
-        "minimum_index": head.minimum_index,
+        "minimum_index": head.minimum_index(),
+        "retention": retention,
         "t_ms": head.t_ms.to_string(),
         "entries": if app.public_entries { "public" } else { "credential" },
     })))

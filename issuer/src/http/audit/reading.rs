@@ -25,12 +25,14 @@ pub(in crate::http) async fn reading(
 ) -> Result<Response, ApiError> {
     let pairs = parameters(&uri, &["first", "size"])?;
     let first = optional(&pairs, "first", number)?.unwrap_or(0);
-    let (size, checkpoint) = app.archive.checkpoint(optional(&pairs, "size", number)?).map_err(|error| refusal(&error))?;
+    let (size, checkpoint, minimum_index) = app.archive.checkpoint(optional(&pairs, "size", number)?).map_err(|error| refusal(&error))?;
     let asked = [("first", first.to_string()), ("size", size.to_string())];
     let reading = recorded(&app, &headers, trace, Reading::Read, (&asked, false)).await?.map(|(auditor, entry)| {
         auditor.open_reading(entry, (first, size), (app.clock)());
         entry.to_string()
     });
-    let answer = json!({ "reading": reading, "first": first, "size": size, "checkpoint": checkpoint });
+    let answer = json!({
+        "reading": reading, "first": first, "size": size, "checkpoint": checkpoint, "minimum_index": minimum_index,
+    });
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }

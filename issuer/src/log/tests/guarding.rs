@@ -79,8 +79,7 @@ async fn the_end_of_the_disk_is_kept_for_what_takes_authority_away() {
     Log::init(&place.database(), &signer(), opening()).unwrap();
     let free = Arc::new(AtomicU64::new(100 << 20));
     let disk = Arc::clone(&free);
-    let settings =
-        Settings { disk_reserve: 80 << 20, free_space: Some(Arc::new(move || Ok(disk.load(Ordering::Relaxed)))), ..patient() };
+    let settings = Settings { disk_reserve: 80 << 20, free_space: Some(Arc::new(move || Ok(disk.load(Ordering::Relaxed)))), ..patient() };
     let log = Log::open(&place.database(), signer(), clock(NOW_MS), settings).unwrap();
     let block_row = || vec![SideRow::Derivation { block_id: block(1) }];
     appended(&log, Leaf { blocks: vec![block(1)], ..mint(1) }, block_row()).await;

@@ -59,7 +59,7 @@ async fn every_change_to_the_file_is_found_and_named() {
         ("DELETE FROM head;", Reason::LogTailMissing, None),
         ("INSERT INTO derivation VALUES (zeroblob(32), 2);", Reason::LogIndexChanged, Some(2)),
         (
-            "INSERT INTO disclosure SELECT entry, 'agent', zeroblob(16), zeroblob(64) FROM leaf WHERE idx = 2;",
+            "INSERT INTO disclosure SELECT entry, 'agent', zeroblob(16), zeroblob(64), 0 FROM leaf WHERE idx = 2;",
             Reason::DisclosureMismatch,
             Some(2),
         ),
