@@ -187,7 +187,8 @@ pub(crate) struct Handle {
     path: PathBuf,
     inode: Inode,
     boot: u64,
-    /// The first synchronisation of a fresh journal is one of its directory too, as the default VFS has it.
+    /// The first synchronisation of a journal is one of its directory too, as the default VFS has it, also where a killed process
+    /// had made the file.
     names_too: bool,
 }
 
@@ -233,7 +234,7 @@ impl State {
     pub(crate) fn opened(&mut self, of: &Arc<Mutex<Self>>, path: &Path, new: bool, journal: bool) -> Handle {
         let inode = if new { self.disk.create(path) } else { self.disk.at(path).expect("a file that was looked at") };
         *self.open.entry(path.to_path_buf()).or_default() += 1;
-        Handle { state: Arc::clone(of), path: path.to_path_buf(), inode, boot: self.boot, names_too: new && journal }
+        Handle { state: Arc::clone(of), path: path.to_path_buf(), inode, boot: self.boot, names_too: journal }
     }
 
     pub(crate) fn closed(&mut self, handle: &Handle) {

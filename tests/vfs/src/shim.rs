@@ -104,7 +104,7 @@ unsafe extern "C" fn open(vfs: *mut sqlite3_vfs, name: *const c_char, into: *mut
         let code = below(default, name, file::below(into), flags, out);
         if code == ffi::SQLITE_OK {
             let journal = flags & (ffi::SQLITE_OPEN_WAL | ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_SUPER_JOURNAL) != 0;
-            let handle: Handle = state.opened(&machine, path, new, journal);
+            let handle: Handle = state.opened(&machine, path, new, journal && flags & ffi::SQLITE_OPEN_CREATE != 0);
             file::wrap(into, handle);
         }
         code
