@@ -82,8 +82,9 @@ impl Index {
             self.clear()?;
         }
         let minimum = rows.minimum_index()?;
-        // Before the leaf that says so is read: a cursor behind that leaf means that nothing pruned is found any more.
+        // Before the leaf that says so is read: a cursor behind that leaf means that nothing of what has gone is found any more.
         self.drop_pruned(minimum)?;
+        self.forget_expired(&rows)?;
         let mut erased = false;
         loop {
             // Held for one page at a time, so that nobody who asks waits for the whole log.
@@ -103,7 +104,6 @@ impl Index {
         if erased {
             self.forget(&rows, 0..u64::MAX)?;
         }
-        self.forget_expired(&rows)?;
         Ok(self.lock().cursor()?.next)
     }
 
@@ -129,9 +129,12 @@ impl Index {
         let rows = snapshot.rows();
         let file = self.lock();
         let cursor = file.cursor()?;
-        // Rows of pruned leaves stay until the index has read the leaf that says so.
-        let retention = stated(&rows)?.filter(|logged| logged.index < cursor.next);
-        let minimum = retention.map_or(0, |logged| logged.state.minimum);
+        // Rows of pruned leaves and expired names stay until the index has read the leaf that says so.
+        let (read, unread) = stated(&rows)?.map_or((None, None), |logged| match logged.index < cursor.next {
+            true => (Some(logged.state), None),
+            false => (None, Some(logged.state)),
+        });
+        let minimum = read.map_or(0, |state| state.minimum);
         let (mut at, mut seen) = (rows.minimum_index()?, file.count_before(rows.minimum_index()?)?);
         if minimum > 0 && seen > 0 {
             return Err(changed(None, "the index holds rows of leaves that are pruned"));
@@ -145,7 +148,12 @@ impl Index {
                 let leaf = parse(stored).map_err(unreadable)?;
                 let expected = terms(&leaf, &opening(&rows, stored, &leaf).map_err(unreadable)?, &cursor.key);
                 let found = file.terms(stored.index)?;
-                if found != expected {
+                let still_named = || {
+                    let expired = unread.as_ref().is_some_and(|state| stored.index < state.expired_below(leaf.kind.as_str()));
+                    let nameless = found.iter().filter(|(field, _)| *field < Field::Principal as u8);
+                    expired && nameless.eq(expected.iter().filter(|(field, _)| *field < Field::Principal as u8))
+                };
+                if found != expected && !still_named() {
                     return Err(changed(Some(stored.index), "the index holds other rows for the leaf than it gives"));
                 }
                 seen += found.len() as u64;
@@ -242,12 +250,12 @@ impl Indexer {
         let (stop, stopped) = sync_channel(1);
         let work = move || {
             report(index.forget_withheld(&log));
-            loop {
+            report(index.catch_up(&log).map(drop));
+            let mut stopping = false;
+            while !stopping {
+                stopping = !matches!(stopped.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout));
+                // also at the end, so that what the log has let go of stays in no file of a service that is stopped
                 report(index.catch_up(&log).map(drop));
-                match stopped.recv_timeout(INTERVAL) {
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-                }
             }
         };
         let thread = std::thread::Builder::new().name("narrows-index".to_owned()).spawn(work).map_err(StoreError::failed)?;
