@@ -106,14 +106,16 @@ pub async fn exchange(
     trace: TraceId,
 ) -> Result<Exchanged, ExchangeError> {
     let now = app.now_seconds();
-    let subject = app.federation.verify_subject(&request.subject_token, request.subject_token_type, now).await?;
+    let subject = app.federation.verify(&request.subject_token, request.subject_token_type, now).await?;
     refuse_bounded_subject(&subject)?;
     let holder_once = check_holder_proof(app, client.client, &request, now)?;
     let agent = agent_name(client.client, &request)?;
     // a client assertion that was used before authenticates nobody (RFC 7523 §3)
     let assertion = client.once.map(|once| spend(once, Reason::ClientAuth));
     let person = SideRow::Subject(app.log.pseudonym(&subject.issuer, &subject.subject)?);
-    let spends = [Some(spend(holder_once, Reason::ProofReplayed)), assertion, Some(person)].into_iter().flatten().collect::<Vec<_>>();
+    let subject_token = subject.once.map(|once| spend(once, Reason::SubjectReplayed));
+    let spends =
+        [Some(spend(holder_once, Reason::ProofReplayed)), assertion, subject_token, Some(person)].into_iter().flatten().collect::<Vec<_>>();
 
     let mut draft = Leaf::draft(Kind::Mint, app.fresh_entry(), trace);
     draft.dev = app.dev;

@@ -73,7 +73,8 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     let pack = Pack::parse(pack)
         .map_err(|error| StartError { reason: error.reason, message: format!("the policy pack can't be used: {error}") })?;
     let pack_digest = PackDigest::parse(pack.digest()).ok_or_else(|| at_fault(Reason::Internal, "the pack's digest has another form"))?;
-    let federation = Federation::new(config.trusted_issuer.clone()).map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))?;
+    let federation = Federation::new(config.trusted_issuer.clone(), &config.issuer, clock() / 1000);
+    let federation = federation.map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))?;
     let log = Log::open(&log_file(config), signer, Arc::clone(&clock), log_settings(config))
         .map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {}", error.detail())))?;
     let since = opened_at(&log)?;

@@ -8,6 +8,7 @@ mod crashes;
 mod demo;
 mod erasing;
 mod faults;
+mod federation;
 mod openid_provider;
 mod receipts;
 mod reports;

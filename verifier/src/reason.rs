@@ -36,7 +36,7 @@ reasons! {
     TooManyBlocks = "TOO_MANY_BLOCKS": "the token has more than 16 blocks";
     SignatureVersion = "SIGNATURE_VERSION": "a block is not signed with Biscuit signature payload version 1";
     KeyAlgorithm = "KEY_ALGORITHM": "a key or signature in the token is not Ed25519 or has the wrong size";
-    WeakKey = "WEAK_KEY": "an Ed25519 key is of small order or not canonically encoded";
+    WeakKey = "WEAK_KEY": "an Ed25519 key is of small order or not canonically encoded, or a P-256 key is no point of its curve";
     OutsideProfile = "OUTSIDE_PROFILE": "a block uses something that the profile narrows/1 does not have";
     TooManyFacts = "TOO_MANY_FACTS": "a block holds more facts than the profile allows";
     TooManyChecks = "TOO_MANY_CHECKS": "a block holds more checks than the profile allows";
@@ -249,6 +249,7 @@ reasons! {
     JwtNotYetValid = "JWT_NOT_YET_VALID": "the JWT is not valid yet, or was issued in the future";
     JwtTooOld = "JWT_TOO_OLD": "the JWT was issued longer ago than its issuer's tokens are accepted";
     JwtSubject = "JWT_SUBJECT": "the JWT's `sub` is not a string of 1 to 255 bytes without control or direction characters";
+    JwtClient = "JWT_CLIENT": "the JWT was given to another client, or its issuer is not trusted for this one";
     JwtClaims = "JWT_CLAIMS": "the JWT's claims are not a JSON object without duplicate keys, or one is missing or of the wrong form";
     IssuerUnreachable = "ISSUER_UNREACHABLE": "the issuer's keys can't be fetched now";
     IssuerDocument = "ISSUER_DOCUMENT": "the issuer's discovery document or key set is malformed, too large, or names another issuer";
@@ -263,6 +264,7 @@ reasons! {
     AuthorizationDetails = "AUTHORIZATION_DETAILS": "the authorization details are not one object of type narrows with known members";
     TargetInvalid = "TARGET_INVALID": "an audience or resource is missing, too long, or not an absolute uri without fragment";
     SubjectBound = "SUBJECT_BOUND": "the subject token is itself delegated or bound in a way that can't be carried on here";
+    SubjectReplayed = "SUBJECT_REPLAYED": "the subject token or assertion is accepted once and has been used before";
     AgentNotAllowed = "AGENT_NOT_ALLOWED": "the client may not give this name to an agent";
     TokenNotSealed = "TOKEN_NOT_SEALED": "a reported token must be a sealed copy";
     NotAHop = "NOT_A_HOP": "the token's newest block is not a signed hop";

@@ -5,6 +5,7 @@ mod audit;
 mod bench;
 mod demo;
 mod init;
+mod issuer;
 mod key;
 mod serve;
 mod token;
@@ -32,6 +33,9 @@ enum Verb {
     /// Check a configuration file
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Look at the trusted issuers, and why a token of one is refused
+    #[command(subcommand)]
+    Issuer(issuer::Issuer),
     /// Make an agent's key
     #[command(subcommand)]
     Key(key::Key),
@@ -62,6 +66,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Init(init) => init.run(),
         Verb::Serve(serve) => serve.run(),
         Verb::Config(ConfigVerb::Check { file }) => check_config(&file),
+        Verb::Issuer(issuer) => issuer.run(),
         Verb::Key(key) => key.run(),
         Verb::Token(token) => token.run(),
         Verb::Audit(audit) => audit.run(),

@@ -10,7 +10,7 @@ use url::{Host, Url};
 use super::{AuthMethod, Client, Config, Limits};
 use crate::clients;
 use crate::egress::EgressRules;
-use crate::jose::KeySet;
+use crate::jose::{KeySet, is_private};
 use crate::witness::{MAX_WITNESSES, WitnessMode};
 
 /// One fault of a configuration, by the key it is at; the text never repeats a value that might be a secret.
@@ -192,7 +192,7 @@ impl Client {
         }
         for key in keys {
             let members = key.as_object().ok_or(SHAPE)?;
-            if PRIVATE_JWK_MEMBERS.iter().any(|name| members.contains_key(*name)) {
+            if is_private(members) {
                 return Err("holds a private or symmetric key: give the public half only");
             }
             if !members.get("kty").is_some_and(Value::is_string) {
@@ -339,8 +339,6 @@ const MAX_CLIENTS: usize = 10_000;
 const MAX_JWKS_KEYS: usize = 16;
 const MAX_DISK_RESERVE_MB: u64 = 1 << 20;
 const MAX_TIME_MS: u64 = 3_600_000;
-/// Members that only private or symmetric keys have (RFC 7518 §6).
-const PRIVATE_JWK_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 #[cfg(test)]
 mod tests {

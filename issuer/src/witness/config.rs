@@ -3,7 +3,7 @@
 use narrows_verifier::log::{Policy, VerifierKey, WitnessKey};
 use serde::{Deserialize, Serialize};
 
-use crate::egress::{EgressError, EgressRules};
+use crate::egress::{EgressError, EgressRules, Reach};
 
 /// One witness of our log. An attacker who can add one, or swap a key, satisfies the quorum with witnesses of their own.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -52,15 +52,9 @@ impl Witness {
         WitnessKey::parse(&self.vkey).map_err(|refusal| refusal.detail)
     }
 
-    /// Adds to the rules what this witness may be reached by, and checks its address against them.
+    /// Names the witness's address in the rules.
     pub(crate) fn allow(&self, rules: &mut EgressRules) -> Result<(), EgressError> {
-        if self.allow_loopback_http {
-            rules.allow_plain_loopback(&self.url)?;
-        }
-        if self.allow_private_address {
-            rules.allow_private_host(&self.url)?;
-        }
-        rules.check_public_url(&self.url)
+        rules.allow(&self.url, Reach::configured(&self.url, self.allow_loopback_http, self.allow_private_address))
     }
 }
 

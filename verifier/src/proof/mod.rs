@@ -137,12 +137,16 @@ fn within_window(signed: u64, now: u64) -> Result<u64, Reason> {
 
 /// What remembers a proof: its kind, its signer, and the text that is unique among the signer's proofs of that kind.
 fn once(tag: &str, signer: &PublicKey, nonce: &str, signed: u64) -> Once {
+    Once { key: remembered(tag, signer.as_bytes(), nonce), forget_after: signed.saturating_add(MAX_AGE_SECONDS) }
+}
+
+fn remembered(tag: &str, signer: &[u8], unique: &str) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [tag.as_bytes(), signer.as_bytes(), nonce.as_bytes()] {
+    for part in [tag.as_bytes(), signer, unique.as_bytes()] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    Once { key: hash.finalize().into(), forget_after: signed.saturating_add(MAX_AGE_SECONDS) }
+    hash.finalize().into()
 }
 
 pub(crate) fn message(tag: &str, payload: &[u8]) -> Vec<u8> {
