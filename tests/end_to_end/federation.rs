@@ -8,7 +8,7 @@ use std::{
 use ed25519_dalek::SigningKey;
 use narrows::HolderKey;
 use narrows_tests::{
-    forged::{ForgedProvider, jwk, jwt},
+    forged::{ForgedProvider, canned, jwk, jwt},
     issuer::{Issuer, PACK, now},
     program::{Ran, narrows, run},
     scratch::Scratch,
@@ -50,6 +50,52 @@ async fn an_issuer_that_can_not_be_reached_is_our_trouble_and_not_the_clients() 
     for case in ["the first time", "and again"] {
         let answer = issuer.token(&issuer.request(&HolderKey::generate(), &provider.login("alice"))).await;
         answer.refused_as(503, "temporarily_unavailable", "ISSUER_UNREACHABLE", case);
+    }
+    assert_eq!(issuer.log_size().await, before);
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_outside_nobody_is_believed_and_nobody_is_sent_elsewhere() {
+    let json_type = "200 OK\r\ncontent-type: application/json";
+    let inside = canned(json_type, &json!({ "keys": [jwk(&SigningKey::from_bytes(&[7; 32]), "one")] }).to_string());
+    let faults = [
+        (
+            "a redirect to what lies inside",
+            format!("302 Found\r\nlocation: {inside}/keys\r\ncontent-type: application/json"),
+            String::new(),
+        ),
+        ("a redirect to a cloud's metadata", "307 Temporary Redirect\r\nlocation: http://169.254.169.254/latest".to_owned(), String::new()),
+        ("fifty megabytes", json_type.to_owned(), " ".repeat(50 << 20)),
+        ("a hundred thousand keys", json_type.to_owned(), format!("{{\"keys\":[{}{{}}]}}", "{},".repeat(99_999))),
+        ("no json", "200 OK\r\ncontent-type: text/html".to_owned(), "{\"keys\":[]}".to_owned()),
+        ("an error", "500 Internal Server Error".to_owned(), String::new()),
+        ("no keys", json_type.to_owned(), "{}".to_owned()),
+    ];
+    let entry = |name: &str, more: &str| {
+        format!("[[trusted_issuer]]\nissuer = \"{name}\"\naudiences = [\"agents\"]\nallow_loopback_http = true\n{more}\n")
+    };
+    let mut entries = String::new();
+    let mut issuers = Vec::new();
+    for (index, (case, head, body)) in faults.iter().enumerate() {
+        let name = format!("https://fault-{index}.example");
+        entries += &entry(&name, &format!("jwks_url = \"{}/keys\"", canned(head, body)));
+        issuers.push((*case, name));
+    }
+    // a document that names another issuer
+    let other = canned(json_type, &json!({ "issuer": "https://other.example", "jwks_uri": format!("{inside}/keys") }).to_string());
+    entries += &entry(&other, "");
+    issuers.push(("discovery for another issuer", other));
+    let mut issuer = Issuer::init();
+    issuer.configure(&entries, PACK);
+    issuer.start().await;
+    let before = issuer.log_size().await;
+    let key = SigningKey::from_bytes(&[7; 32]);
+    for (case, name) in issuers {
+        let answer = issuer.token(&issuer.request(&HolderKey::generate(), &login(&key, json!({ "iss": name })))).await;
+        let reason = answer.reason();
+        assert!(["ISSUER_UNREACHABLE", "ISSUER_DOCUMENT"].contains(&reason.as_str()), "{case}: {reason}");
+        assert!(answer.header("retry-after").parse::<u32>().is_ok(), "{case}");
+        answer.refused_as(503, "temporarily_unavailable", &reason, case);
     }
     assert_eq!(issuer.log_size().await, before);
 }

@@ -81,6 +81,7 @@ async fn a_body_that_drips_ends_with_the_time() {
     let origin = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 2048]).await;
         stream.write_all(format!("HTTP/1.1 {JSON}\r\n\r\n").as_bytes()).await.unwrap();
         // until the client has had enough
         while stream.write_all(b" ").await.is_ok() {

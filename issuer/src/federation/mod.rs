@@ -52,6 +52,7 @@ impl Federation {
     pub fn new(issuers: Vec<TrustedIssuer>, our_issuer: &str, now_s: u64) -> Result<Self, ConfigError> {
         let mut rules = EgressRules::default();
         for issuer in &issuers {
+            issuer.check()?;
             issuer.widen(&mut rules)?;
         }
         let egress = Egress::new(rules).map_err(ConfigError::Egress)?;

@@ -67,6 +67,9 @@ mod tests {
             (format!(r#"{{"jwk":{{"kty":"OKP","crv":"Ed25519","x":"{x}","use":"enc"}}}}"#), Reason::HolderKey),
             (format!(r#"{{"jwk":{{"kty":"OKP","kty":"OKP","crv":"Ed25519","x":"{x}"}}}}"#), Reason::HolderKey),
             (r#"{"jwk":{"kty":"oct","k":"AAAA"}}"#.to_owned(), Reason::HolderKey),
+            (format!(r#"{{"jwk":{{"kty":"RSA","n":"{x}{x}","e":"AQ"}}}}"#), Reason::HolderKey),
+            (format!(r#"{{"jwk":{{"kty":"EC","crv":"P-256","x":"{x}","y":"{x}"}}}}"#), Reason::HolderKey),
+            (format!(r#"{{"jwk":{{"kty":"OKP","crv":"Ed25519","x":"{x}","k":"{x}"}}}}"#), Reason::HolderKey),
             (r#"{"kid":"one"}"#.to_owned(), Reason::HolderKey),
             ("[]".to_owned(), Reason::HolderKey),
         ];
