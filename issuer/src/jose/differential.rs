@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use narrows_verifier::Reason;
 
-use super::corpus::{Rules, World, cases, questions};
+use super::corpus::{cases, questions};
+use super::world::{Rules, World};
 
 /// Why we refuse what `jose` accepts. Each is a rule of ours that `jose` leaves to its caller.
 const STRICTER: [(Reason, &str); 13] = [

@@ -3,8 +3,8 @@
 use narrows_verifier::Reason;
 use serde_json::{Value, json};
 
-use super::corpus::{CLIENT, DOMAIN, ISSUER, NOW_S, OURS, Rules, World};
 use super::forge::{token, with};
+use super::world::{CLIENT, DOMAIN, ISSUER, NOW_S, OURS, Rules, World};
 use super::{KeySet, Profile, SignatureAlgorithm, UnverifiedJwt, verify};
 
 fn header() -> Value {

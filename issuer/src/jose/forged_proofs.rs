@@ -4,11 +4,9 @@ use narrows_verifier::{Holder, PublicKey, Reason};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::corpus::{NOW_S, World};
 use super::forge::{TestKey, bare_jwk, der_signing_key, encode, signing_input, token, with};
+use super::world::{NOW_S, URL, World};
 use super::{DpopProof, DpopRequest, MAX_NONCE_LIFE_S, check_dpop_proof};
-
-const URL: &str = "https://narrows.example/oauth/token";
 
 fn request() -> DpopRequest<'static> {
     DpopRequest { method: "POST", url: URL, access_token: None }

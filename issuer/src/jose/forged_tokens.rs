@@ -4,8 +4,8 @@ use aws_lc_rs::hmac;
 use narrows_verifier::Reason;
 use serde_json::{Value, json};
 
-use super::corpus::{ISSUER, NOW_S, World};
 use super::forge::{TestKey, der_signing_key, encode, signing_input, token, token_of_texts, with};
+use super::world::{ISSUER, NOW_S, World};
 use super::{KeySet, Profile, SignatureAlgorithm, UnverifiedJwt, verify};
 
 impl World {

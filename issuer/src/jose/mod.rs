@@ -29,6 +29,8 @@ mod forged_kinds;
 mod forged_proofs;
 #[cfg(test)]
 mod forged_tokens;
+#[cfg(test)]
+mod world;
 
 // The public interface is:
 pub use algorithm::SignatureAlgorithm;
