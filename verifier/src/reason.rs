@@ -181,6 +181,18 @@ reasons! {
     ArgumentAbovePolicy = "ARGUMENT_ABOVE_POLICY": "a requested argument caveat is not provably within the rule's ceiling on that argument";
     DepthAbovePolicy = "DEPTH_ABOVE_POLICY": "the requested depth is above what the rule grants";
     NoLifeLeft = "NO_LIFE_LEFT": "the token would expire at the moment that it is made";
+    ScopeMalformed = "SCOPE_MALFORMED": "the scope is not 1 to 64 scope tokens of at most 128 bytes with single spaces between them (RFC 6749 section 3.3)";
+    ScopeUnknown = "SCOPE_UNKNOWN": "the policy pack has no scope of a requested name";
+    ScopeNotInPolicy = "SCOPE_NOT_IN_POLICY": "a requested scope has a tool that the matching rule does not grant";
+    ScopeMissing = "SCOPE_MISSING": "the request asks for no tool and no scope, and no matching rule has default tools";
+    ScopeTooWide = "SCOPE_TOO_WIDE": "the requested scopes have more tools together than one token can hold";
+    BearerNotInPolicy = "BEARER_NOT_IN_POLICY": "a token that is bound to no key is asked for, and the matching rule grants none";
+    ToolAboveCeiling = "TOOL_ABOVE_CEILING": "a requested tool or prefix is beyond what the client, the subject token or the parent token may have at most";
+    ScopeAboveCeiling = "SCOPE_ABOVE_CEILING": "a requested scope, or every default tool, is beyond what the client, the subject token or the parent token may have at most";
+    AudienceAboveCeiling = "AUDIENCE_ABOVE_CEILING": "a requested audience is beyond what the client, the subject token or the parent token may have at most";
+    ArgumentAboveCeiling = "ARGUMENT_ABOVE_CEILING": "a requested argument caveat is not provably within that of the client, the subject token or the parent token";
+    DepthAboveCeiling = "DEPTH_ABOVE_CEILING": "the requested depth is above what the client, the subject token or the parent token may have at most";
+    BearerAboveCeiling = "BEARER_ABOVE_CEILING": "a token that is bound to no key is asked for in place of one that is bound";
 
     // Configuration and key files.
     ConfigInvalid = "CONFIG_INVALID": "the configuration has an unknown key, a wrong type or a value outside its bounds";
@@ -260,7 +272,9 @@ reasons! {
     ParameterRepeated = "PARAMETER_REPEATED": "a parameter is sent more than once";
     ParameterInvalid = "PARAMETER_INVALID": "a parameter's value is not of its form";
     ParameterUnsupported = "PARAMETER_UNSUPPORTED": "a parameter or value is known to the standard but not supported here";
-    AuthorizationDetails = "AUTHORIZATION_DETAILS": "the authorization details are not one object of type narrows with known members";
+    AuthorizationDetails = "AUTHORIZATION_DETAILS": "the authorization details are not one object of a type that is read here, with that type's members";
+    DetailsTooLarge = "DETAILS_TOO_LARGE": "the authorization details name more than 256 tools or 64 arguments of a tool, a name that is too long, or a constraint of more than 4 KiB";
+    ConstraintMalformed = "CONSTRAINT_MALFORMED": "a constraint on an argument has an unknown type or member, a value that can't be held, bounds that exclude each other, or nesting of more than 32";
     TargetInvalid = "TARGET_INVALID": "an audience or resource is missing, too long, or not an absolute uri without fragment";
     SubjectBound = "SUBJECT_BOUND": "the subject token is itself delegated or bound in a way that can't be carried on here";
     AgentNotAllowed = "AGENT_NOT_ALLOWED": "the client may not give this name to an agent";

@@ -35,6 +35,24 @@ impl Tools {
             && self.suffixes.iter().all(|suffix| other.suffixes.iter().any(|wider| suffix.ends_with(wider.as_str())))
     }
 
+    /// The tools that both cover. `None` when a prefix meets a suffix, for which there is no form.
+    pub fn meet(&self, other: &Tools) -> Option<Tools> {
+        let crossed = |one: &Tools, other: &Tools| !one.prefixes.is_empty() && !other.suffixes.is_empty();
+        if crossed(self, other) || crossed(other, self) {
+            return None;
+        }
+        let names = self.names.iter().filter(|name| other.cover(name)).chain(other.names.iter().filter(|name| self.cover(name)));
+        let longer = |one: &BTreeSet<String>, other: &BTreeSet<String>, within: fn(&str, &str) -> bool| -> BTreeSet<String> {
+            let kept = |affix: &&String, others: &BTreeSet<String>| others.iter().any(|wider| within(affix, wider));
+            one.iter().filter(|affix| kept(affix, other)).chain(other.iter().filter(|affix| kept(affix, one))).cloned().collect()
+        };
+        Some(Tools {
+            names: names.cloned().collect(),
+            prefixes: longer(&self.prefixes, &other.prefixes, |long, short| long.starts_with(short)),
+            suffixes: longer(&self.suffixes, &other.suffixes, |long, short| long.ends_with(short)),
+        })
+    }
+
     /// Whether nothing is covered.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.prefixes.is_empty() && self.suffixes.is_empty()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Clause, Literal, Matcher, Scalar, Test, ValueKind};
+use super::{Clause, Literal, Matcher, Scalar, Test, ValueKind, join::Joined};
 use crate::{
     Reason,
     caveat::{
@@ -39,7 +39,10 @@ impl Matcher {
         if self.any.len() > MAX_CLAUSES || most > MAX_LITERALS {
             return Err(Reason::CaveatTooComplex);
         }
-        let sound = self.any.iter().all(|clause| clause.all.iter().all(|literal| literal.within_bounds(clause.of)) && clause.can_hold());
+        let sound = self
+            .any
+            .iter()
+            .all(|clause| clause.all.iter().all(|literal| literal.fits(clause.of) && literal.test.within_bounds()) && clause.can_hold());
         if sound { Ok(()) } else { Err(Reason::CaveatMalformed) }
     }
 }
@@ -47,6 +50,10 @@ impl Matcher {
 impl Clause {
     fn to_json(&self) -> Value {
         let mut parts = Vec::new();
+        if self.of == ValueKind::Number && !self.all.is_empty() && self.all.iter().all(Literal::is_of_any_kind) {
+            // what these deny are whole numbers, so nothing in them says that other numbers are meant too
+            parts.push(Value::object([("type", Value::Text("number".to_owned()))]));
+        }
         let mut literals = self.all.iter().peekable();
         let ranged = if self.of == ValueKind::Count { "count" } else { "range" };
         while let Some(literal) = literals.next() {
@@ -79,7 +86,10 @@ impl Literal {
     fn to_json(&self, of: ValueKind) -> Value {
         let array = |values: &BTreeSet<Scalar>| Value::Array(values.iter().map(Scalar::to_json).collect());
         let plain = match &self.test {
-            Test::OneOf(values) if self.negated => return Value::object([("not_one_of", array(values))]),
+            Test::OneOf(values) if self.negated => {
+                let by_type = of != ValueKind::Any && !(of == ValueKind::Number && self.is_of_any_kind());
+                return Value::object([(if by_type { "not_one_of" } else { "none_of" }, array(values))]);
+            }
             Test::OneOf(values) => match (values.len(), values.first()) {
                 (1, Some(only)) => Value::object([("exact", only.to_json())]),
                 _ => Value::object([("one_of", array(values))]),
@@ -88,22 +98,37 @@ impl Literal {
             Test::AtMost(max) => Value::object([("range", bounds(None, Some(*max)))]),
             Test::Prefix(text) => Value::object([("prefix", Value::Text(text.clone()))]),
             Test::Suffix(text) => Value::object([("suffix", Value::Text(text.clone()))]),
+            Test::Contains(values) if of == ValueKind::Array => Value::object([("array_contains", array(values))]),
             Test::Contains(values) => Value::object([("contains", array(values))]),
             Test::Subset(values) => Value::object([("subset", array(values))]),
-            Test::Rich(rich) => Value::object([(rich_name(rich, of), rich.to_json())]),
+            Test::Rich(rich) => Value::object([(rich_name(rich), rich.to_json())]),
         };
         if self.negated { Value::object([("not", plain)]) } else { plain }
     }
-}
 
-impl Literal {
-    fn within_bounds(&self, of: ValueKind) -> bool {
+    /// Whether this denies whole numbers alone, as a denial on values of any type would say it of numbers.
+    fn is_of_any_kind(&self) -> bool {
+        match &self.test {
+            Test::OneOf(values) => self.negated && !values.iter().any(|value| matches!(value, Scalar::Decimal(_))),
+            _ => false,
+        }
+    }
+
+    /// Whether this is a rule on values of the kind, as it is written about them: a check can be spelled that asks something
+    /// else of a fact, and has no JSON.
+    fn fits(&self, of: ValueKind) -> bool {
         match &self.test {
             // without a fraction it would be written as a set of integers, which is another caveat
-            Test::OneOf(values) if of == ValueKind::Number => {
-                self.test.within_bounds() && values.iter().any(|value| matches!(value, Scalar::Decimal(_)))
+            Test::OneOf(values) if of == ValueKind::Number && !self.negated => {
+                values.iter().any(|value| matches!(value, Scalar::Decimal(_)))
             }
-            test => test.within_bounds(),
+            Test::OneOf(values) => (of != ValueKind::Any || self.negated) && values.iter().all(|value| of.holds(value)),
+            Test::AtLeast(_) | Test::AtMost(_) => !self.negated && matches!(of, ValueKind::Integer | ValueKind::Count),
+            Test::Prefix(_) | Test::Suffix(_) => of == ValueKind::Text,
+            Test::Contains(_) => matches!(of, ValueKind::List | ValueKind::Array),
+            Test::Subset(_) => of == ValueKind::List,
+            Test::Rich(Rich::Number(_)) => of == ValueKind::Number,
+            Test::Rich(_) => of == ValueKind::Text,
         }
     }
 }
@@ -131,14 +156,6 @@ impl ValueKind {
         Self::TYPES.into_iter().find(|kind| kind.type_name() == Some(name))
     }
 
-    /// Whether some value is of both kinds, which are not the same.
-    fn overlaps(self, other: Self) -> bool {
-        let pair = |one, two| {
-            matches!((one, two), (ValueKind::Integer, ValueKind::Number) | (ValueKind::List | ValueKind::Object, ValueKind::Count))
-        };
-        pair(self, other) || pair(other, self)
-    }
-
     pub(super) fn type_name(self) -> Option<&'static str> {
         match self {
             ValueKind::Text => Some("text"),
@@ -147,13 +164,24 @@ impl ValueKind {
             ValueKind::Flag => Some("flag"),
             ValueKind::Null => Some("null"),
             ValueKind::List => Some("list"),
+            ValueKind::Array => Some("array"),
             ValueKind::Object => Some("object"),
+            ValueKind::Any => Some("any"),
             ValueKind::Count => None,
         }
     }
 
-    const TYPES: [ValueKind; 7] =
-        [ValueKind::Text, ValueKind::Integer, ValueKind::Number, ValueKind::Flag, ValueKind::Null, ValueKind::List, ValueKind::Object];
+    const TYPES: [ValueKind; 9] = [
+        ValueKind::Text,
+        ValueKind::Integer,
+        ValueKind::Number,
+        ValueKind::Flag,
+        ValueKind::Null,
+        ValueKind::List,
+        ValueKind::Array,
+        ValueKind::Object,
+        ValueKind::Any,
+    ];
 }
 
 /// The clauses of a matcher, or of its denial.
@@ -179,18 +207,30 @@ fn normal_form(value: &Value, negated: bool) -> Result<Vec<Clause>, Reason> {
             let Value::Array(items) = inner else { return Err(Reason::CaveatMalformed) };
             one_of(items, negated != (rule == "not_one_of"))
         }
+        "none_of" => {
+            let values = scalars(inner)?;
+            let denial = Literal { negated: true, test: Test::OneOf(values.clone()) };
+            match (negated, values.is_empty()) {
+                (_, true) => Err(Reason::CaveatMalformed),
+                (false, false) => Ok(vec![Clause { of: ValueKind::Any, all: vec![denial] }]),
+                (true, false) => Ok(Matcher::one_of(values).any),
+            }
+        }
         "range" => between(ValueKind::Integer, inner, negated),
         "count" => between(ValueKind::Count, inner, negated),
         "prefix" => literal(ValueKind::Text, Test::Prefix(inner.as_text().ok_or(Reason::CaveatMalformed)?.to_owned())),
         "suffix" => literal(ValueKind::Text, Test::Suffix(inner.as_text().ok_or(Reason::CaveatMalformed)?.to_owned())),
         "contains" => literal(ValueKind::List, Test::Contains(scalars(inner)?)),
         "subset" => literal(ValueKind::List, Test::Subset(scalars(inner)?)),
+        "array_contains" => literal(ValueKind::Array, Test::Contains(scalars(inner)?)),
         "type" if !negated => {
             let of = inner.as_text().and_then(ValueKind::named).ok_or(Reason::CaveatMalformed)?;
             Ok(vec![Clause { of, all: Vec::new() }])
         }
-        "decimal" => literal(ValueKind::Number, Test::Rich(Rich::from_json("decimal", inner)?)),
+        "decimal" => literal(ValueKind::Number, Test::Rich(Rich::from_json("number", inner)?)),
         "decimal_text" => literal(ValueKind::Text, Test::Rich(Rich::from_json("decimal", inner)?)),
+        // the name of a function and of no rule
+        "number" => Err(Reason::CaveatMalformed),
         name => literal(ValueKind::Text, Test::Rich(Rich::from_json(name, inner)?)),
     }
 }
@@ -229,14 +269,17 @@ fn either(mut one: Vec<Clause>, other: Vec<Clause>) -> Result<Vec<Clause>, Reaso
     if one.len() > MAX_CLAUSES { Err(Reason::CaveatTooComplex) } else { Ok(one) }
 }
 
-/// Clauses of two kinds have nothing in common, but for an integer, which is a number, and what has a count. Those would take
-/// two facts, and to drop them would be to mean less than was written.
+/// Clauses of two kinds have nothing in common, or one of the kinds is the narrower one, or it would take two facts to say
+/// both; to drop those would be to mean less than was written.
 fn both(one: &[Clause], other: &[Clause]) -> Result<Vec<Clause>, Reason> {
-    if one.iter().any(|left| other.iter().any(|right| left.of.overlaps(right.of))) {
-        return Err(Reason::CaveatTooComplex);
+    let mut clauses = Vec::new();
+    for (left, right) in one.iter().flat_map(|left| other.iter().map(move |right| (left, right))) {
+        match left.join(right) {
+            Joined::Clause(clause) => clauses.push(clause),
+            Joined::Nothing => {}
+            Joined::TwoKinds => return Err(Reason::CaveatTooComplex),
+        }
     }
-    let pairs = one.iter().flat_map(|left| other.iter().filter(|right| right.of == left.of).map(move |right| (left, right)));
-    let clauses: Vec<_> = pairs.map(|(left, right)| Clause { of: left.of, all: [left.all.as_slice(), &right.all].concat() }).collect();
     match clauses.len() {
         0 => Err(Reason::CaveatMalformed),
         count if count > MAX_CLAUSES || clauses.iter().any(|clause| clause.all.len() > MAX_LITERALS) => Err(Reason::CaveatTooComplex),
@@ -265,11 +308,12 @@ fn one_or(name: &str, mut parts: Vec<Value>) -> Value {
     }
 }
 
-/// The same rule has two names, by the kind of value that it reads.
-pub(super) fn rich_name(rich: &Rich, of: ValueKind) -> &'static str {
-    match (rich.name(), of) {
-        ("decimal", ValueKind::Text) => "decimal_text",
-        (name, _) => name,
+/// The JSON name of a rule, which is that of its function where it is not about decimals.
+fn rich_name(rich: &Rich) -> &'static str {
+    match rich.name() {
+        "number" => "decimal",
+        "decimal" => "decimal_text",
+        name => name,
     }
 }
 

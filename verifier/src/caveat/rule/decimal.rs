@@ -8,34 +8,45 @@ use crate::{
     json::{Key, Value},
 };
 
-/// Inclusive bounds on a plain decimal that is given as a text.
+/// Bounds on a plain decimal that is given as a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decimal {
-    min: Option<Number>,
-    max: Option<Number>,
+    lower: Option<Bound>,
+    upper: Option<Bound>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bound {
+    at: Number,
+    /// Whether the bound itself is within.
+    included: bool,
 }
 
 impl Decimal {
-    /// Reads `min` and `max`, at least one of them, as plain decimals in texts. Trailing zeros of a fraction are dropped.
+    /// Reads `min` or `above`, and `max` or `below`, at least one of them, as plain decimals in texts. Trailing zeros of a
+    /// fraction are dropped.
     ///
     /// # Errors
-    /// `CAVEAT_MALFORMED`, also for JSON numbers, which another reader may hold as a float.
+    /// `CAVEAT_MALFORMED`, also for bounds that leave nothing between them and for JSON numbers, which another reader may hold
+    /// as a float.
     pub fn from_json(value: &Value) -> Result<Self, Reason> {
         let mut members = Members::of(value)?;
-        let (min, max) = (bound(&mut members, "min")?, bound(&mut members, "max")?);
+        let rule = Self { lower: side(&mut members, "min", "above")?, upper: side(&mut members, "max", "below")? };
         members.end()?;
-        match (min, max) {
+        match (rule.lower, rule.upper) {
             (None, None) => Err(Reason::CaveatMalformed),
-            (Some(min), Some(max)) if min > max => Err(Reason::CaveatMalformed),
-            _ => Ok(Self { min, max }),
+            (Some(lower), Some(upper)) if lower.at > upper.at => Err(Reason::CaveatMalformed),
+            (Some(lower), Some(upper)) if lower.at == upper.at && !(lower.included && upper.included) => Err(Reason::CaveatMalformed),
+            _ => Ok(rule),
         }
     }
 
     /// The bounds that there are, without trailing zeros.
     pub fn to_json(&self) -> Value {
-        let bounds = [("max", self.max), ("min", self.min)];
-        let written = bounds.into_iter().filter_map(|(name, bound)| Some((Key(name.to_owned()), Value::Text(bound?.to_string()))));
-        Value::Object(written.collect())
+        let named =
+            |bound: Option<Bound>, included, excluded| bound.map(|bound| (if bound.included { included } else { excluded }, bound.at));
+        let bounds = [named(self.lower, "min", "above"), named(self.upper, "max", "below")];
+        Value::Object(bounds.into_iter().flatten().map(|(name, at)| (Key(name.to_owned()), Value::Text(at.to_string()))).collect())
     }
 
     /// Whether the text is a plain decimal within the bounds; `None` when it is none, see [`plain`].
@@ -43,18 +54,67 @@ impl Decimal {
         plain(text).map(|number| self.holds(number))
     }
 
+    /// Whether the canonical text of a number is within the bounds; `None` when it is none.
+    pub fn test_number(&self, text: &str) -> Option<bool> {
+        canonical(text).map(|number| self.holds(number))
+    }
+
     /// Whether the number is within the bounds.
     pub(crate) fn holds(&self, number: Number) -> bool {
-        self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max)
+        let over = |lower: Bound| number > lower.at || lower.included && number == lower.at;
+        let under = |upper: Bound| number < upper.at || upper.included && number == upper.at;
+        self.lower.is_none_or(over) && self.upper.is_none_or(under)
+    }
+
+    /// Whether all whole numbers from `least` to `most` are within the bounds; a side may be open.
+    pub(crate) fn holds_between(&self, least: Option<i64>, most: Option<i64>) -> bool {
+        let holds = |bound: Option<Bound>, side: Option<i64>| bound.is_none() || side.is_some_and(|side| self.holds(side.into()));
+        holds(self.lower, least) && holds(self.upper, most)
+    }
+
+    /// Whether all numbers within these bounds are within the other's.
+    pub(crate) fn within(&self, other: &Decimal) -> bool {
+        let side = |own: Option<Bound>, wider: Option<Bound>, tighter: fn(Number, Number) -> bool| match (own, wider) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(own), Some(wider)) => tighter(own.at, wider.at) || own.at == wider.at && (wider.included || !own.included),
+        };
+        side(self.lower, other.lower, |own, wider| own > wider) && side(self.upper, other.upper, |own, wider| own < wider)
+    }
+
+    /// What is within both, where that can be said as bounds: not when nothing is.
+    pub(crate) fn meet(&self, other: &Decimal) -> Option<Self> {
+        let tighter = |one: Option<Bound>, two: Option<Bound>, first: fn(Number, Number) -> bool| match (one, two) {
+            (Some(one), Some(two)) if one.at == two.at => Some(Bound { at: one.at, included: one.included && two.included }),
+            (Some(one), Some(two)) => Some(if first(one.at, two.at) { one } else { two }),
+            (one, two) => one.or(two),
+        };
+        let met = Self {
+            lower: tighter(self.lower, other.lower, |one, two| one > two),
+            upper: tighter(self.upper, other.upper, |one, two| one < two),
+        };
+        Self::from_json(&met.to_json()).ok()
+    }
+
+    /// The upper bound's text when that is all there is, and is itself within.
+    pub(crate) fn only_max(&self) -> Option<String> {
+        match (self.lower, self.upper) {
+            (None, Some(Bound { at, included: true })) => Some(at.to_string()),
+            _ => None,
+        }
     }
 
     /// What the text must be.
     pub fn sentence(&self) -> String {
-        match (self.min, self.max) {
-            (Some(min), Some(max)) => format!("a decimal from {min} to {max}"),
-            (Some(min), None) => format!("a decimal of at least {min}"),
-            (None, Some(max)) => format!("a decimal of at most {max}"),
-            (None, None) => "a decimal".to_owned(),
+        let lower = self.lower.map(|bound| (bound.at, if bound.included { "of at least" } else { "above" }));
+        let upper = self.upper.map(|bound| (bound.at, if bound.included { "of at most" } else { "below" }));
+        match (self.lower, lower, self.upper, upper) {
+            (Some(Bound { included: true, .. }), Some((min, _)), Some(Bound { included: true, .. }), Some((max, _))) => {
+                format!("a decimal from {min} to {max}")
+            }
+            (_, Some((min, over)), _, Some((max, under))) => format!("a decimal {over} {min} and {under} {max}"),
+            (_, Some((at, side)), ..) | (_, None, _, Some((at, side))) => format!("a decimal {side} {at}"),
+            (_, None, _, None) => "a decimal".to_owned(),
         }
     }
 }
@@ -76,14 +136,36 @@ pub fn plain(text: &str) -> Option<Number> {
     if number.is_zero() && text.starts_with('-') { None } else { Some(number) }
 }
 
-fn bound(members: &mut Members<'_>, name: &str) -> Result<Option<Number>, Reason> {
+/// Reads the canonical text of a number (RFC 8785), which has an exponent where its magnitude is below 10^-6.
+///
+/// What lies beyond the 27th digit of a fraction is written as one digit more: no bound has one there, so every comparison
+/// with a bound is exact.
+fn canonical(text: &str) -> Option<Number> {
+    let Some((mantissa, exponent)) = text.split_once("e-") else { return plain(text) };
+    let (sign, magnitude) = mantissa.strip_prefix('-').map_or(("", mantissa), |magnitude| ("-", magnitude));
+    let (first, rest) = magnitude.split_once('.').unwrap_or((magnitude, ""));
+    let digits = format!("{first}{rest}");
+    let sound = first.len() == 1 && digits.len() <= MAX_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit()) && first != "0";
+    let zeros = if sound { exponent.parse::<usize>().ok()?.checked_sub(1)? } else { return None };
+    let fraction = format!("{}{digits}", "0".repeat(zeros.min(MAX_FRACTION)));
+    let (kept, beyond) = fraction.split_at_checked(MAX_FRACTION).unwrap_or((&fraction, ""));
+    let more = if beyond.bytes().any(|digit| digit != b'0') { "5" } else { "" };
+    Number::from_str_exact(&format!("{sign}0.{kept}{more}")).ok()
+}
+
+/// The bound on one side, which is said by one of two names.
+fn side(members: &mut Members<'_>, included: &str, excluded: &str) -> Result<Option<Bound>, Reason> {
+    let (name, is_included) = if members.has(included) { (included, true) } else { (excluded, false) };
     if !members.has(name) {
         return Ok(None);
     }
-    plain(&members.text(name)?).map(|number| Some(number.normalize())).ok_or(Reason::CaveatMalformed)
+    let at = plain(&members.text(name)?).ok_or(Reason::CaveatMalformed)?;
+    Ok(Some(Bound { at: at.normalize(), included: is_included }))
 }
 
 const MAX_DIGITS: usize = 28;
+/// A bound's first digit stands before the point.
+const MAX_FRACTION: usize = MAX_DIGITS - 1;
 
 #[cfg(test)]
 mod tests {
