@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use narrows_policies::{Claim, Grant, MintRequest};
+use narrows_policies::{Actor, Claim, Grant, GrantType, MintRequest, RequestedType};
 use narrows_verifier::{
     Caveat, EntryId, PublicKey, Reason, TaskId,
     biscuit::AuthorityClaims,
@@ -125,7 +125,7 @@ pub async fn exchange(
     record.field("client", text(&client.client.id));
     record.field("tools", request.tools.to_json());
 
-    let policy_request = mint_request(client.client, &agent, &subject, &request);
+    let policy_request = mint_request(app, client.client, &agent, &subject, &request);
     let grant = match app.pack.decide(&policy_request, now) {
         Ok(grant) => grant,
         Err(refusal) => {
@@ -187,16 +187,22 @@ fn agent_name(client: &Client, request: &ExchangeRequest) -> Result<String, Reas
     }
 }
 
-fn mint_request(client: &Client, agent: &str, subject: &VerifiedSubject, request: &ExchangeRequest) -> MintRequest {
+fn mint_request(app: &App, client: &Client, agent: &str, subject: &VerifiedSubject, request: &ExchangeRequest) -> MintRequest {
     MintRequest {
         client: client.id.clone(),
         agent: agent.to_owned(),
         subject_issuer: subject.issuer.clone(),
         subject: subject.subject.clone(),
         claims: subject.claims.iter().filter_map(|(name, value)| Some((name.clone(), read_claim(value)?))).collect::<BTreeMap<_, _>>(),
+        actor: Actor { issuer: app.identifier.clone(), name: client.id.clone() },
+        grant: GrantType::TokenExchange,
+        requested_type: RequestedType::AccessToken,
+        bearer: false,
         audiences: request.audiences.clone(),
-        tools: request.tools.clone(),
+        scopes: BTreeSet::new(),
+        tools: Some(request.tools.clone()),
         caveats: request.caveats.clone(),
+        ceilings: Vec::new(),
         requested_life_seconds: request.life_seconds,
         requested_depth: request.caveats.iter().filter_map(depth).min(),
         subject_expires_s: Some(subject.expires_s),

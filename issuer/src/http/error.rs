@@ -111,7 +111,7 @@ struct PlainBody<'a> {
 }
 
 /// The one table from reasons to status and OAuth error code. Whatever is not named is the caller's fault: a bad token
-/// is `invalid_request` in a token exchange (RFC 8693 §2.2.2).
+/// is `invalid_request` in a token exchange, and so is a subject that the policy denies (RFC 8693 §2.2.2).
 fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
     match reason {
         Reason::ClientAuth => (StatusCode::UNAUTHORIZED, "invalid_client"),
@@ -141,6 +141,27 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::IssuerUnreachable
         | Reason::IssuerDocument => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        Reason::ScopeMalformed
+        | Reason::ScopeUnknown
+        | Reason::ScopeNotInPolicy
+        | Reason::ScopeMissing
+        | Reason::ScopeTooWide
+        | Reason::ScopeAboveCeiling => (StatusCode::BAD_REQUEST, "invalid_scope"),
+        Reason::TargetInvalid | Reason::AudienceNotInPolicy | Reason::AudienceEmpty | Reason::AudienceAboveCeiling => {
+            (StatusCode::BAD_REQUEST, "invalid_target")
+        }
+        Reason::AuthorizationDetails
+        | Reason::DetailsTooLarge
+        | Reason::ConstraintMalformed
+        | Reason::ToolNotInPolicy
+        | Reason::ToolAboveCeiling
+        | Reason::ArgumentAbovePolicy
+        | Reason::ArgumentAboveCeiling
+        | Reason::DepthAbovePolicy
+        | Reason::TooManyChecks
+        | Reason::CaveatMalformed
+        | Reason::CaveatTooComplex
+        | Reason::CaveatNamesNoTool => (StatusCode::BAD_REQUEST, "invalid_authorization_details"),
         _ => (StatusCode::BAD_REQUEST, "invalid_request"),
     }
 }

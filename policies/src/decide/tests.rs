@@ -6,7 +6,7 @@ use narrows_verifier::{
 };
 
 use super::*;
-use crate::Claim;
+use crate::{Actor, Claim, GrantType, RequestedType, request::MAX_CAVEATS};
 
 const NOW: u64 = 1_000_000;
 
@@ -39,7 +39,11 @@ fn texts(texts: &[&str]) -> BTreeSet<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-fn tools(names: &[&str], prefixes: &[&str]) -> Tools {
+fn tools(names: &[&str], prefixes: &[&str]) -> Option<Tools> {
+    Some(tool_set(names, prefixes))
+}
+
+fn tool_set(names: &[&str], prefixes: &[&str]) -> Tools {
     Tools { names: texts(names), prefixes: texts(prefixes), ..Tools::default() }
 }
 
@@ -67,9 +71,15 @@ fn request() -> MintRequest {
         subject_issuer: "https://login.example".into(),
         subject: "alice".into(),
         claims: groups(&["finance"]),
+        actor: Actor { issuer: "https://issuer.example".into(), name: "app".into() },
+        grant: GrantType::TokenExchange,
+        requested_type: RequestedType::AccessToken,
+        bearer: false,
         audiences: texts(&["https://a.example"]),
+        scopes: BTreeSet::new(),
         tools: tools(&["pay"], &[]),
         caveats: Vec::new(),
+        ceilings: Vec::new(),
         requested_life_seconds: None,
         requested_depth: None,
         subject_expires_s: None,
@@ -97,7 +107,7 @@ fn each_refusal_has_its_reason() {
         ("a longer name", |r| r.tools = tools(&["pay.all"], &[]), Reason::ToolNotInPolicy),
         ("a prefix over a name", |r| r.tools = tools(&[], &["pay"]), Reason::ToolNotInPolicy),
         ("a prefix over a prefix", |r| (r.claims, r.tools) = (groups(&["audit"]), tools(&[], &["doc"])), Reason::ToolNotInPolicy),
-        ("no tool", |r| r.tools = Tools::default(), Reason::CaveatNamesNoTool),
+        ("no tool", |r| r.tools = Some(Tools::default()), Reason::CaveatNamesNoTool),
         ("an audience beyond", |r| r.audiences = texts(&["https://a.example", "https://c.example"]), Reason::AudienceNotInPolicy),
         ("an audience of the other rule", |r| r.audiences = texts(&["https://b.example"]), Reason::AudienceNotInPolicy),
         ("a longer audience", |r| r.audiences = texts(&["https://a.example/"]), Reason::AudienceNotInPolicy),
@@ -115,8 +125,8 @@ fn each_refusal_has_its_reason() {
         ("an expiry now", |r| r.caveats = vec![Caveat::Expires(NOW)], Reason::NoLifeLeft),
         ("a login that ends now", |r| r.subject_expires_s = Some(NOW), Reason::NoLifeLeft),
         ("a login long over", |r| r.subject_expires_s = Some(0), Reason::NoLifeLeft),
-        ("too many caveats", |r| r.caveats = vec![amount(range(1, 5)); 17], Reason::TooManyChecks),
-        ("too many with the ceilings", |r| r.caveats = (1..=11).map(|max| amount(range(1, max))).collect(), Reason::TooManyChecks),
+        ("too many caveats", |r| r.caveats = vec![amount(range(1, 5)); 129], Reason::TooManyChecks),
+        ("too many with the ceilings", |r| r.caveats = (1..=123).map(|max| amount(range(1, max))).collect(), Reason::TooManyChecks),
         ("a malformed caveat", |r| r.caveats = vec![amount(range(5, 1))], Reason::CaveatMalformed),
         ("a caveat without tool", |r| r.caveats = vec![Caveat::Tools(Tools::default())], Reason::CaveatNamesNoTool),
         ("an audience with a line break", |r| r.audiences = texts(&["https://a.example\n"]), Reason::CaveatMalformed),
@@ -136,7 +146,7 @@ fn each_refusal_has_its_reason() {
 
 #[test]
 fn a_grant_carries_its_four_bounds_then_the_clients_caveats_then_the_ceilings() {
-    let own = [amount(range(1, 50)), Caveat::Tools(tools(&["pay", "unrelated"], &[]))];
+    let own = [amount(range(1, 50)), Caveat::Tools(tool_set(&["pay", "unrelated"], &[]))];
     let grant = decide(|r| {
         r.caveats = vec![
             own[0].clone(),
@@ -154,7 +164,7 @@ fn a_grant_carries_its_four_bounds_then_the_clients_caveats_then_the_ceilings() 
         Grant {
             rule: "finance pays".into(),
             caveats: vec![
-                Caveat::Tools(tools(&["pay"], &[])),
+                Caveat::Tools(tool_set(&["pay"], &[])),
                 Caveat::Audience(texts(&["https://a.example"])),
                 Caveat::Expires(NOW + 30),
                 Caveat::Depth(1),
@@ -163,6 +173,9 @@ fn a_grant_carries_its_four_bounds_then_the_clients_caveats_then_the_ceilings() 
                 closed("", &["amount", "to"]),
                 amount(range(1, 500)),
             ],
+            tools: tool_set(&["pay"], &[]),
+            scopes: BTreeSet::new(),
+            bearer: false,
             expires_s: NOW + 30,
             clamped: false,
             reveal_subject: false,
