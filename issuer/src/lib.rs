@@ -7,6 +7,7 @@ pub mod clients;
 pub mod clock;
 pub mod config;
 pub mod derivation;
+pub mod details;
 pub mod egress;
 pub mod exchange;
 pub mod federation;

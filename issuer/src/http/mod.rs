@@ -2,7 +2,6 @@
 
 mod audit;
 mod derivations;
-mod details;
 pub mod dev_idp;
 pub mod error;
 mod form;

@@ -17,10 +17,11 @@ use narrows_verifier::{PublicKey, Reason};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{details, error::ApiError, form::Form, request_id::TraceId};
+use super::{error::ApiError, form::Form, request_id::TraceId};
 use crate::{
     app::App,
     client_auth::{self, Credentials},
+    details::{self, Details},
     exchange::{AuthenticatedClient, ExchangeError, ExchangeRequest, Exchanged, exchange},
     federation::TokenType,
     jose,
@@ -33,10 +34,12 @@ pub(super) async fn token(State(app): State<Arc<App>>, trace: TraceId, headers: 
     if form.required("grant_type")? != TOKEN_EXCHANGE {
         return Err(ApiError::oauth_as("unsupported_grant_type", Reason::GrantType, Reason::GrantType.meaning()));
     }
-    let request = read_request(&form)?;
+    let details = details::parse(form.required("authorization_details")?)
+        .map_err(|reason| ApiError::oauth_as("invalid_authorization_details", reason, reason.meaning()))?;
+    let request = read_request(&form, &details)?;
     let exchanged = exchange(&app, client, request, trace.into()).await.map_err(refusal)?;
     app.metrics.count_token();
-    Ok(answer(&exchanged))
+    Ok(answer(&exchanged, &details))
 }
 
 fn authenticate<'a>(app: &'a App, headers: &HeaderMap, form: &Form) -> Result<AuthenticatedClient<'a>, ApiError> {
@@ -51,7 +54,7 @@ fn authenticate<'a>(app: &'a App, headers: &HeaderMap, form: &Form) -> Result<Au
     client_auth::authenticate(app, &credentials).map_err(|reason| ApiError::oauth(reason, reason.meaning()))
 }
 
-fn read_request(form: &Form) -> Result<ExchangeRequest, ApiError> {
+fn read_request(form: &Form, details: &Details) -> Result<ExchangeRequest, ApiError> {
     for unsupported in ["actor_token", "actor_token_type"] {
         if form.optional(unsupported)?.is_some() {
             return Err(invalid(Reason::ParameterUnsupported, format!("`{unsupported}` is not supported")));
@@ -67,8 +70,6 @@ fn read_request(form: &Form) -> Result<ExchangeRequest, ApiError> {
     if form.optional("requested_token_type")?.is_some_and(|wanted| wanted != ACCESS_TOKEN && wanted != BISCUIT) {
         return Err(invalid(Reason::ParameterUnsupported, "only access tokens are issued"));
     }
-    let details = details::parse(form.required("authorization_details")?)
-        .map_err(|reason| ApiError::oauth_as("invalid_authorization_details", reason, reason.meaning()))?;
     let holder = jose::parse_holder_key(form.required("req_cnf")?)
         .and_then(|key| PublicKey::from_bytes(&key))
         .map_err(|reason| invalid(reason, reason.meaning()))?;
@@ -77,9 +78,9 @@ fn read_request(form: &Form) -> Result<ExchangeRequest, ApiError> {
         subject_token_type: TokenType::from_uri(form.required("subject_token_type")?)
             .ok_or_else(|| invalid(Reason::ParameterUnsupported, "the `subject_token_type` is not supported"))?,
         audiences: read_audiences(form)?,
-        tools: details.tools,
-        caveats: details.caveats,
-        agent: details.agent,
+        tools: details.tools.clone(),
+        caveats: details.caveats.clone(),
+        agent: details.agent.clone(),
         holder,
         holder_proof: form.optional("holder_proof")?.ok_or_else(|| invalid(Reason::ProofMissing, "`holder_proof` is missing"))?.to_owned(),
         life_seconds: form.optional("expires_in")?.map(read_seconds).transpose()?,
@@ -110,8 +111,8 @@ fn read_audiences(form: &Form) -> Result<BTreeSet<String>, ApiError> {
     Ok(audiences)
 }
 
-fn answer(exchanged: &Exchanged) -> Response {
-    let granted: serde_json::Value = serde_json::from_str(&details::granted(&exchanged.granted).canonical()).unwrap_or_default();
+fn answer(exchanged: &Exchanged, details: &Details) -> Response {
+    let granted: serde_json::Value = serde_json::from_str(&details.granted(&exchanged.granted).canonical()).unwrap_or_default();
     let body = json!({
         "access_token": exchanged.token.as_str(),
         "issued_token_type": ACCESS_TOKEN,
@@ -132,20 +133,7 @@ fn refusal(error: ExchangeError) -> ApiError {
     match error {
         ExchangeError::Refused(reason) => invalid(reason, reason.meaning()),
         ExchangeError::Unavailable { reason, retry_after_s } => ApiError::oauth(reason, reason.meaning()).retry_after(retry_after_s),
-        ExchangeError::Denied { reason, detail } => {
-            let code = match reason {
-                Reason::AudienceNotInPolicy | Reason::AudienceEmpty => "invalid_target",
-                Reason::ToolNotInPolicy
-                | Reason::ArgumentAbovePolicy
-                | Reason::DepthAbovePolicy
-                | Reason::TooManyChecks
-                | Reason::CaveatMalformed
-                | Reason::CaveatNamesNoTool => "invalid_authorization_details",
-                // a subject that the policy denies is invalid_request (RFC 8693 §2.2.2)
-                _ => "invalid_request",
-            };
-            ApiError::oauth_as(code, reason, detail)
-        }
+        ExchangeError::Denied { reason, detail } => ApiError::oauth(reason, detail),
     }
 }
 

@@ -8,6 +8,7 @@ use narrows_verifier::{Reason, RootKey};
 use serde::Serialize;
 
 use super::error::ApiError;
+use crate::details;
 
 /// Authorization server metadata (RFC 8414 §2).
 #[derive(Debug, Serialize)]
@@ -76,7 +77,7 @@ impl AuthorizationServer {
             code_challenge_methods_supported: vec!["S256"],
             token_endpoint_auth_methods_supported: vec!["client_secret_basic", "private_key_jwt"],
             token_endpoint_auth_signing_alg_values_supported: vec!["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"],
-            authorization_details_types_supported: vec!["narrows"],
+            authorization_details_types_supported: details::TYPES.to_vec(),
         }
     }
 }
@@ -126,7 +127,7 @@ mod tests {
                 }
             }
             assert_eq!(document["response_types_supported"], json!([]));
-            assert_eq!(document["authorization_details_types_supported"], json!(["narrows"]));
+            assert_eq!(document["authorization_details_types_supported"], json!(["narrows", "attenuating_agent_token"]));
         }
     }
 
