@@ -125,15 +125,20 @@ reasons! {
     McpMalformed = "MCP_MALFORMED": "the parameters of an MCP tool call, or what they say of the authorization, are not in their form";
 
     // Revocation.
-    FeedTooLarge = "FEED_TOO_LARGE": "a revocation snapshot is larger than 4 MiB or has more than 100,000 entries";
-    FeedMalformed = "FEED_MALFORMED": "a revocation snapshot is not two base64url parts with exactly its members, each list ascending without repetition";
-    FeedSignature = "FEED_SIGNATURE": "a revocation snapshot's signature does not verify under the feed's key";
-    FeedIssuer = "FEED_ISSUER": "a revocation snapshot speaks for another issuer";
-    FeedAhead = "FEED_AHEAD": "a revocation snapshot says that it was issued in the future";
-    FeedRolledBack = "FEED_ROLLED_BACK": "a revocation snapshot is older than the one before, or of the same number with another content";
+    FeedTooLarge = "FEED_TOO_LARGE": "a revocation snapshot or delta is larger than 4 MiB or has more than 100,000 entries";
+    FeedMalformed = "FEED_MALFORMED": "a revocation snapshot or delta is not two base64url parts with exactly its members, each list ascending without repetition";
+    FeedSignature = "FEED_SIGNATURE": "the signature of a revocation snapshot or delta does not verify under the feed's key";
+    FeedIssuer = "FEED_ISSUER": "a revocation snapshot or delta speaks for another issuer";
+    FeedAhead = "FEED_AHEAD": "a revocation snapshot or delta says that it was issued in the future";
+    FeedRolledBack = "FEED_ROLLED_BACK": "a revocation snapshot or delta is older than the snapshot before, or of the same number with another content";
+    FeedDeltaBase = "FEED_DELTA_BASE": "a revocation delta follows another snapshot than the one at hand";
+    FeedDeltaResult = "FEED_DELTA_RESULT": "a revocation delta does not lead to the snapshot whose digest it names";
     RevocationsMissing = "REVOCATIONS_MISSING": "the verifier must know what is revoked and has no snapshot";
     RevocationsStale = "REVOCATIONS_STALE": "the newest revocation snapshot is too old for this class of tools";
-    Revoked = "REVOKED": "the token, one that it was made from, its task, its subject or one of its holders has been revoked";
+    RevocationsFull = "REVOCATIONS_FULL": "the feed has no room for one more revocation of this kind, so revoke something that reaches more";
+    RevocationRate = "REVOCATION_RATE": "more revocations came from this client or holder than its rate allows";
+    TokenOtherClient = "TOKEN_OTHER_CLIENT": "the token or task was not issued to this client, which may revoke its own alone";
+    Revoked = "REVOKED": "the token, one that it was made from, its task, its subject, or one of its agents or holders has been revoked";
 
     // Log, receipts.
     ReceiptMalformed = "RECEIPT_MALFORMED": "the receipt is not a tlog-proof@v1";
@@ -151,6 +156,7 @@ reasons! {
     LogHashChanged = "LOG_HASH_CHANGED": "a stored tree hash differs from the one computed from the leaves";
     LogRootMismatch = "LOG_ROOT_MISMATCH": "the root computed from the leaves differs from the checkpoint's";
     LogTailMissing = "LOG_TAIL_MISSING": "the log has fewer leaves than its head, checkpoint or a receipt says";
+    LogRevocationsChanged = "LOG_REVOCATIONS_CHANGED": "the table of revocations is not what the leaves say";
     LogReceiptInvalid = "LOG_RECEIPT_INVALID": "a receipt does not verify against the log";
 
     // Service: the HTTP envelope, before any endpoint's own rules.

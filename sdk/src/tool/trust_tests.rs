@@ -10,7 +10,7 @@ use std::{
 
 use narrows_verifier::{
     BlockId, Reason, RootKey, RootState, Roots, public_key,
-    revocation::{MaxStaleness, RevocationList, Revocations},
+    revocation::{Entries, MaxStaleness, RevocationList, Revocations},
     token_text,
 };
 
@@ -156,10 +156,7 @@ fn snapshot(sequence: u64, issued: u64, blocks: &[BlockId]) -> Revocations {
         sequence,
         issued,
         max_staleness: MaxStaleness::USUAL,
-        blocks: blocks.iter().copied().collect(),
-        tasks: [].into(),
-        subjects: [].into(),
-        keys: [].into(),
+        revoked: Entries { blocks: blocks.iter().copied().collect(), ..Entries::default() },
     };
     Revocations::load(&list.sign(&FEED).unwrap(), &public_key(&FEED), ISSUER, None, issued).unwrap()
 }

@@ -135,7 +135,8 @@ kinds! {
         verdicts: &[Verdict::Block], task: Required, of: Required, allowed: &["detail"]
     }
     Revoke = "revoke": "authority was ended before its time: the blocks named, the task, or what the commitments say" {
-        verdicts: DONE_OR_NOT, task: Allowed, blocks: Allowed, of: Allowed, required: &["by"], allowed: &["cut_off", "detail", "holder", "subject"]
+        verdicts: DONE_OR_NOT, task: Allowed, blocks: Allowed, of: Allowed, required: &["by"],
+        allowed: &["agent", "cut_off", "detail", "holder", "subject", "until"]
     }
     Pause = "pause": "a task was held until it is resumed" {
         verdicts: &[Verdict::Pause, Verdict::Block], task: Required, of: Allowed, pack: Allowed, required: &["by"], allowed: &["detail", "until"]

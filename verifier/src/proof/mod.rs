@@ -13,6 +13,7 @@ pub mod mcp;
 mod possession;
 mod replay;
 mod report;
+mod revoke;
 pub mod session;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -28,6 +29,7 @@ pub use holder::{HolderClaims, check_holder, sign_holder};
 pub use possession::{PossessionClaims, check_possession, sign_possession};
 pub use replay::ReplayCache;
 pub use report::{ReportClaims, check_report, sign_report};
+pub use revoke::{RevokeClaims, check_revoke, sign_revoke};
 
 /// How long a proof is accepted, in seconds.
 pub const MAX_AGE_SECONDS: u64 = 60;
