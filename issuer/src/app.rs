@@ -20,6 +20,7 @@ use crate::{
     log::Log,
     mint::Mint,
     report_rate::ReportRate,
+    revocation::Revocations,
     witness::Witnesses,
 };
 
@@ -45,6 +46,10 @@ pub struct App {
     pub(crate) _indexer: Indexer,
     /// The log.
     pub log: Arc<Log>,
+    /// What is revoked.
+    pub revocations: Revocations,
+    /// How fast one client or holder may revoke.
+    pub revocation_rate: ReportRate,
     /// The log's witnesses, where it has any.
     pub witnesses: Option<Arc<Witnesses>>,
     /// Who may read the log's entries.

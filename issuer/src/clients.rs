@@ -29,6 +29,10 @@ pub struct Client {
     pub keys: Option<KeySet>,
     /// The agent names it may give to tokens; `None` leaves that to the policy.
     pub agents: Option<Vec<String>>,
+    /// The audiences whose tokens it may ask about, as their resource server.
+    pub audiences: Vec<String>,
+    /// Whether it may revoke what was issued to others.
+    pub revoker: bool,
     secrets: SecretHashes,
 }
 
@@ -55,6 +59,8 @@ impl Clients {
                     // a set that no key of ours can be read from authenticates nobody; the configuration check names it
                     keys: client.jwk_set().and_then(|set| KeySet::parse(set.to_string().as_bytes()).ok()),
                     agents: client.agents.clone(),
+                    audiences: client.audiences.clone(),
+                    revoker: client.revoker,
                     secrets: SecretHashes::new(&client.secret_hashes),
                 };
                 (client.id.clone(), registered)
@@ -217,6 +223,9 @@ mod tests {
             secret_hashes: hashes.iter().map(|secret| secret_hash(secret)).collect(),
             jwks: None,
             agents: None,
+            resource_server: false,
+            audiences: Vec::new(),
+            revoker: false,
         };
         Clients::new(&[client("agent-1", AuthMethod::ClientSecretBasic, hashes), client("signer", AuthMethod::PrivateKeyJwt, &[])])
     }

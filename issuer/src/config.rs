@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use narrows_verifier::revocation::MaxStaleness;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -42,6 +43,9 @@ pub struct Config {
     pub root_key: Vec<PublishedRootKey>,
     /// The Merkle log.
     pub log: Log,
+    /// The revocation feed.
+    #[serde(default)]
+    pub feed: Feed,
     /// Bounds on connections and requests.
     #[serde(default)]
     pub limits: Limits,
@@ -74,6 +78,8 @@ pub struct Keys {
     pub issuer: Option<PathBuf>,
     /// The file of the key that signs checkpoints; without it, `log.key` in the data directory.
     pub log: Option<PathBuf>,
+    /// The file of the key that signs the revocation feed; without it, `feed.key` in the data directory.
+    pub feed: Option<PathBuf>,
 }
 
 /// The Merkle log.
@@ -112,6 +118,27 @@ pub struct Log {
     pub witness: WitnessMode,
 }
 
+/// The revocation feed. Verifiers deny once their snapshot is older than what stands here for the class of the tool.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feed {
+    /// Seconds for which a snapshot decides on tools that only read. An attacker who raises one of these bounds keeps a revoked
+    /// token alive for so much longer at a verifier that is cut off from the feed.
+    pub read_seconds: u64,
+    /// The same for tools whose changes can be changed back.
+    pub write_seconds: u64,
+    /// The same for tools that send something to the outside.
+    pub egress_seconds: u64,
+    /// The same for what can't be undone.
+    pub irreversible_seconds: u64,
+    /// Milliseconds after which a snapshot is signed anew for whoever asks, though nothing has changed. An attacker who raises
+    /// it makes verifiers deny.
+    pub refresh_ms: u64,
+    /// Added to the number of every snapshot. To be raised after a backup was restored, whose numbers lie below those that
+    /// verifiers have seen: they take no lower one. An attacker who raises it hides that revocations were lost.
+    pub sequence_offset: u64,
+}
+
 const fn anchor_lag_ms() -> u64 {
     ANCHOR_LAG_MS
 }
@@ -148,6 +175,8 @@ pub struct Limits {
     pub max_hops_per_task: u32,
     /// Number of hops a minute that may be reported for one holder, whatever the task.
     pub max_reports_per_minute: u32,
+    /// Number of revocations a minute that one client or holder may ask for.
+    pub max_revocations_per_minute: u32,
 }
 
 /// Log lines: to standard error, never with a token, secret, query string or body.
@@ -199,6 +228,16 @@ pub struct Client {
     /// The agent names that this client may give to tokens; without it, any name that the policy accepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agents: Option<Vec<String>>,
+    /// Whether it is a resource server, which may ask about the tokens for its audiences. An attacker who sets it learns what
+    /// such tokens permit, if it gets hold of them.
+    #[serde(default)]
+    pub resource_server: bool,
+    /// The audiences of a resource server.
+    #[serde(default)]
+    pub audiences: Vec<String>,
+    /// Whether it may revoke everything, and not only what was issued to it. An attacker who sets it can stop all work.
+    #[serde(default)]
+    pub revoker: bool,
 }
 
 /// Somebody who may read the log's entries. An attacker who can add one learns who delegates to whom; each reading is
@@ -290,6 +329,7 @@ impl Config {
                 quorum: None,
                 witness: WitnessMode::Prefer,
             },
+            feed: Feed::default(),
             limits: Limits::default(),
             telemetry: Telemetry::default(),
             policy: Policy::default(),
@@ -309,6 +349,12 @@ impl Config {
     /// The file of the log's anchor.
     pub fn anchor_file(&self) -> PathBuf {
         self.log.anchor.clone().unwrap_or_else(|| self.data_dir.join("log.anchor"))
+    }
+
+    /// The file of the key that signs the revocation feed.
+    pub fn feed_key_file(&self) -> PathBuf {
+        let default = || self.data_dir.join("feed.key");
+        self.keys.feed.clone().unwrap_or_else(default)
     }
 
     /// The file of the key that signs checkpoints.
@@ -376,6 +422,33 @@ impl Default for Limits {
             drain_timeout_ms: 10_000,
             max_hops_per_task: 64,
             max_reports_per_minute: 600,
+            max_revocations_per_minute: 600,
+        }
+    }
+}
+
+impl Feed {
+    /// How old a snapshot may be at a verifier.
+    pub const fn max_staleness(&self) -> MaxStaleness {
+        MaxStaleness {
+            read: self.read_seconds,
+            write: self.write_seconds,
+            egress: self.egress_seconds,
+            irreversible: self.irreversible_seconds,
+        }
+    }
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        let MaxStaleness { read, write, egress, irreversible } = MaxStaleness::USUAL;
+        Self {
+            read_seconds: read,
+            write_seconds: write,
+            egress_seconds: egress,
+            irreversible_seconds: irreversible,
+            refresh_ms: 2_000,
+            sequence_offset: 0,
         }
     }
 }
@@ -428,6 +501,7 @@ mod tests {
         let config = Config::parse(LEAST).unwrap();
         assert_eq!(config.issuer_key_file(), Path::new("/var/lib/narrows/issuer.key"));
         assert_eq!(config.log_key_file(), Path::new("/var/lib/narrows/log.key"));
+        assert_eq!(config.feed_key_file(), Path::new("/var/lib/narrows/feed.key"));
         assert_eq!(config.limits.max_body_bytes, 65_536);
     }
 

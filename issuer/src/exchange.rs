@@ -22,8 +22,9 @@ use crate::{
     app::App,
     clients::Client,
     federation::{FederationError, TokenType, VerifiedSubject},
-    log::{LogError, SideRow},
+    log::{LogError, MintedRow, SideRow},
     record::{Record, append, spend, text},
+    revocation::Standing,
 };
 
 /// What a client asks for, parsed and bounded, with nothing verified yet. No Debug: it holds the subject token.
@@ -154,6 +155,9 @@ pub async fn exchange(
     let entry = draft.id;
     let mut rows = spends;
     rows.push(SideRow::NewTask { task, expires_s: expires, max_hops: app.max_hops });
+    let client = client.client.id.clone();
+    rows.push(SideRow::Minted { block: minted.block, minted: MintedRow { client, scope: String::new() } });
+    rows.push(SideRow::Stands(Standing::of_claims(&claims)));
     let (leaf, receipt) = append(app, draft, record, rows).await?;
     Ok(Exchanged {
         token: Zeroizing::new(token_text(&minted.token)),

@@ -23,6 +23,8 @@ pub enum KeyRole {
     Log,
     /// Cosigns checkpoints of other logs.
     Witness,
+    /// Signs the revocation feed.
+    Feed,
 }
 
 /// An Ed25519 secret key with its role; zeroized on drop, with no way to print or clone it.
@@ -48,11 +50,12 @@ impl KeyRole {
             KeyRole::Issuer => "issuer",
             KeyRole::Log => "log",
             KeyRole::Witness => "witness",
+            KeyRole::Feed => "feed",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [KeyRole::Issuer, KeyRole::Log, KeyRole::Witness].into_iter().find(|role| role.name() == name)
+        [KeyRole::Issuer, KeyRole::Log, KeyRole::Witness, KeyRole::Feed].into_iter().find(|role| role.name() == name)
     }
 }
 

@@ -29,9 +29,10 @@ use crate::{
         router::{ROUTES, Routes, router},
     },
     keys::{KeyRole, SecretKey, root_key_id},
-    log::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogSigner, Opening, Previous, Settings, last_checkpoint},
+    log::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogSigner, Opening, Previous, Settings, kept, last_checkpoint},
     mint::Mint,
     report_rate::ReportRate,
+    revocation::{FeedSettings, FeedSigner, Revocations},
     witness::Witnesses,
 };
 
@@ -68,6 +69,7 @@ pub struct StartError {
 pub fn open(config: &Config, pack: &str, development: Option<Development>, clock: Clock) -> Result<Service, StartError> {
     let issuer_key = SecretKey::read(&config.issuer_key_file(), KeyRole::Issuer).map_err(key_error)?;
     let root_id = root_key_id(issuer_key.public_key().as_bytes());
+    let feed_key = SecretKey::read(&config.feed_key_file(), KeyRole::Feed).map_err(key_error)?;
     let signer = log_signer(config)?;
     let log_key = signer.verifier_key().clone();
     let pack = Pack::parse(pack)
@@ -84,6 +86,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     metrics.set_log_size(size(&log, &log_key)?);
     let log = Arc::new(log);
     let witnesses = witnesses(config, &log, &log_key, &metrics)?;
+    let revocations = Revocations::new(Arc::clone(log.live()), feed_settings(config, log.epoch()), FeedSigner::new(&feed_key));
     let dev = development.is_some();
     let extra = development.map(|development| dev_idp_router(config, development, &clock)).transpose()?;
     let mint = Mint::new(issuer_key.danger_seed(), root_id, since).map_err(|reason| at_fault(reason, "the issuer key can't be used"))?;
@@ -99,6 +102,8 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         roots,
         _indexer: indexer,
         log,
+        revocations,
+        revocation_rate: ReportRate::new(config.limits.max_revocations_per_minute),
         auditors: Auditors::new(&config.auditor),
         archive: Archive::new(&log_file(config), Some(index), log_key.clone()),
         readings: Semaphore::new(READINGS),
@@ -112,6 +117,16 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     });
     let router = router(Arc::clone(&app), &config.limits, extra);
     Ok(Service { app, router })
+}
+
+fn feed_settings(config: &Config, epoch: u64) -> FeedSettings {
+    FeedSettings {
+        issuer: config.issuer.clone(),
+        max_staleness: config.feed.max_staleness(),
+        refresh_ms: config.feed.refresh_ms,
+        // Each start of the service counts in a range of its own, above those before it.
+        sequence_base: config.feed.sequence_offset.saturating_add(epoch.saturating_mul(SNAPSHOTS_OF_A_START)),
+    }
 }
 
 fn witnesses(config: &Config, log: &Log, log_key: &VerifierKey, metrics: &Arc<Metrics>) -> Result<Option<Arc<Witnesses>>, StartError> {
@@ -143,6 +158,8 @@ pub struct BegunAnew {
     pub key: VerifierKey,
     /// Where the old database is now.
     pub old: PathBuf,
+    /// Why the old log's revocations could not be taken over, when they could not.
+    pub revocations_lost: Option<String>,
 }
 
 /// Puts the log aside and begins a new one under another name, whose first leaf names the old one, its last checkpoint that is
@@ -158,6 +175,9 @@ pub fn begin_log_anew(config: &Config, origin: &str, cause: String, now_ms: u64)
     let database = log_file(config);
     let checkpoint = last_checkpoint(&database, &config.anchor_file(), &read_log_key(&config.data_dir)?)
         .map_err(|error| at_fault(error.reason(), error.detail()))?;
+    // Tokens from before go on under the same issuer key, and so must what ended them.
+    let kept = kept(&database).map_err(|error| at_fault(error.reason(), format!("the revocations can't be read: {}", error.detail())));
+    let revocations_lost = kept.as_ref().err().map(|error| error.message.clone());
     let mut renamed = config.clone();
     origin.clone_into(&mut renamed.log.origin);
     let signer = log_signer(&renamed)?;
@@ -169,10 +189,10 @@ pub fn begin_log_anew(config: &Config, origin: &str, cause: String, now_ms: u64)
         }
     }
     let opening = Opening { id: EntryId(random()), trace: TraceId(random()), t_ms: now_ms, dev: false };
-    Log::init_after(&database, &signer, opening, &Previous { checkpoint, cause })
+    Log::init_after(&database, &signer, opening, &Previous { checkpoint, cause, kept: kept.unwrap_or_default() })
         .map_err(|error| at_fault(error.reason(), format!("the log can't be made: {}", error.detail())))?;
     write_log_key(config, signer.verifier_key())?;
-    Ok(BegunAnew { key: signer.verifier_key().clone(), old: beside(&database, ASIDE) })
+    Ok(BegunAnew { key: signer.verifier_key().clone(), old: beside(&database, ASIDE), revocations_lost })
 }
 
 fn put_aside(file: &Path) -> Result<(), StartError> {
@@ -332,6 +352,9 @@ const INDEX_FILE: &str = "index.db";
 
 /// Readings of evidence at one time.
 const READINGS: usize = 4;
+
+/// More than any process makes: one a second for thirty years.
+const SNAPSHOTS_OF_A_START: u64 = 1_000_000_000;
 
 const WITNESS_FILE: &str = "witness.db";
 const ASIDE: &str = ".ended";

@@ -14,7 +14,7 @@ mod request;
 pub use condition::REQUEST_FACTS;
 pub use decide::{Grant, PolicyRefusal};
 pub use document::{MAX_TEXT as MAX_PACK_BYTES, PackError};
-pub use pack::{Pack, STARTER, STARTER_CASES};
+pub use pack::{MAX_LIFE_SECONDS, Pack, STARTER, STARTER_CASES};
 pub use request::{Claim, MintRequest};
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod init;
 mod key;
+mod revoke;
 mod serve;
 mod token;
 
@@ -35,7 +36,7 @@ enum Verb {
     /// Make an agent's key
     #[command(subcommand)]
     Key(key::Key),
-    /// Look at, narrow, prove or verify a token, offline
+    /// Look at, narrow, prove or verify a token, offline; and end one at the issuer
     #[command(subcommand)]
     Token(token::Token),
     /// Check the log

@@ -92,7 +92,9 @@ pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyho
     let clock = system_clock();
     if !service::log_file(&config).exists() {
         make_private_directory(&config.data_dir)?;
-        for (role, file) in [(KeyRole::Issuer, config.issuer_key_file()), (KeyRole::Log, config.log_key_file())] {
+        let keys =
+            [(KeyRole::Issuer, config.issuer_key_file()), (KeyRole::Log, config.log_key_file()), (KeyRole::Feed, config.feed_key_file())];
+        for (role, file) in keys {
             if !file.exists() {
                 SecretKey::generate(role, &mut OsRng).write_new(&file)?;
             }
@@ -106,6 +108,9 @@ pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyho
         secret_hashes: vec![secret_hash(&client_secret)],
         jwks: None,
         agents: None,
+        resource_server: false,
+        audiences: Vec::new(),
+        revoker: false,
     }];
     config.trusted_issuer = vec![TrustedIssuer::development(&format!("{}/dev/idp", config.issuer), CLIENT)];
     let password = generate_secret(&mut OsRng);

@@ -1,4 +1,4 @@
-//! `narrows token`: everything a holder or a tool does, offline.
+//! `narrows token`: everything a holder or a tool does, offline but for the end of a token.
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,8 @@ pub(super) enum Token {
     Prove(Prove),
     /// Decide on one call as a tool would; exit code 1 when it is refused
     Verify(Verify),
+    /// End a token, or what the log shows by another handle, at the issuer
+    Revoke(super::revoke::Revoke),
 }
 
 /// Where the issuer's public keys come from.
@@ -126,6 +128,7 @@ impl Token {
             Self::Attenuate(attenuate) => attenuate.run(now),
             Self::Prove(prove) => prove.run(now),
             Self::Verify(verify) => verify.run(now),
+            Self::Revoke(revoke) => revoke.run(),
         }
     }
 }
@@ -218,7 +221,7 @@ fn verify_text(token: &str, keys: &Keys) -> anyhow::Result<VerifiedToken> {
     Ok(UnverifiedToken::from_text(token)?.verify(&keys.roots()?)?)
 }
 
-fn read_token(file: &Path) -> anyhow::Result<String> {
+pub(super) fn read_token(file: &Path) -> anyhow::Result<String> {
     Ok(token_in(&read(file)?))
 }
 
@@ -230,7 +233,7 @@ fn token_in(text: &str) -> String {
     member.unwrap_or(text.trim()).to_owned()
 }
 
-fn read(file: &Path) -> anyhow::Result<String> {
+pub(super) fn read(file: &Path) -> anyhow::Result<String> {
     if file == Path::new("-") {
         return Ok(std::io::read_to_string(std::io::stdin())?);
     }

@@ -7,7 +7,7 @@ use narrows_verifier::{Reason, Roots};
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::{AuthMethod, Client, Config, Limits};
+use super::{AuthMethod, Client, Config, Feed, Limits};
 use crate::clients;
 use crate::egress::EgressRules;
 use crate::jose::KeySet;
@@ -46,6 +46,10 @@ impl Config {
         if self.issuer_key_file() == self.log_key_file() {
             faults.add("keys.log", "is the file of the issuer key, the two must be separate keys");
         }
+        if [self.issuer_key_file(), self.log_key_file()].contains(&self.feed_key_file()) {
+            faults.add("keys.feed", "is the file of another key, each purpose has its own");
+        }
+        self.feed.add_faults(&mut faults);
         self.add_root_key_faults(&mut faults);
         if let Err(message) = check_origin(&self.log.origin) {
             faults.add("log.origin", message);
@@ -143,6 +147,12 @@ impl Config {
                 }
             }
             add_secret_faults(faults, &at("secret_hashes"), &client.secret_hashes);
+            if client.resource_server == client.audiences.is_empty() {
+                faults.add(&at("audiences"), "names the audiences of a resource server, and of no other client");
+            }
+            if client.audiences.len() > MAX_AUDIENCES || client.audiences.iter().any(|name| !(1..=1024).contains(&name.len())) {
+                faults.add(&at("audiences"), format!("must be at most {MAX_AUDIENCES} names of 1 to 1,024 bytes"));
+            }
         }
     }
 
@@ -216,7 +226,12 @@ impl Limits {
                 faults.add(&format!("limits.{key}"), format!("must be from {least} to {most}"));
             }
         }
-        for (key, value) in [("max_hops_per_task", self.max_hops_per_task), ("max_reports_per_minute", self.max_reports_per_minute)] {
+        let counts = [
+            ("max_hops_per_task", self.max_hops_per_task),
+            ("max_reports_per_minute", self.max_reports_per_minute),
+            ("max_revocations_per_minute", self.max_revocations_per_minute),
+        ];
+        for (key, value) in counts {
             if !(1..=100_000).contains(&value) {
                 faults.add(&format!("limits.{key}"), "must be from 1 to 100000");
             }
@@ -233,6 +248,30 @@ impl Limits {
             if !(1..=MAX_TIME_MS).contains(&value) {
                 faults.add(&format!("limits.{key}"), format!("must be from 1 to {MAX_TIME_MS}"));
             }
+        }
+    }
+}
+
+impl Feed {
+    fn add_faults(&self, faults: &mut Faults) {
+        let bounds = [
+            ("read_seconds", self.read_seconds),
+            ("write_seconds", self.write_seconds),
+            ("egress_seconds", self.egress_seconds),
+            ("irreversible_seconds", self.irreversible_seconds),
+        ];
+        for (key, value) in bounds {
+            if !(1..=MAX_STALENESS_SECONDS).contains(&value) {
+                faults.add(&format!("feed.{key}"), format!("must be from 1 to {MAX_STALENESS_SECONDS}"));
+            }
+        }
+        // The rest of the time is for the way to the verifier and for what happens on it.
+        let least = bounds.into_iter().map(|(_, seconds)| seconds).min().unwrap_or(1);
+        if !(100..=MAX_TIME_MS).contains(&self.refresh_ms) || self.refresh_ms > least.saturating_mul(1000 / 4) {
+            faults.add("feed.refresh_ms", "must be from 100 to a quarter of the shortest time for which a snapshot decides");
+        }
+        if self.sequence_offset > MAX_SEQUENCE_OFFSET {
+            faults.add("feed.sequence_offset", format!("is above {MAX_SEQUENCE_OFFSET}"));
         }
     }
 }
@@ -336,6 +375,10 @@ const MAX_ROOT_KEYS: usize = 63;
 /// Each credential is compared with all of them.
 const MAX_AUDITORS: usize = 64;
 const MAX_CLIENTS: usize = 10_000;
+const MAX_AUDIENCES: usize = 64;
+const MAX_STALENESS_SECONDS: u64 = 86_400;
+/// Half of what a number of the feed can be, so that the service's own half never runs out.
+const MAX_SEQUENCE_OFFSET: u64 = 1 << 52;
 const MAX_JWKS_KEYS: usize = 16;
 const MAX_DISK_RESERVE_MB: u64 = 1 << 20;
 const MAX_TIME_MS: u64 = 3_600_000;

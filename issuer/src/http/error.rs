@@ -125,7 +125,7 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         Reason::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
         Reason::ResponseType => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
         Reason::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
-        Reason::ReportRate | Reason::AuditorRate => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+        Reason::ReportRate | Reason::RevocationRate | Reason::AuditorRate => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         Reason::EntriesPrivate | Reason::AuditorRole | Reason::WitnessLogSignature => (StatusCode::FORBIDDEN, "invalid_request"),
         Reason::WitnessConflict => (StatusCode::CONFLICT, "invalid_request"),
         Reason::WitnessInconsistent => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
@@ -138,6 +138,7 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::LogUnreadable
         | Reason::WitnessState
         | Reason::WitnessQuorum
+        | Reason::RevocationsFull
         | Reason::IssuerUnreachable
         | Reason::IssuerDocument => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),

@@ -12,9 +12,12 @@ use axum::{
 use super::{
     audit,
     derivations::derivations,
-    envelope, health, log_tiles, metrics, receipts,
+    envelope, health,
+    introspect::introspection,
+    log_tiles, metrics, receipts, revocations,
+    revoke::revocation,
     token::token,
-    well_known::{AuthorizationServer, NarrowsKeys, PublishedKey, PublishedLog, document, refuse_authorization},
+    well_known::{AuthorizationServer, NarrowsKeys, PublishedFeedKey, PublishedKey, PublishedLog, document, refuse_authorization},
 };
 use crate::{app::App, config::Limits};
 
@@ -32,12 +35,15 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
     let routes = Router::new()
         // clients
         .route("/oauth/token", post(token))
+        .route("/oauth/revoke", post(revocation))
+        .route("/oauth/introspect", post(introspection))
         .route("/oauth/authorize", get(refuse_authorization))
         .route("/.well-known/oauth-authorization-server", get(authorization_server))
         // agents
         .route("/v1/derivations", post(derivations))
         // tools and verifiers
         .route("/.well-known/narrows-keys", get(narrows_keys))
+        .route("/v1/revocations", get(revocations::feed).post(revocations::given_up))
         // auditors
         .route("/v1/receipts/{entry}", get(receipts::receipt))
         .route("/log/checkpoint", get(log_tiles::checkpoint))
@@ -69,6 +75,7 @@ async fn authorization_server(State(app): State<Arc<App>>) -> Response {
 async fn narrows_keys(State(app): State<Arc<App>>) -> Response {
     document(&NarrowsKeys {
         issuer: app.roots.keys().iter().map(PublishedKey::from).collect(),
+        feed: vec![PublishedFeedKey::from(app.revocations.feed_key())],
         log: PublishedLog { origin: app.log_key.name().to_owned(), vkey: app.log_key.to_string() },
         dev: app.dev,
     })
@@ -77,8 +84,11 @@ async fn narrows_keys(State(app): State<Arc<App>>) -> Response {
 /// Route templates that metrics may be labelled with.
 pub(crate) const ROUTES: &[&str] = &[
     "/oauth/token",
+    "/oauth/revoke",
+    "/oauth/introspect",
     "/oauth/authorize",
     "/v1/derivations",
+    "/v1/revocations",
     "/v1/receipts/{entry}",
     "/.well-known/oauth-authorization-server",
     "/.well-known/narrows-keys",

@@ -24,6 +24,8 @@ use crate::{
     exchange::{AuthenticatedClient, ExchangeError, ExchangeRequest, Exchanged, exchange},
     federation::TokenType,
     jose,
+    log::LogError,
+    record::spend,
 };
 
 /// Exchanges a token, or says why not in OAuth's words.
@@ -39,7 +41,7 @@ pub(super) async fn token(State(app): State<Arc<App>>, trace: TraceId, headers: 
     Ok(answer(&exchanged))
 }
 
-fn authenticate<'a>(app: &'a App, headers: &HeaderMap, form: &Form) -> Result<AuthenticatedClient<'a>, ApiError> {
+pub(super) fn authenticate<'a>(app: &'a App, headers: &HeaderMap, form: &Form) -> Result<AuthenticatedClient<'a>, ApiError> {
     let mut basic = headers.get_all(AUTHORIZATION).iter();
     let credentials = Credentials {
         basic: basic.next().map(http::HeaderValue::as_bytes),
@@ -49,6 +51,21 @@ fn authenticate<'a>(app: &'a App, headers: &HeaderMap, form: &Form) -> Result<Au
         secret_in_body: form.optional("client_secret")?.is_some() || basic.next().is_some(),
     };
     client_auth::authenticate(app, &credentials).map_err(|reason| ApiError::oauth(reason, reason.meaning()))
+}
+
+/// Uses up the assertion with which a client authenticated a request that writes nothing which would (RFC 7523 §3).
+pub(super) async fn use_up(app: &App, client: &AuthenticatedClient<'_>) -> Result<(), ApiError> {
+    let Some(once) = client.once else { return Ok(()) };
+    match app.log.spend(spend(once, Reason::ClientAuth)).await {
+        Ok(None) => Ok(()),
+        Ok(Some(reason)) => Err(ApiError::oauth(reason, reason.meaning())),
+        Err(error) => Err(unavailable(&error)),
+    }
+}
+
+/// What the log met.
+pub(super) fn unavailable(error: &LogError) -> ApiError {
+    ApiError::oauth(error.reason(), error.reason().meaning()).retry_after(error.retry_after_s())
 }
 
 fn read_request(form: &Form) -> Result<ExchangeRequest, ApiError> {
@@ -128,7 +145,7 @@ fn answer(exchanged: &Exchanged) -> Response {
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")], Json(body)).into_response()
 }
 
-fn refusal(error: ExchangeError) -> ApiError {
+pub(super) fn refusal(error: ExchangeError) -> ApiError {
     match error {
         ExchangeError::Refused(reason) => invalid(reason, reason.meaning()),
         ExchangeError::Unavailable { reason, retry_after_s } => ApiError::oauth(reason, reason.meaning()).retry_after(retry_after_s),

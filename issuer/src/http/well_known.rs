@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
-use narrows_verifier::{Reason, RootKey};
+use narrows_verifier::{PublicKey, Reason, RootKey};
 use serde::Serialize;
 
 use super::error::ApiError;
@@ -15,11 +15,17 @@ pub struct AuthorizationServer {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
+    revocation_endpoint: String,
+    introspection_endpoint: String,
     grant_types_supported: Vec<&'static str>,
     response_types_supported: Vec<&'static str>,
     code_challenge_methods_supported: Vec<&'static str>,
     token_endpoint_auth_methods_supported: Vec<&'static str>,
     token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
     authorization_details_types_supported: Vec<&'static str>,
 }
 
@@ -30,6 +36,8 @@ pub struct NarrowsKeys {
     pub issuer: Vec<PublishedKey>,
     /// The log.
     pub log: PublishedLog,
+    /// The keys that sign the revocation feed.
+    pub feed: Vec<PublishedFeedKey>,
     /// Marks a service in development mode, whose keys a verifier refuses unless told.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dev: bool,
@@ -52,6 +60,15 @@ pub struct PublishedKey {
     pub not_after: Option<u64>,
 }
 
+/// One key that signs the revocation feed.
+#[derive(Debug, Serialize)]
+pub struct PublishedFeedKey {
+    /// The algorithm, always `Ed25519`.
+    pub alg: &'static str,
+    /// The 32 bytes of the public key in base64url.
+    pub public_key: String,
+}
+
 /// The log's name and key.
 #[derive(Debug, Serialize)]
 pub struct PublishedLog {
@@ -71,13 +88,25 @@ impl AuthorizationServer {
             issuer: issuer.to_string(),
             authorization_endpoint: format!("{issuer}/oauth/authorize"),
             token_endpoint: format!("{issuer}/oauth/token"),
+            revocation_endpoint: format!("{issuer}/oauth/revoke"),
+            introspection_endpoint: format!("{issuer}/oauth/introspect"),
             grant_types_supported: vec!["urn:ietf:params:oauth:grant-type:token-exchange"],
             response_types_supported: vec![],
             code_challenge_methods_supported: vec!["S256"],
-            token_endpoint_auth_methods_supported: vec!["client_secret_basic", "private_key_jwt"],
-            token_endpoint_auth_signing_alg_values_supported: vec!["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"],
+            token_endpoint_auth_methods_supported: AUTH_METHODS.to_vec(),
+            token_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS.to_vec(),
+            revocation_endpoint_auth_methods_supported: AUTH_METHODS.to_vec(),
+            revocation_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS.to_vec(),
+            introspection_endpoint_auth_methods_supported: AUTH_METHODS.to_vec(),
+            introspection_endpoint_auth_signing_alg_values_supported: AUTH_ALGORITHMS.to_vec(),
             authorization_details_types_supported: vec!["narrows"],
         }
+    }
+}
+
+impl From<&PublicKey> for PublishedFeedKey {
+    fn from(key: &PublicKey) -> Self {
+        Self { alg: "Ed25519", public_key: URL_SAFE_NO_PAD.encode(key.as_bytes()) }
     }
 }
 
@@ -108,6 +137,10 @@ pub async fn refuse_authorization() -> ApiError {
     ApiError::oauth(Reason::ResponseType, Reason::ResponseType.meaning())
 }
 
+/// How a client can authenticate, at every endpoint alike.
+const AUTH_METHODS: [&str; 2] = ["client_secret_basic", "private_key_jwt"];
+const AUTH_ALGORITHMS: [&str; 6] = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"];
+
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
@@ -136,6 +169,7 @@ mod tests {
         let mut keys = NarrowsKeys {
             issuer: vec![PublishedKey::from(&root)],
             log: PublishedLog { origin: "narrows.example/log".into(), vkey: "narrows.example/log+00000000+AQ==".into() },
+            feed: vec![PublishedFeedKey::from(&narrows_verifier::public_key(&[2; 32]))],
             dev: false,
         };
         let expected = json!({
@@ -148,6 +182,7 @@ mod tests {
                 "not_after": null,
             }],
             "log": {"origin": "narrows.example/log", "vkey": "narrows.example/log+00000000+AQ=="},
+            "feed": [{"alg": "Ed25519", "public_key": URL_SAFE_NO_PAD.encode(narrows_verifier::public_key(&[2; 32]).as_bytes())}],
         });
         assert_eq!(serde_json::to_value(&keys).unwrap(), expected);
         keys.dev = true;

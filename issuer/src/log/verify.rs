@@ -9,6 +9,7 @@ use narrows_verifier::log::{
     verify_checkpoint,
 };
 
+use super::revocations::Endings;
 use crate::store::{Head, Rows, Snapshot, StoreError, Unsealed, is_stored};
 
 /// What the auditor brings: things that the log gave out earlier and must still stand by.
@@ -33,6 +34,8 @@ pub struct Report {
     pub checkpoints: u64,
     /// Derivation rows that agree with their leaf.
     pub derivations: u64,
+    /// Revocations in the table that agree with their leaves.
+    pub revocations: u64,
     /// Commitments that a disclosure opens.
     pub disclosures: u64,
     /// Commitments whose disclosure was erased: the value is gone, or the key that opened it.
@@ -66,7 +69,7 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
     let head = rows.head()?.ok_or_else(|| Finding::new(Reason::LogTailMissing, None, "the log's head is missing"))?;
     let mut walk = Walk::new(key, evidence)?;
     let mut checkpoints = Checkpoints { key, next: rows.next_checkpoint(0)?, seen: 0 };
-    let mut nodes = 0;
+    let (mut nodes, mut endings) = (0, Endings::default());
     loop {
         let page = rows.leaves(walk.size(), TILE_WIDTH)?;
         if page.is_empty() {
@@ -85,6 +88,7 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
                 check_node(&rows, node)?;
                 nodes += 1;
             }
+            endings.meet(index, &leaf);
             if leaf.id != stored.entry {
                 return Err(Finding::new(Reason::LogIndexChanged, Some(index), "a leaf is filed under another entry id"));
             }
@@ -94,8 +98,9 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
     check_end(&rows, &head, &walk, &checkpoints, nodes)?;
     let derivations = check_derivations(&rows)?;
     let (disclosures, erased) = check_disclosures(&rows)?;
+    let revocations = endings.check(&rows, head.last_t_ms / 1000)?;
     let withheld = walk.commitments.saturating_sub(disclosures + erased);
-    Ok(Report { checkpoints: checkpoints.seen, derivations, disclosures, erased, withheld, ..walk.finish()? })
+    Ok(Report { checkpoints: checkpoints.seen, derivations, revocations, disclosures, erased, withheld, ..walk.finish()? })
 }
 
 /// Appends leaf after leaf and compares roots with those that the evidence claims on the way.
@@ -172,6 +177,7 @@ impl<'k> Walk<'k> {
             root: self.frontier.root(),
             checkpoints: 0,
             derivations: 0,
+            revocations: 0,
             disclosures: 0,
             erased: 0,
             withheld: self.commitments,

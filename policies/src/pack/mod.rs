@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{PackError, condition::Condition};
 
+pub use read::MAX_LIFE_SECONDS;
+
 /// The pack of the demo and of development mode.
 pub const STARTER: &str = include_str!("../../packs/starter.toml");
 /// The cases of [`STARTER`].

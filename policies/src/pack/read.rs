@@ -28,7 +28,7 @@ struct Limits {
 
 impl Limits {
     fn read(mut keys: Keys) -> Result<Self, PackError> {
-        let life = keys.count("max_life_seconds", 1, MAX_LIFE)?;
+        let life = keys.count("max_life_seconds", 1, MAX_LIFE_SECONDS)?;
         let depth = keys.count("max_depth", 0, MAX_DEPTH)?;
         let limits = Self { max_life_seconds: keys.required("max_life_seconds", life)?, max_depth: keys.required("max_depth", depth)? };
         keys.end()?;
@@ -87,8 +87,8 @@ fn read_ceilings(keys: &mut Keys, tools: &Tools) -> Result<Vec<Caveat>, PackErro
 const FORMAT: u64 = 1;
 const MAX_PACK_NAME: usize = 64;
 const MAX_RULES: usize = 200;
-/// A day. Until a revocation reaches a verifier, life is what bounds the harm of a stolen token and its key.
-const MAX_LIFE: u64 = 86_400;
+/// The longest life that a pack may grant: a day. Until a revocation reaches a verifier, life is what bounds the harm of a stolen token and its key.
+pub const MAX_LIFE_SECONDS: u64 = 86_400;
 /// A token has at most 16 blocks, one of which is the authority.
 const MAX_DEPTH: u64 = 15;
 /// Tools, audience, expiry and depth take the other four checks of the authority block.

@@ -12,6 +12,7 @@ pub(super) fn object(report: &Report, pinned: bool, more: Vec<(&'static str, Val
         "root": report.root.to_base64(),
         "checkpoints": report.checkpoints,
         "derivations": report.derivations,
+        "revocations": report.revocations,
         "disclosures": { "open": report.disclosures, "erased": report.erased, "withheld": report.withheld },
         "receipts": report.receipts,
         "key_pinned": pinned,

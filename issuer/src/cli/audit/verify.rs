@@ -84,6 +84,7 @@ impl Verify {
         println!("root         {}", report.root.to_base64());
         println!("checkpoints  {} signed and consistent", report.checkpoints);
         println!("receipts     {} of {} given verify against this log", report.receipts, receipts.len());
+        println!("revocations  {} in the table, as the leaves say", report.revocations);
         println!("disclosures  {} open their commitments, {} erased, {} withheld", report.disclosures, report.erased, report.withheld);
         let trees = task_trees(&database, task.as_ref())?;
         if task.is_some() && trees.is_empty() {

@@ -100,7 +100,7 @@ async fn a_new_log_names_the_old_one_its_end_and_the_cause() {
 
     let new = Place::new();
     let signer = || LogSigner::new("log.example/narrows-2", &Zeroizing::new([5; 32])).unwrap();
-    let previous = Previous { checkpoint: known.clone(), cause: "the disk was lost".to_owned() };
+    let previous = Previous { checkpoint: known.clone(), cause: "the disk was lost".to_owned(), kept: Kept::default() };
     Log::init_after(&new.database(), &signer(), opening(), &previous).unwrap();
     let log = Log::open(&new.database(), signer(), clock(NOW_MS), Settings::default()).unwrap();
     let first = log.proof(0).unwrap().unwrap();
