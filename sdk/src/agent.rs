@@ -1,16 +1,16 @@
 //! What an agent does with its token: look into it, narrow it, prove it, report it. All of it offline.
 
 use narrows_verifier::{
-    BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, Roots, UnverifiedToken, VerifiedToken,
+    BlockId, Caveat, EntryId, Maker, PublicKey, Reason, Refusal, Roots, UnverifiedToken, VerifiedToken,
     biscuit::{HopClaims, append_hop, seal},
     json::Value,
     log::{PresentedReceipt, read_receipts, write_receipts},
     proof::{
-        PossessionClaims, ReportClaims,
+        PossessionClaims, ReportClaims, RevokeClaims,
         dpop::{DpopRequest, sign_dpop},
         mcp::{McpCall, McpProof, write_call},
         session::{HolderSession, OpenClaims, OpenRandomness, Opening, sign_session_open},
-        sign_possession, sign_report,
+        sign_possession, sign_report, sign_revoke,
     },
     token_bytes, token_text,
 };
@@ -88,12 +88,12 @@ pub struct SessionOpening {
     opening: Opening,
 }
 
-/// A hop as the issuer's log is to receive it.
+/// A hop as the issuer is to hear of it: that it was made, or that it is to end.
 #[derive(Clone)]
 pub struct Report {
-    /// The sealed token whose newest block is reported.
+    /// The sealed token whose newest hop it is about.
     pub token: String,
-    /// The proof by the delegator or the new holder.
+    /// The proof by the delegator or the holder.
     pub proof: String,
 }
 
@@ -252,6 +252,24 @@ impl Held {
     /// A report of a hop that we made.
     pub fn report_hop(&self, hop: &Narrowed, issuer: &str, now: u64) -> Report {
         self.sign_report(&hop.sealed, hop.block, issuer, now)
+    }
+
+    /// The end of the hop by which this token came to us, and of everything that we made from it, for
+    /// [`crate::IssuerClient::end`]. A first agent ends the token that the issuer minted for it.
+    pub fn give_up(&self, issuer: &str, now: u64) -> Report {
+        let hops = self.token.blocks.iter().rev().filter(|block| block.maker != Maker::Anyone);
+        let block = hops.map(|block| block.id).next().unwrap_or(self.token.newest());
+        self.sign_end(&self.sealed, block, issuer, now)
+    }
+
+    /// The end of a hop that we made.
+    pub fn take_back(&self, hop: &Narrowed, issuer: &str, now: u64) -> Report {
+        self.sign_end(&hop.sealed, hop.block, issuer, now)
+    }
+
+    fn sign_end(&self, sealed: &str, block: BlockId, issuer: &str, now: u64) -> Report {
+        let proof = sign_revoke(&RevokeClaims { issuer, block }, now, &fresh(&mut OsRng), self.key.seed());
+        Report { token: sealed.to_owned(), proof }
     }
 
     fn sign_report(&self, sealed: &str, block: BlockId, issuer: &str, now: u64) -> Report {

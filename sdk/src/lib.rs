@@ -37,7 +37,7 @@ pub use self::http::TransportError;
 pub use self::inspect::{explain, inspect};
 pub use self::issuer::{
     ACCESS_TOKEN, ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN, IssuerClient, IssuerError, IssuerKeys, IssuerRefusal,
-    Recorded,
+    Recorded, Revoke,
 };
 pub use self::key::{HolderKey, KeyError};
 pub use self::tool_client::{CallError, CallRefusal, ToolClient};

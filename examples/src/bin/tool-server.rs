@@ -1,13 +1,18 @@
-//! A tool server that decides offline: it asks the issuer for its keys once, at start.
+//! A tool server that decides offline: it asks the issuer for its keys once, at start, and for what is revoked every few seconds.
+
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::Parser;
 use narrows::{
     IssuerClient,
-    tool::{Guard, GuardLayer, GuardOptions, Manifest, Revocation, system_clock},
+    tool::{Guard, GuardLayer, GuardOptions, Manifest, Revocation, RevocationFeed, system_clock},
 };
 use narrows_examples::tool_server::{Table, router};
 use tokio::net::TcpListener;
+
+/// Well within the ten seconds for which a snapshot decides on what can't be undone.
+const POLL: Duration = Duration::from_secs(3);
 
 #[derive(Parser)]
 struct Options {
@@ -44,11 +49,14 @@ async fn main() -> anyhow::Result<()> {
     if keys.dev && !options.accept_dev {
         bail!("`{}` is a development issuer; give --accept-dev to trust it", options.issuer);
     }
-    // the issuer serves no revocation feed, so a token is good here until it expires
-    let guard_options = GuardOptions { accept_dev: options.accept_dev, replay_capacity: 100_000, revocation: Revocation::NotChecked };
-    let guard = Guard::new(manifest, keys.roots, guard_options);
+    let feed = RevocationFeed::new(&options.issuer, &keys)?;
+    let guard_options = GuardOptions { accept_dev: options.accept_dev, replay_capacity: 100_000, revocation: Revocation::Required };
+    let layer = GuardLayer::new(Guard::new(manifest, keys.roots, guard_options), clock.clone());
+    feed.poll(layer.guard(), clock()).await.context("fetching what the issuer has revoked")?;
+    let guard = Arc::clone(layer.guard());
+    tokio::spawn(async move { feed.follow(&guard, clock, || tokio::time::sleep(POLL)).await });
     let listener = TcpListener::bind(&options.listen).await.with_context(|| format!("listening on `{}`", options.listen))?;
     println!("{}", serde_json::json!({"listen": format!("http://{}", listener.local_addr()?)}));
-    axum::serve(listener, router(Table::sample(), GuardLayer::new(guard, clock))).await?;
+    axum::serve(listener, router(Table::sample(), layer)).await?;
     Ok(())
 }

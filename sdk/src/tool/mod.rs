@@ -1,6 +1,7 @@
 //! The guard of a tool: no call reaches the tool's body without a token, a proof and caveats that permit it.
 
 mod answer;
+mod feed;
 mod guard;
 mod key;
 mod layer;
@@ -17,6 +18,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+pub use feed::RevocationFeed;
 pub use guard::{Guard, GuardOptions, PermittedCall, Principal, Refused, Revocation};
 pub use key::ToolKey;
 pub use layer::{GuardLayer, Guarded};
