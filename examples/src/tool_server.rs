@@ -110,6 +110,7 @@ mod tests {
             subject: "p-1".into(),
             agent: "planner".into(),
             holder: key.public().into(),
+            actors: Vec::new(),
             lineage: Vec::new(),
             dev: false,
             caveats: all,

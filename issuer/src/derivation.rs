@@ -56,9 +56,8 @@ pub async fn report(app: &App, token: &str, proof: &str, trace: TraceId) -> Resu
     draft.blocks = token.block_ids();
     draft.parents = parent(&token).into_iter().collect();
     let mut record = Record::new(app);
-    record.chain(text(&token.authority.subject));
-    for (agent, ..) in token.principals() {
-        record.chain(text(agent));
+    for principal in token.chain() {
+        record.chain(text(principal.name));
     }
     record.field("caveats", caveat::to_list(&hop.caveats));
     let rows =

@@ -144,6 +144,7 @@ pub async fn exchange(
         subject: subject_name(app, &grant, &subject, &request.audiences),
         agent,
         holder: request.holder.into(),
+        actors: Vec::new(),
         lineage: Vec::new(),
         dev: app.dev,
         caveats: grant.caveats,

@@ -54,6 +54,7 @@ pub(crate) fn claims(more: &str, dev: bool) -> AuthorityClaims {
         subject: "p-1".into(),
         agent: "planner".into(),
         holder: HolderKey::of(11).public().into(),
+        actors: Vec::new(),
         lineage: Vec::new(),
         dev,
         caveats: all,

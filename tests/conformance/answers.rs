@@ -131,6 +131,8 @@ fn token(vector: &TokenVector) -> TokenAnswer {
         block_ids: Vec::new(),
         holder: None,
         holder_jkt: None,
+        bearer: false,
+        actors: Vec::new(),
         lineage: Vec::new(),
     };
     let bytes = match token_bytes(&vector.token) {
@@ -151,6 +153,8 @@ fn token(vector: &TokenVector) -> TokenAnswer {
         block_ids: verified.block_ids().iter().map(BlockId::to_string).collect(),
         holder: verified.holder.key().ok().map(|key| hex(key.as_bytes())),
         holder_jkt: if let Holder::Thumbprint(thumbprint) = &verified.holder { Some(hex(thumbprint)) } else { None },
+        bearer: verified.holder == Holder::Bearer,
+        actors: verified.authority.actors.clone(),
         lineage: verified.authority.lineage.iter().map(BlockId::to_string).collect(),
         ..answer
     }

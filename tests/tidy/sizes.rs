@@ -7,7 +7,7 @@ const MOST_LINES_OF_A_FILE: usize = 600;
 const MOST_LINES_OF_THE_TRUSTED_PATH: usize = 5_800;
 const TRUSTED: [&str; 10] = ["biscuit", "caveat", "datalog", "json", "key", "proof", "token", "cache", "verifier", "roots"];
 /// What makes, compares or describes caveats and tokens, and whose mistakes let nothing through.
-const NOT_ON_THE_PATH: [&str; 7] = [
+const NOT_ON_THE_PATH: [&str; 8] = [
     "biscuit/build.rs",
     "biscuit/text.rs",
     "caveat/describe.rs",
@@ -15,6 +15,7 @@ const NOT_ON_THE_PATH: [&str; 7] = [
     "caveat/matcher/sentence.rs",
     "caveat/matcher/within.rs",
     "datalog/print.rs",
+    "token/principal.rs",
 ];
 
 #[test]

@@ -54,6 +54,8 @@ reasons! {
     RootSet = "ROOT_SET": "a set of issuer keys has more than 64, two of one number or key, or an end that is missing or before the beginning";
     IssuedAhead = "ISSUED_AHEAD": "the token says that it was issued in the future";
     HolderThumbprint = "HOLDER_THUMBPRINT": "the token is bound to the thumbprint of a key, and the operation needs the key itself";
+    HolderBearer = "HOLDER_BEARER": "the token is bound to no key, so a proof with it would mean nothing and is not read";
+    BearerForm = "BEARER_FORM": "a token that is bound to no key allows hops, has a block after its first, or is not sealed";
     BadSignature = "BAD_SIGNATURE": "a signature in the token does not verify";
     BadProof = "BAD_PROOF": "the token's closing secret or seal does not match its last block";
     HopSigner = "HOP_SIGNER": "a hop is signed by another key than the one that the hop before it named as holder";
@@ -122,6 +124,9 @@ reasons! {
     DpopNonce = "DPOP_NONCE": "the DPoP proof does not carry the nonce that the server gave";
     DpopUrlOnly = "DPOP_URL_ONLY": "the DPoP proof signs the address alone and the tool demands one that also signs tool, arguments and audience";
     DpopOff = "DPOP_OFF": "this tool server has no address configured, so it reads no DPoP proofs";
+    BearerBound = "BEARER_BOUND": "a token that is bound to a key was presented as a bearer token, without a proof";
+    BearerOff = "BEARER_OFF": "the tool takes no bearer tokens";
+    McpMethod = "MCP_METHOD": "the MCP method is none of those that the guard lets pass";
     McpMalformed = "MCP_MALFORMED": "the parameters of an MCP tool call, or what they say of the authorization, are not in their form";
 
     // Revocation.

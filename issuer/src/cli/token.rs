@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use narrows::{Held, HolderKey, NarrowRequest};
 use narrows_issuer::{clock::system_clock, jose::parse_holder_key};
 use narrows_verifier::{
-    Call, PublicKey, Roots, State, UnverifiedToken, VerifiedToken, Withheld, caveat,
+    Call, Holder, PublicKey, Roots, State, UnverifiedToken, VerifiedToken, Withheld, caveat,
     json::{Limits, Pointer, Value, parse},
     proof::{PossessionClaims, check_possession},
 };
@@ -163,7 +163,7 @@ impl Verify {
         let text = read(&self.token)?;
         let token = verify_text(&token_in(&text), &self.keys)?;
         let in_file = || serde_json::from_str::<serde_json::Value>(&text).ok()?.get("proof")?.as_str().map(str::to_owned);
-        let proof = self.proof.clone().or_else(in_file).context("no proof of possession: give `--proof`")?;
+        let proof = self.proof.clone().or_else(in_file);
         let arguments = self.call.arguments()?;
         let claims = PossessionClaims {
             block: token.newest(),
@@ -171,14 +171,19 @@ impl Verify {
             args_digest: arguments.digest(),
             audience: &self.call.audience,
         };
-        let proved = token.holder.key().and_then(|holder| check_possession(&proof, &claims, holder, now));
+        let proved = match (token.holder, &proof) {
+            // whoever has its text can use it, which is what the answer below then says
+            (Holder::Bearer, None) => Ok(()),
+            (_, None) => bail!("no proof of possession: give `--proof`"),
+            (holder, Some(proof)) => holder.key().and_then(|holder| check_possession(proof, &claims, holder, now).map(drop)),
+        };
         if let Err(reason) = proved {
             bail!("refused: {reason}: {}", reason.meaning());
         }
         let call = Call { tool: &self.call.tool, arguments: &arguments, audience: &self.call.audience, time: now };
         if let Err(denial) = token.decide(&call) {
             let explanations = token.explain(&call, &State::default(), &self.secrets()?);
-            bail!("refused: {}: {}\n{}", denial.reason, denial.reason.meaning(), narrows::explain(&explanations));
+            bail!("refused: {}: {}\n{}", denial.reason, denial.reason.meaning(), narrows::explain(&token, &explanations));
         }
         println!("allowed: `{}` at {}", self.call.tool.escape_debug(), self.call.audience.escape_debug());
         Ok(())

@@ -88,6 +88,7 @@ impl Proof<'_> {
                 let holder = match &token.holder {
                     Holder::Key(key) => DpopHolder::Key(key),
                     Holder::Thumbprint(thumbprint) => DpopHolder::Thumbprint(thumbprint),
+                    Holder::Bearer => return Err(Reason::HolderBearer),
                 };
                 let (once, bound) = check_dpop(text, &request, holder, asked.now)?;
                 if bound == Bound::UrlOnly && manifest.dpop(tool) != DpopProofs::Url {

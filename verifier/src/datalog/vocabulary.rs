@@ -74,6 +74,8 @@ pub const PROFILE_FACTS: Vocabulary = &[
     Signature { name: "agent", types: &[Type::Text] },
     Signature { name: "holder", types: &[Type::Bytes] },
     Signature { name: "holder_jkt", types: &[Type::Bytes] },
+    Signature { name: "bearer", types: &[Type::Flag] },
+    Signature { name: "actor", types: &[Type::Integer, Type::Text] },
     Signature { name: "issued", types: &[Type::Date] },
     Signature { name: "from", types: &[Type::Bytes] },
     Signature { name: "dev", types: &[Type::Flag] },

@@ -143,6 +143,9 @@ fn jwk(key: &PublicKey) -> Value {
     Value::object([("crv", text("Ed25519")), ("kty", text("OKP")), ("x", encode(key.as_bytes()))])
 }
 
+/// The names of what signs the proofs that are read here, for those who publish them.
+pub const ALGORITHMS: &[&str] = &["EdDSA", "Ed25519"];
+
 /// Under which a used `jti` is remembered; nothing is signed behind it.
 const TAG: &str = "narrows/dpop/1";
 const MAX_JTI: usize = 128;

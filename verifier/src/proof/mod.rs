@@ -51,6 +51,8 @@ pub enum Evidence {
     Holder,
     /// The tool's: it knows that the holder asked, but could have made the same proof itself, or chosen the arguments.
     ToolWord,
+    /// Nobody's: the token is bound to no key, and all that is known is that somebody had it.
+    Nobody,
 }
 
 /// Signs a payload under a tag.

@@ -200,6 +200,7 @@ impl Revocations {
             let key = match holder {
                 Holder::Key(key) => *key.as_bytes(),
                 Holder::Thumbprint(thumbprint) => thumbprint,
+                Holder::Bearer => return None,
             };
             list.keys.get(&key).filter(|before| authority.issued < **before).map(|before| Matched::Key { key, before: *before })
         })
