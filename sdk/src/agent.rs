@@ -80,6 +80,8 @@ pub enum ProofKind {
     Session,
     /// By a DPoP proof (RFC 9449) that also signs the call.
     Dpop,
+    /// Not at all: the token is bound to no key.
+    Bearer,
 }
 
 /// A session that was asked for: what to send to the tool, and the secret half to keep.
@@ -311,7 +313,7 @@ impl Presentation {
         let proof = match self.kind {
             ProofKind::Possession => McpProof::Possession(self.proof.clone()),
             ProofKind::Session => McpProof::Session(self.proof.clone()),
-            ProofKind::Dpop => return Err(Reason::McpMalformed),
+            ProofKind::Dpop | ProofKind::Bearer => return Err(Reason::McpMalformed),
         };
         let arguments = crate::arguments(&self.arguments)?;
         let (token, receipts, tool) = (self.token.clone(), self.receipts.clone(), self.tool.clone());

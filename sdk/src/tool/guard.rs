@@ -1,23 +1,26 @@
 //! The decision of a tool on one call, in a fixed order, with a reason for each refusal.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
 
 use rand_core::RngCore;
 
 use narrows_verifier::{
-    BlockId, Call, Denial, Maker, Reason, Refusal, Roots, TaskId, VerifiedToken, Verifier,
+    BlockId, Call, Denial, Reason, Refusal, Role, Roots, TaskId, VerifiedToken, Verifier, Word,
     json::{Limits, Value, parse},
     log::Policy,
     proof::{
         Evidence, Once, ReplayCache,
         mcp::{McpProof, read_call},
     },
-    revocation::Revocations,
+    revocation::{Revocations, ToolClass},
 };
 
 use super::{
     Manifest, Proof, Requires, ToolKey,
-    possession::{Asked, OpenSessions},
+    possession::{Asked, OpenSessions, Proven},
     receipts::{Credentials, TrustedLogs},
 };
 
@@ -73,6 +76,8 @@ pub struct PermittedCall {
     pub task: TaskId,
     /// The person or workload at the root, by pseudonym unless the issuer's policy says otherwise.
     pub subject: String,
+    /// Those through whom the subject's authority came to the first agent, by the issuer's word. For information.
+    pub actors: Vec<String>,
     /// The agents from the first to the caller.
     pub principals: Vec<Principal>,
     /// The token's block ids, the authority block's first.
@@ -187,7 +192,8 @@ impl Guard {
         body: &[u8],
         now: u64,
     ) -> Result<PermittedCall, Refused> {
-        self.admit(credentials, tool)?.check(self, proof, body, now)
+        let url = self.manifest.url_of(tool);
+        self.admit(credentials, tool)?.check(self, proof, Sent { body, url: url.as_deref(), now })
     }
 
     /// Decides on one MCP tool call. `params` is the JSON text of the request's `params`, as it was received.
@@ -207,7 +213,8 @@ impl Guard {
             McpProof::Session(proof) => Proof::Session(proof),
         };
         let credentials = Credentials { token: &call.token, receipts: &call.receipts };
-        self.check(credentials, proof, &call.tool, call.arguments.canonical().as_bytes(), now)
+        let body = call.arguments.canonical();
+        self.admit(credentials, &call.tool)?.check(self, proof, Sent { body: body.as_bytes(), url: self.manifest.endpoint(), now })
     }
 
     /// Opens a session for a token: checks the holder's signed `opening` and gives the signed acceptance.
@@ -217,6 +224,11 @@ impl Guard {
     /// the opening is one that sessions are opened for, or when this guard opens none.
     pub fn open_session(&self, token: &str, opening: &str, now: u64) -> Result<String, Refused> {
         self.verify(token)?.open_session(self, opening, now)
+    }
+
+    /// What this guard guards.
+    pub(super) fn manifest(&self) -> &Manifest {
+        &self.manifest
     }
 
     /// Whether this guard opens sessions at all.
@@ -250,7 +262,7 @@ impl Guard {
     }
 
     /// Whether a verified token is still good: a body can take its time, and a key be tainted or a block revoked meanwhile.
-    fn stands(&self, token: &VerifiedToken, tool: &str, now: u64) -> Result<(), Refused> {
+    pub(super) fn stands(&self, token: &VerifiedToken, class: ToolClass, now: u64) -> Result<(), Refused> {
         let refused = |reason: Reason| Refused::Token(reason.into());
         self.roots().admit(token).map_err(refused)?;
         token.authority.issued_by(now).map_err(refused)?;
@@ -258,11 +270,26 @@ impl Guard {
             return Ok(());
         }
         let snapshot = self.revocations().ok_or(Refused::Guard(Reason::RevocationsMissing))?;
-        let class = self.manifest.class(tool).unwrap_or_default();
         snapshot.check(token, class, now).map_err(|refusal| match refusal.reason {
             Reason::RevocationsStale => Refused::Guard(refusal.reason),
             reason => refused(reason),
         })
+    }
+
+    /// What a tool can do; the worst when nothing is said of it.
+    fn class(&self, tool: &str) -> ToolClass {
+        self.manifest.class(tool).unwrap_or_default()
+    }
+
+    /// Whether the holder proves what was asked.
+    pub(super) fn prove(&self, proof: Proof<'_>, asked: &Asked<'_>) -> Result<Proven, Refused> {
+        proof.check(asked, self.sessions.as_ref()).map_err(Refused::Proof)
+    }
+
+    /// Uses a proof up, at the end, so that only what is permitted does.
+    pub(super) fn settle(&self, proven: Proven, now: u64) -> Result<Evidence, Refused> {
+        proven.once.map_or(Ok(()), |once| self.spend(once, now))?;
+        Ok(proven.evidence)
     }
 
     /// Takes note of a proof that was signed for one use.
@@ -277,8 +304,8 @@ impl Guard {
 
 /// A verified token, and the text that it came in.
 pub(super) struct Presented {
-    token: Arc<VerifiedToken>,
-    text: String,
+    pub(super) token: Arc<VerifiedToken>,
+    pub(super) text: String,
 }
 
 /// A verified token at a tool that accepts tokens.
@@ -298,7 +325,7 @@ impl Presented {
             Reason::SessionTool => Refused::Tool(reason),
             reason => Refused::Proof(reason),
         })?;
-        grant.tools.iter().try_for_each(|tool| guard.stands(&self.token, tool, now))?;
+        grant.tools.iter().try_for_each(|tool| guard.stands(&self.token, guard.class(tool), now))?;
         guard.spend(once, now)?;
         sessions.accept(&request, grant, now).map_err(|reason| match reason {
             Reason::SessionsFull | Reason::Internal => Refused::Guard(reason),
@@ -307,27 +334,45 @@ impl Presented {
     }
 }
 
+/// What comes with a call beside its credentials.
+#[derive(Clone, Copy)]
+pub(super) struct Sent<'a> {
+    /// The arguments as JSON.
+    pub(super) body: &'a [u8],
+    /// The address at which the tool is called, where the manifest names one.
+    pub(super) url: Option<&'a str>,
+    pub(super) now: u64,
+}
+
 impl Admitted {
-    pub(super) fn check(self, guard: &Guard, proof: Proof<'_>, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
+    pub(super) fn check(&self, guard: &Guard, proof: Proof<'_>, sent: Sent<'_>) -> Result<PermittedCall, Refused> {
         let Self { token: Presented { token, text }, tool } = self;
-        guard.stands(&token, &tool, now)?;
-        let audience = guard.manifest.audience();
-        let arguments = parse(body, Limits::ARGUMENTS).map_err(Refused::Arguments)?;
-        let asked = Asked { token: &token, text: &text, tool: &tool, args_digest: arguments.digest(), now };
-        let proven = proof.check(&asked, &guard.manifest, guard.sessions.as_ref()).map_err(Refused::Proof)?;
-        token.decide(&Call { tool: &tool, arguments: &arguments, audience, time: now }).map_err(Refused::Call)?;
-        if let Some(once) = proven.once {
-            guard.spend(once, now)?;
-        }
+        let (now, audience) = (sent.now, guard.manifest.audience());
+        guard.stands(token, guard.class(tool), now)?;
+        let arguments = parse(sent.body, Limits::ARGUMENTS).map_err(Refused::Arguments)?;
+        let weak = guard.manifest.weak(tool);
+        let asked = Asked { token, text, tool, args_digest: arguments.digest(), url: sent.url, weak, audience, now };
+        let proven = guard.prove(proof, &asked)?;
+        token.decide(&Call { tool, arguments: &arguments, audience, time: now }).map_err(Refused::Call)?;
+        let evidence = guard.settle(proven, now)?;
         Ok(PermittedCall {
             task: token.authority.task,
-            principals: principals(&token),
+            principals: principals(token),
             blocks: token.block_ids(),
             subject: token.authority.subject.clone(),
-            evidence: proven.evidence,
-            tool,
+            actors: token.authority.actors.clone(),
+            tool: tool.clone(),
+            evidence,
             arguments,
         })
+    }
+
+    /// Every scope that a token for what this one can do here and for this tool is asked for by, separated by spaces: a client
+    /// that asks for the tool's alone loses the others.
+    pub(super) fn scope(&self, guard: &Guard) -> String {
+        let had = guard.manifest.tools().filter(|tool| self.token.token.grants(tool));
+        let scopes: BTreeSet<_> = had.chain([self.tool.as_str()]).filter_map(|tool| guard.manifest.scope(tool)).collect();
+        scopes.into_iter().collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -350,13 +395,9 @@ pub(super) fn seed() -> [u64; 2] {
 
 const REMEMBERED_TOKENS: usize = 4096;
 
-fn principals(token: &VerifiedToken) -> Vec<Principal> {
-    let named = token.blocks.iter().filter_map(|block| match &block.maker {
-        Maker::Issuer { agent, .. } => Some((agent, true)),
-        Maker::Delegator { agent, signer, .. } => Some((agent, *signer == token.root.key)),
-        Maker::Anyone => None,
-    });
-    named.map(|(agent, attested)| Principal { agent: agent.clone(), attested }).collect()
+pub(super) fn principals(token: &VerifiedToken) -> Vec<Principal> {
+    let agents = token.chain().into_iter().filter(|principal| principal.role == Role::Agent);
+    agents.map(|agent| Principal { agent: agent.name.to_owned(), attested: agent.word == Word::Issuer }).collect()
 }
 
 #[cfg(test)]
