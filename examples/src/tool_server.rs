@@ -21,13 +21,41 @@ struct Customer {
     balance: i64,
 }
 
-type Answer = (StatusCode, Json<serde_json::Value>);
+/// What a tool says: a status, and the result or what was wrong.
+pub type Answer = (StatusCode, Json<serde_json::Value>);
 
 impl Table {
     /// Three customers.
     pub fn sample() -> Self {
         let rows = [(1, "Aster Books"), (2, "Birch Foods"), (3, "Cedar Tools")];
         Self(Arc::new(Mutex::new(rows.into_iter().map(|(id, name)| (id, Customer { name, balance: 1_000 })).collect())))
+    }
+
+    /// `crm.read`: `{"id": integer}` gives the customer.
+    pub fn read(&self, call: &PermittedCall) -> Answer {
+        let Some(id) = integer(call, "id") else { return refuse(StatusCode::BAD_REQUEST, "`id` is not an integer") };
+        let table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match table.get(&id) {
+            Some(customer) => (StatusCode::OK, Json(json!({"id": id, "name": customer.name, "balance": customer.balance}))),
+            None => refuse(StatusCode::NOT_FOUND, "no such customer"),
+        }
+    }
+
+    /// `payments.send`: `{"to": integer, "amount": integer, "currency": "EUR"}` adds to the customer's balance.
+    pub fn send(&self, call: &PermittedCall) -> Answer {
+        let (Some(to), Some(amount)) = (integer(call, "to"), integer(call, "amount").filter(|amount| *amount > 0)) else {
+            return refuse(StatusCode::BAD_REQUEST, "`to` and a positive `amount` are integers");
+        };
+        if member(call, "currency").and_then(Value::as_text) != Some("EUR") {
+            return refuse(StatusCode::BAD_REQUEST, "`currency` is not `EUR`");
+        }
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(customer) = table.get_mut(&to) else { return refuse(StatusCode::NOT_FOUND, "no such customer") };
+        let Some(balance) = customer.balance.checked_add(amount) else {
+            return refuse(StatusCode::BAD_REQUEST, "the balance would overflow");
+        };
+        customer.balance = balance;
+        (StatusCode::OK, Json(json!({"to": to, "balance": balance})))
     }
 }
 
@@ -36,29 +64,12 @@ pub fn router(table: Table, guard: GuardLayer) -> Router {
     Router::new().route("/tools/crm.read", post(read)).route("/tools/payments.send", post(send)).layer(guard).with_state(table)
 }
 
-/// `{"id": integer}` gives the customer.
 async fn read(State(table): State<Table>, Extension(call): Extension<PermittedCall>) -> Answer {
-    let Some(id) = integer(&call, "id") else { return refuse(StatusCode::BAD_REQUEST, "`id` is not an integer") };
-    let table = table.0.lock().unwrap_or_else(PoisonError::into_inner);
-    match table.get(&id) {
-        Some(customer) => (StatusCode::OK, Json(json!({"id": id, "name": customer.name, "balance": customer.balance}))),
-        None => refuse(StatusCode::NOT_FOUND, "no such customer"),
-    }
+    table.read(&call)
 }
 
-/// `{"to": integer, "amount": integer, "currency": "EUR"}` adds to the customer's balance.
 async fn send(State(table): State<Table>, Extension(call): Extension<PermittedCall>) -> Answer {
-    let (Some(to), Some(amount)) = (integer(&call, "to"), integer(&call, "amount").filter(|amount| *amount > 0)) else {
-        return refuse(StatusCode::BAD_REQUEST, "`to` and a positive `amount` are integers");
-    };
-    if member(&call, "currency").and_then(Value::as_text) != Some("EUR") {
-        return refuse(StatusCode::BAD_REQUEST, "`currency` is not `EUR`");
-    }
-    let mut table = table.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(customer) = table.get_mut(&to) else { return refuse(StatusCode::NOT_FOUND, "no such customer") };
-    let Some(balance) = customer.balance.checked_add(amount) else { return refuse(StatusCode::BAD_REQUEST, "the balance would overflow") };
-    customer.balance = balance;
-    (StatusCode::OK, Json(json!({"to": to, "balance": balance})))
+    table.send(&call)
 }
 
 /// An argument of the permitted call, which is the value that the guard decided on.
@@ -110,6 +121,7 @@ mod tests {
             subject: "p-1".into(),
             agent: "planner".into(),
             holder: key.public().into(),
+            actors: Vec::new(),
             lineage: Vec::new(),
             dev: false,
             caveats: all,

@@ -15,11 +15,14 @@ use crate::{
     audit::{Archive, Auditors, Indexer},
     clients::Clients,
     clock::Clock,
+    dpop_nonce::DpopNonces,
     federation::Federation,
     http::metrics::Metrics,
+    jose::TokenSigner,
     log::{Log, RetentionPolicy},
     mint::Mint,
-    report_rate::ReportRate,
+    rate::Rate,
+    revocation::Revocations,
     witness::Witnesses,
 };
 
@@ -45,6 +48,10 @@ pub struct App {
     pub(crate) _indexer: Indexer,
     /// The log.
     pub log: Arc<Log>,
+    /// What is revoked.
+    pub revocations: Revocations,
+    /// How fast one client or holder may revoke.
+    pub revocation_rate: Rate,
     /// The policy on what the log keeps.
     pub retention: RetentionPolicy,
     /// The log's witnesses, where it has any.
@@ -57,10 +64,18 @@ pub struct App {
     pub readings: Semaphore,
     /// The log's public key.
     pub log_key: VerifierKey,
+    /// What DPoP proofs at the token endpoint must carry.
+    pub dpop_nonces: DpopNonces,
+    /// Signs JWT views of tokens, where there is a key for it.
+    pub jwt_signer: Option<TokenSigner>,
     /// How many hops may be reported for one task.
     pub max_hops: u32,
     /// How fast hops may be reported for one holder.
-    pub report_rate: ReportRate,
+    pub report_rate: Rate,
+    /// How fast one client may ask for tokens.
+    pub client_rate: Rate,
+    /// How fast tokens may be asked for in one subject's name.
+    pub subject_rate: Rate,
     /// Whether everybody may read the log's entries, or only its hashes.
     pub public_entries: bool,
     /// What operators watch.

@@ -1,41 +1,51 @@
 //! Client authentication: exactly one method a request, and the one that the client is registered for.
 
 use narrows_verifier::{Reason, proof::Once};
-use sha2::{Digest, Sha256};
 
 use crate::{
     app::App,
     clients::Client,
-    config::AuthMethod,
-    exchange::AuthenticatedClient,
     jose::{self, Profile, UnverifiedJwt},
 };
 
 /// What a request carries to prove which client sent it. No Debug: it holds secrets.
 pub(crate) struct Credentials<'a> {
-    /// The `Authorization` header.
-    pub basic: Option<&'a [u8]>,
+    /// Every `Authorization` header.
+    pub authorization: Vec<&'a [u8]>,
+    /// The `client_secret` of the body.
+    pub secret: Option<&'a str>,
     /// The signed assertion (RFC 7523 §2.2).
     pub assertion: Option<&'a str>,
     /// Its declared type.
     pub assertion_type: Option<&'a str>,
     /// The `client_id` of the body, which must then name the same client.
     pub client_id: Option<&'a str>,
-    /// Whether the request tries a method that is not offered.
-    pub secret_in_body: bool,
+}
+
+/// Who sent the request: a client whose credentials held.
+pub struct AuthenticatedClient<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// What must be spent with this request, for a client that signed an assertion.
+    pub once: Option<Once>,
 }
 
 /// Finds the client whose credentials these are.
 ///
 /// # Errors
-/// `CLIENT_AUTH` whatever was wrong: a difference would tell which clients exist.
+/// `CLIENT_AUTH_METHODS` for credentials of more than one way, which tells nothing of any client; else `CLIENT_AUTH` whatever
+/// was wrong: a difference would tell which clients exist.
 pub(crate) fn authenticate<'a>(app: &'a App, credentials: &Credentials<'_>) -> Result<AuthenticatedClient<'a>, Reason> {
-    if credentials.secret_in_body {
-        return Err(Reason::ClientAuth);
+    let signed = credentials.assertion.is_some() || credentials.assertion_type.is_some();
+    let ways = credentials.authorization.len() + usize::from(credentials.secret.is_some()) + usize::from(signed);
+    if ways > 1 {
+        return Err(Reason::ClientAuthMethods);
     }
-    let authenticated = match (credentials.basic, credentials.assertion) {
-        (Some(basic), None) => AuthenticatedClient { client: app.clients.authenticate_basic(basic)?, once: None },
-        (None, Some(assertion)) if credentials.assertion_type == Some(JWT_BEARER) => {
+    let by_secret = |client| AuthenticatedClient { client, once: None };
+    let authenticated = match (credentials.authorization.first(), credentials.secret, credentials.assertion) {
+        (Some(basic), ..) => by_secret(app.clients.authenticate_basic(basic)?),
+        (_, Some(secret), _) => by_secret(app.clients.authenticate_post(credentials.client_id.unwrap_or_default(), secret)?),
+        (_, _, Some(assertion)) if credentials.assertion_type == Some(JWT_BEARER) => {
             check_assertion(app, assertion).map_err(|_| Reason::ClientAuth)?
         }
         _ => return Err(Reason::ClientAuth),
@@ -48,31 +58,14 @@ pub(crate) fn authenticate<'a>(app: &'a App, credentials: &Credentials<'_>) -> R
 
 fn check_assertion<'a>(app: &'a App, assertion: &str) -> Result<AuthenticatedClient<'a>, Reason> {
     let unverified = UnverifiedJwt::parse(assertion)?;
-    let client: &Client = unverified
-        .unverified_issuer()
-        .and_then(|name| app.clients.find(name))
-        .filter(|client| client.auth_method == AuthMethod::PrivateKeyJwt)
-        .ok_or(Reason::ClientAuth)?;
-    let keys = client.keys.as_ref().ok_or(Reason::ClientAuth)?;
-    let profile = Profile::client_assertion(&client.id, &app.identifier);
-    let verified = jose::verify(unverified, &profile, keys, app.now_seconds())?;
-    let token_id = verified.jwt_id.ok_or(Reason::ClientAuth)?;
-    Ok(AuthenticatedClient {
-        client,
-        once: Some(Once { key: spent(&client.id, &token_id), forget_after: verified.expires_s.saturating_add(CLOCK_SKEW_SECONDS) }),
-    })
-}
-
-/// Names an assertion in the table of spent things.
-fn spent(client: &str, token_id: &str) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in ["narrows/client-assertion/1", client, token_id] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().into()
+    let claimed = unverified.unverified_issuer().unwrap_or_default().to_owned();
+    let (client, keys) = app.clients.signer(&claimed);
+    let verified = jose::verify(unverified, &Profile::client_assertion(&claimed, &app.identifier), keys, app.now_seconds())?;
+    let once = verified.once(ASSERTION);
+    let client = client.filter(|_| once.is_some()).ok_or(Reason::ClientAuth)?;
+    Ok(AuthenticatedClient { client, once })
 }
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// An assertion is remembered longer than the skew of 30 s for which it is accepted after it expires.
-const CLOCK_SKEW_SECONDS: u64 = 60;
+/// Keeps what is spent of assertions apart from all else.
+const ASSERTION: &str = "narrows/client-assertion/1";

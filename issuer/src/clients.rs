@@ -1,10 +1,13 @@
-//! The registered clients, and authentication by a generated secret in the Basic header.
+//! The registered clients, and authentication by a generated secret in the Basic header or in the body.
+
+mod nobody;
 
 use std::collections::HashMap;
 use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use narrows_policies::{Ceiling, GrantType};
 use narrows_verifier::Reason;
 use rand_core::CryptoRngCore;
 use sha2::{Digest, Sha256};
@@ -17,6 +20,8 @@ use crate::jose::KeySet;
 /// All registered clients by their identifier.
 pub struct Clients {
     by_id: HashMap<String, Client>,
+    /// Takes the place of an unknown client's keys.
+    nobody: KeySet,
 }
 
 /// One registered client.
@@ -27,15 +32,25 @@ pub struct Client {
     pub auth_method: AuthMethod,
     /// Its public keys, for `private_key_jwt`.
     pub keys: Option<KeySet>,
+    /// The grants that it may use.
+    pub grants: Vec<GrantType>,
+    /// Whether each of its requests must come with a DPoP proof.
+    pub dpop_bound: bool,
     /// The agent names it may give to tokens; `None` leaves that to the policy.
     pub agents: Option<Vec<String>>,
+    /// The most that it may ask for, whatever the policy says.
+    pub ceiling: Option<Ceiling>,
+    /// The audiences whose tokens it may ask about, as their resource server.
+    pub audiences: Vec<String>,
+    /// Whether it may revoke what was issued to others.
+    pub revoker: bool,
     secrets: SecretHashes,
 }
 
 /// A client identifier and secret as they came in the Basic header; not yet compared with anything.
-pub struct BasicCredentials {
+struct BasicCredentials {
     /// The form-decoded client identifier.
-    pub client_id: String,
+    client_id: String,
     secret: Zeroizing<String>,
 }
 
@@ -54,18 +69,35 @@ impl Clients {
                     auth_method: client.auth_method,
                     // a set that no key of ours can be read from authenticates nobody; the configuration check names it
                     keys: client.jwk_set().and_then(|set| KeySet::parse(set.to_string().as_bytes()).ok()),
+                    grants: client.grants.iter().map(|grant| grant.grant_type()).collect(),
+                    dpop_bound: client.dpop_bound_access_tokens,
                     agents: client.agents.clone(),
+                    ceiling: client.ceiling.ceiling(),
+                    audiences: client.audiences.clone(),
+                    revoker: client.revoker,
                     secrets: SecretHashes::new(&client.secret_hashes),
                 };
                 (client.id.clone(), registered)
             })
             .collect();
-        Self { by_id }
+        Self { by_id, nobody: nobody::keys() }
     }
 
     /// The client with this identifier.
     pub fn find(&self, client_id: &str) -> Option<&Client> {
         self.by_id.get(client_id)
+    }
+
+    /// The grants that some client may use.
+    pub fn grants(&self) -> Vec<GrantType> {
+        GrantType::ALL.into_iter().filter(|grant| self.by_id.values().any(|client| client.grants.contains(grant))).collect()
+    }
+
+    /// The client that an assertion claims to be of, and the keys under which to check it: nobody's for a client that is
+    /// unknown or of another method, so that the check takes its time all the same.
+    pub(crate) fn signer(&self, client_id: &str) -> (Option<&Client>, &KeySet) {
+        let client = self.find(client_id).filter(|client| client.auth_method == AuthMethod::PrivateKeyJwt);
+        (client, client.and_then(|client| client.keys.as_ref()).unwrap_or(&self.nobody))
     }
 
     /// Checks the value of an `Authorization: Basic` header.
@@ -74,25 +106,33 @@ impl Clients {
     /// `CLIENT_AUTH`, and nothing more, whatever was wrong: an unknown client, another method and a wrong secret take
     /// the same path and get the same answer.
     pub fn authenticate_basic(&self, authorization: &[u8]) -> Result<&Client, Reason> {
-        let credentials = BasicCredentials::parse(authorization)?;
-        let client = self.find(&credentials.client_id);
-        let nobody = SecretHashes::default();
-        let secrets = client.map_or(&nobody, |client| &client.secrets);
-        let right = bool::from(secrets.contains(&credentials.secret));
-        client.filter(|client| right && client.auth_method == AuthMethod::ClientSecretBasic).ok_or(Reason::ClientAuth)
+        let credentials = BasicCredentials::parse(authorization).ok_or(Reason::ClientAuth)?;
+        self.authenticate(&credentials.client_id, &credentials.secret, AuthMethod::ClientSecretBasic)
+    }
+
+    /// Checks the parameters `client_id` and `client_secret` of a body.
+    ///
+    /// # Errors
+    /// As [`Clients::authenticate_basic`].
+    pub fn authenticate_post(&self, client_id: &str, secret: &str) -> Result<&Client, Reason> {
+        if !is_client_id(client_id) || secret.len() > MAX_SECRET_BYTES {
+            return Err(Reason::ClientAuth);
+        }
+        self.authenticate(client_id, secret, AuthMethod::ClientSecretPost)
+    }
+
+    fn authenticate(&self, client_id: &str, secret: &str, method: AuthMethod) -> Result<&Client, Reason> {
+        let client = self.find(client_id);
+        let none = SecretHashes::default();
+        let secrets = client.map_or(&none, |client| &client.secrets);
+        let right = bool::from(secrets.contains(secret));
+        client.filter(|client| right && client.auth_method == method).ok_or(Reason::ClientAuth)
     }
 }
 
 impl BasicCredentials {
     /// Parses a Basic header value: standard base64 of two form-encoded halves around the first colon (RFC 6749 §2.3.1).
-    ///
-    /// # Errors
-    /// `CLIENT_AUTH`.
-    pub fn parse(authorization: &[u8]) -> Result<Self, Reason> {
-        Self::parse_header(authorization).ok_or(Reason::ClientAuth)
-    }
-
-    fn parse_header(authorization: &[u8]) -> Option<Self> {
+    fn parse(authorization: &[u8]) -> Option<Self> {
         if authorization.len() > MAX_HEADER_BYTES {
             return None;
         }
@@ -204,6 +244,8 @@ const MAX_HEADER_BYTES: usize = 4 * (MAX_CLIENT_ID_BYTES + MAX_SECRET_BYTES) + 6
 mod tests {
     use rand_core::OsRng;
 
+    use crate::config::{ClientCeiling, ClientGrant};
+
     use super::*;
 
     fn basic(credentials: &str) -> Vec<u8> {
@@ -216,9 +258,19 @@ mod tests {
             auth_method,
             secret_hashes: hashes.iter().map(|secret| secret_hash(secret)).collect(),
             jwks: None,
+            grants: vec![ClientGrant::TokenExchange],
+            dpop_bound_access_tokens: false,
             agents: None,
+            ceiling: ClientCeiling::default(),
+            resource_server: false,
+            audiences: Vec::new(),
+            revoker: false,
         };
-        Clients::new(&[client("agent-1", AuthMethod::ClientSecretBasic, hashes), client("signer", AuthMethod::PrivateKeyJwt, &[])])
+        Clients::new(&[
+            client("agent-1", AuthMethod::ClientSecretBasic, hashes),
+            client("poster", AuthMethod::ClientSecretPost, hashes),
+            client("signer", AuthMethod::PrivateKeyJwt, &[]),
+        ])
     }
 
     #[test]
@@ -257,12 +309,42 @@ mod tests {
             basic("Agent-1:right"),
             basic("nobody:right"),
             basic("signer:right"),
+            basic("poster:right"),
             basic(&format!("agent-1:{long}")),
             basic(&"a:b".repeat(4_096)),
         ];
         for case in cases {
             let refusal = clients.authenticate_basic(&case).err();
             assert_eq!(refusal, Some(Reason::ClientAuth), "{}", String::from_utf8_lossy(&case));
+        }
+    }
+
+    #[test]
+    fn a_secret_in_the_body_is_for_the_client_that_sends_it_there() {
+        let clients = registry(&["right"]);
+        assert_eq!(clients.authenticate_post("poster", "right").ok().map(|client| client.id.as_str()), Some("poster"));
+        let long = "x".repeat(MAX_SECRET_BYTES + 1);
+        for (id, secret) in [
+            ("poster", "wrong"),
+            ("poster", ""),
+            ("poster", long.as_str()),
+            ("agent-1", "right"),
+            ("signer", "right"),
+            ("nobody", "right"),
+            ("", "right"),
+            ("a b", "right"),
+        ] {
+            assert_eq!(clients.authenticate_post(id, secret).err(), Some(Reason::ClientAuth), "{id}:{secret}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_signer_has_keys_of_every_kind_too() {
+        let clients = registry(&["right"]);
+        for id in ["nobody", "agent-1"] {
+            let (client, keys) = clients.signer(id);
+            assert!(client.is_none());
+            assert_eq!(keys.len(), 4);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, every key documented here and in `docs/operating.md`, unknown keys are errors.
 
 mod check;
+mod client;
 mod root_key;
 
 use std::collections::BTreeMap;
@@ -8,10 +9,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use narrows_verifier::revocation::MaxStaleness;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 pub use self::check::{ConfigError, ConfigFault};
+pub use self::client::{AuthMethod, Client, ClientCeiling, ClientGrant};
 pub use self::root_key::PublishedRootKey;
 use crate::bounded_file;
 use crate::federation::TrustedIssuer;
@@ -42,6 +44,9 @@ pub struct Config {
     pub root_key: Vec<PublishedRootKey>,
     /// The Merkle log.
     pub log: Log,
+    /// The revocation feed.
+    #[serde(default)]
+    pub feed: Feed,
     /// Bounds on connections and requests.
     #[serde(default)]
     pub limits: Limits,
@@ -74,6 +79,11 @@ pub struct Keys {
     pub issuer: Option<PathBuf>,
     /// The file of the key that signs checkpoints; without it, `log.key` in the data directory.
     pub log: Option<PathBuf>,
+    /// The file of the key that signs JWT views of tokens; without it, `jwt.key` in the data directory, and where that is not
+    /// there either, no such views are made.
+    pub jwt: Option<PathBuf>,
+    /// The file of the key that signs the revocation feed; without it, `feed.key` in the data directory.
+    pub feed: Option<PathBuf>,
 }
 
 /// The Merkle log.
@@ -117,6 +127,27 @@ pub struct Log {
     /// `prefer` can go on issuing on a log that witnesses no longer see.
     #[serde(default)]
     pub witness: WitnessMode,
+}
+
+/// The revocation feed. Verifiers deny once their snapshot is older than what stands here for the class of the tool.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feed {
+    /// Seconds for which a snapshot decides on tools that only read. An attacker who raises one of these bounds keeps a revoked
+    /// token alive for so much longer at a verifier that is cut off from the feed.
+    pub read_seconds: u64,
+    /// The same for tools whose changes can be changed back.
+    pub write_seconds: u64,
+    /// The same for tools that send something to the outside.
+    pub egress_seconds: u64,
+    /// The same for what can't be undone.
+    pub irreversible_seconds: u64,
+    /// Milliseconds after which a snapshot is signed anew for whoever asks, though nothing has changed. An attacker who raises
+    /// it makes verifiers deny.
+    pub refresh_ms: u64,
+    /// Added to the number of every snapshot. To be raised after a backup was restored, whose numbers lie below those that
+    /// verifiers have seen: they take no lower one. An attacker who raises it hides that revocations were lost.
+    pub sequence_offset: u64,
 }
 
 /// How long leaves are handed out, and how long it can be said what they hide. An attacker who shortens it has evidence go before
@@ -180,6 +211,12 @@ pub struct Limits {
     pub max_hops_per_task: u32,
     /// Number of hops a minute that may be reported for one holder, whatever the task.
     pub max_reports_per_minute: u32,
+    /// Number of token requests a minute of one client, refused ones included.
+    pub max_client_tokens_per_minute: u32,
+    /// Number of token requests a minute in the name of one subject, refused ones included.
+    pub max_subject_tokens_per_minute: u32,
+    /// Number of revocations a minute that one client or holder may ask for.
+    pub max_revocations_per_minute: u32,
 }
 
 /// Log lines: to standard error, never with a token, secret, query string or body.
@@ -212,27 +249,6 @@ pub struct Policy {
     pub pack: Option<PathBuf>,
 }
 
-/// One client. An attacker who can add one may ask for tokens with any login they hold; the policy still decides.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Client {
-    /// The client identifier: printable ASCII, at most 128 characters.
-    pub id: String,
-    /// The one way in which this client authenticates.
-    pub auth_method: AuthMethod,
-    /// For `client_secret_basic`: one or two digests `sha256:<hex>` of generated secrets, two while one is being
-    /// replaced. An attacker who adds one knows a working secret.
-    #[serde(default)]
-    pub secret_hashes: Vec<String>,
-    /// For `private_key_jwt`: the client's public keys as a JWK set, as a table or as JSON text. An attacker who adds
-    /// a key can sign as this client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jwks: Option<Value>,
-    /// The agent names that this client may give to tokens; without it, any name that the policy accepts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agents: Option<Vec<String>>,
-}
-
 /// Somebody who may read the log's entries. An attacker who can add one learns who delegates to whom; each reading is
 /// itself an entry.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -257,16 +273,6 @@ pub enum AuditorRole {
     Auditor,
     /// Names and other disclosed values as well.
     Administrator,
-}
-
-/// How a client proves who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthMethod {
-    /// A generated secret in the `Authorization: Basic` header (RFC 6749 §2.3.1).
-    ClientSecretBasic,
-    /// A JWT signed by the client's own key (RFC 7523).
-    PrivateKeyJwt,
 }
 
 impl Config {
@@ -322,6 +328,7 @@ impl Config {
                 retention: Retention::default(),
                 witness: WitnessMode::Prefer,
             },
+            feed: Feed::default(),
             limits: Limits::default(),
             telemetry: Telemetry::default(),
             policy: Policy::default(),
@@ -338,26 +345,27 @@ impl Config {
         self.keys.issuer.clone().unwrap_or_else(default)
     }
 
+    /// The file of the key that signs JWT views, if there is to be one.
+    pub fn jwt_key_file(&self) -> PathBuf {
+        let default = || self.data_dir.join("jwt.key");
+        self.keys.jwt.clone().unwrap_or_else(default)
+    }
+
     /// The file of the log's anchor.
     pub fn anchor_file(&self) -> PathBuf {
         self.log.anchor.clone().unwrap_or_else(|| self.data_dir.join("log.anchor"))
+    }
+
+    /// The file of the key that signs the revocation feed.
+    pub fn feed_key_file(&self) -> PathBuf {
+        let default = || self.data_dir.join("feed.key");
+        self.keys.feed.clone().unwrap_or_else(default)
     }
 
     /// The file of the key that signs checkpoints.
     pub fn log_key_file(&self) -> PathBuf {
         let default = || self.data_dir.join("log.key");
         self.keys.log.clone().unwrap_or_else(default)
-    }
-}
-
-impl Client {
-    /// The client's public keys as a JWK set object, whichever way they were written.
-    pub fn jwk_set(&self) -> Option<Value> {
-        match self.jwks.as_ref()? {
-            Value::String(text) if text.len() <= MAX_JWKS_BYTES => serde_json::from_str(text).ok(),
-            Value::Object(set) => Some(Value::Object(set.clone())),
-            _ => None,
-        }
     }
 }
 
@@ -408,6 +416,35 @@ impl Default for Limits {
             drain_timeout_ms: 10_000,
             max_hops_per_task: 64,
             max_reports_per_minute: 600,
+            max_client_tokens_per_minute: 60_000,
+            max_subject_tokens_per_minute: 6_000,
+            max_revocations_per_minute: 600,
+        }
+    }
+}
+
+impl Feed {
+    /// How old a snapshot may be at a verifier.
+    pub const fn max_staleness(&self) -> MaxStaleness {
+        MaxStaleness {
+            read: self.read_seconds,
+            write: self.write_seconds,
+            egress: self.egress_seconds,
+            irreversible: self.irreversible_seconds,
+        }
+    }
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        let MaxStaleness { read, write, egress, irreversible } = MaxStaleness::USUAL;
+        Self {
+            read_seconds: read,
+            write_seconds: write,
+            egress_seconds: egress,
+            irreversible_seconds: irreversible,
+            refresh_ms: 2_000,
+            sequence_offset: 0,
         }
     }
 }
@@ -421,10 +458,11 @@ impl Default for Telemetry {
 const DISCLOSURES_DAYS: u32 = 90;
 
 const MAX_CONFIG_BYTES: u64 = 1_048_576;
-const MAX_JWKS_BYTES: usize = 32_768;
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../narrows.example.toml");
@@ -439,7 +477,9 @@ mod tests {
                 for (name, member) in members {
                     let path = format!("{prefix}{name}");
                     match member {
-                        Value::Object(_) if name != "jwks" && name != "disclosures" => keys(member, &format!("{path}."), into),
+                        Value::Object(_) if !["jwks", "claim_map", "disclosures"].contains(&name.as_str()) => {
+                            keys(member, &format!("{path}."), into)
+                        }
                         Value::Array(items) if items.first().is_some_and(Value::is_object) => {
                             items.iter().for_each(|item| keys(item, &format!("{path}."), into));
                         }
@@ -454,7 +494,7 @@ mod tests {
     #[test]
     fn example_file_is_valid() {
         let config = Config::parse(EXAMPLE).unwrap();
-        assert_eq!(config.client.len(), 2);
+        assert_eq!(config.client.len(), 3);
     }
 
     #[test]
@@ -462,6 +502,7 @@ mod tests {
         let config = Config::parse(LEAST).unwrap();
         assert_eq!(config.issuer_key_file(), Path::new("/var/lib/narrows/issuer.key"));
         assert_eq!(config.log_key_file(), Path::new("/var/lib/narrows/log.key"));
+        assert_eq!(config.feed_key_file(), Path::new("/var/lib/narrows/feed.key"));
         assert_eq!(config.limits.max_body_bytes, 65_536);
     }
 
@@ -471,6 +512,9 @@ mod tests {
         for client in &mut config.client {
             client.jwks.get_or_insert(Value::Null);
             client.agents.get_or_insert_default();
+            client.ceiling.tools.get_or_insert(Value::Null);
+            client.ceiling.audiences.get_or_insert_default();
+            client.ceiling.scopes.get_or_insert_default();
         }
         let mut paths = Vec::new();
         keys(&serde_json::to_value(&config).unwrap(), "", &mut paths);

@@ -13,6 +13,7 @@ use crate::{
     exchange::ExchangeError,
     log::SideRow,
     record::{Record, append, spend, text},
+    revocation::Standing,
 };
 
 /// A recorded hop.
@@ -30,7 +31,7 @@ pub struct Reported {
 ///
 /// # Errors
 /// `TOKEN_NOT_SEALED`, `NOT_A_HOP`, whatever the verifier refuses, a `PROOF_…` reason unless delegator or new holder signed
-/// the report, `REPORT_RATE`, `TASK_UNKNOWN`, `TASK_QUOTA`, or `AUDIT_UNAVAILABLE`.
+/// the report, `REPORT_RATE`, `TASK_UNKNOWN`, `TASK_QUOTA`, `REVOKED`, or `AUDIT_UNAVAILABLE`.
 pub async fn report(app: &App, token: &str, proof: &str, trace: TraceId) -> Result<Reported, ExchangeError> {
     let now = app.now_seconds();
     let token = UnverifiedToken::from_text(token).and_then(|token| token.verify(&app.roots)).map_err(|refusal: Refusal| refusal.reason)?;
@@ -40,6 +41,9 @@ pub async fn report(app: &App, token: &str, proof: &str, trace: TraceId) -> Resu
     }
     if token.expires <= now {
         return Err(Reason::Expired.into());
+    }
+    if let Some(reason) = app.revocations.refuses(&token) {
+        return Err(reason.into());
     }
     let hop = token.blocks.last().ok_or(Reason::NotAHop)?;
     let Maker::Delegator { signer, holder, entry, .. } = &hop.maker else { return Err(Reason::NotAHop.into()) };
@@ -56,13 +60,16 @@ pub async fn report(app: &App, token: &str, proof: &str, trace: TraceId) -> Resu
     draft.blocks = token.block_ids();
     draft.parents = parent(&token).into_iter().collect();
     let mut record = Record::new(app);
-    record.chain(text(&token.authority.subject));
-    for (agent, ..) in token.principals() {
-        record.chain(text(agent));
+    for principal in token.chain() {
+        record.chain(text(principal.name));
     }
     record.field("caveats", caveat::to_list(&hop.caveats));
-    let rows =
-        vec![SideRow::Derivation { block_id: hop.id }, SideRow::TaskHop { task: token.authority.task }, spend(once, Reason::ProofReplayed)];
+    let rows = vec![
+        SideRow::Derivation { block_id: hop.id },
+        SideRow::TaskHop { task: token.authority.task },
+        SideRow::Stands(Standing::of(&token)),
+        spend(once, Reason::ProofReplayed),
+    ];
     let entry = *entry;
     let (leaf, receipt) = append(app, draft, record, rows).await?;
     Ok(Reported { entry, leaf, receipt })

@@ -1,4 +1,4 @@
-//! The first start: a private data directory, two keys and a configuration, from flags and never over existing files.
+//! The first start: a private data directory, its keys and a configuration, from flags and never over existing files.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -52,7 +52,7 @@ pub enum InitError {
     Key(#[from] KeyError),
 }
 
-/// Makes the data directory, the issuer key, the log key, the starter policy pack and `narrows.toml` in it.
+/// Makes the data directory, the keys of issuer, log, feed and JWT views, the starter policy pack and `narrows.toml` in it.
 ///
 /// # Errors
 /// Flags that don't make a valid configuration, before anything is written; a file that exists or can't be made.
@@ -65,6 +65,8 @@ pub fn init(options: &InitOptions, random: &mut impl CryptoRngCore) -> Result<In
     let issuer_key = SecretKey::generate(KeyRole::Issuer, random);
     issuer_key.write_new(&config.issuer_key_file())?;
     SecretKey::generate(KeyRole::Log, random).write_new(&config.log_key_file())?;
+    SecretKey::generate(KeyRole::Feed, random).write_new(&config.feed_key_file())?;
+    SecretKey::generate(KeyRole::Jwt, random).write_new(&config.jwt_key_file())?;
     write_private(&options.data_dir.join(PACK_FILE), narrows_policies::STARTER.as_bytes())?;
     let config_file = options.data_dir.join("narrows.toml");
     write_private(&config_file, text.as_bytes())?;
@@ -143,7 +145,9 @@ mod tests {
         let config = Config::load(&made.config_file).unwrap();
         let issuer = SecretKey::read(&config.issuer_key_file(), KeyRole::Issuer).unwrap();
         let log = SecretKey::read(&config.log_key_file(), KeyRole::Log).unwrap();
+        let feed = SecretKey::read(&config.feed_key_file(), KeyRole::Feed).unwrap();
         assert_ne!(issuer.public_key(), log.public_key());
+        assert!(feed.public_key() != issuer.public_key() && feed.public_key() != log.public_key());
         assert_eq!(root_key_id(issuer.public_key().as_bytes()), made.issuer_key_id);
         assert_eq!(URL_SAFE_NO_PAD.encode(issuer.public_key().as_bytes()), made.issuer_public_key);
         let secret = made.client_secret.unwrap();

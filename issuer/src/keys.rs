@@ -25,6 +25,10 @@ pub enum KeyRole {
     Log,
     /// Cosigns checkpoints of other logs.
     Witness,
+    /// Signs the revocation feed.
+    Feed,
+    /// Signs JWT views of tokens.
+    Jwt,
 }
 
 /// An Ed25519 secret key with its role; zeroized on drop, with no way to print or clone it.
@@ -50,11 +54,13 @@ impl KeyRole {
             KeyRole::Issuer => "issuer",
             KeyRole::Log => "log",
             KeyRole::Witness => "witness",
+            KeyRole::Feed => "feed",
+            KeyRole::Jwt => "jwt",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [KeyRole::Issuer, KeyRole::Log, KeyRole::Witness].into_iter().find(|role| role.name() == name)
+        [Self::Issuer, Self::Log, Self::Witness, Self::Feed, Self::Jwt].into_iter().find(|role| role.name() == name)
     }
 }
 

@@ -3,8 +3,8 @@
 use biscuit_auth::{KeyPair, PrivateKey, builder::Algorithm, datalog::SymbolTable};
 use hmac::{Hmac, Mac};
 use narrows_verifier::{
-    BlockId, Reason, RootKey, UnverifiedToken,
-    biscuit::{AuthorityClaims, authority_block},
+    BlockId, Holder, Reason, RootKey, UnverifiedToken,
+    biscuit::{AuthorityClaims, authority_block, seal},
 };
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -46,7 +46,8 @@ impl Mint {
         self.root
     }
 
-    /// Signs one authority block and checks the result with our own verifier. `next_seed` is fresh randomness.
+    /// Signs one authority block and checks the result with our own verifier. A token that is bound to no key comes sealed.
+    /// `next_seed` is fresh randomness.
     ///
     /// # Errors
     /// `PROFILE_FACTS` and the like when the claims make no token of the profile; such a token must not leave.
@@ -58,6 +59,7 @@ impl Mint {
             .and_then(|token| token.to_vec())
             .map_err(|_| Reason::Internal)?;
         let token = Zeroizing::new(token);
+        let token = if claims.holder == Holder::Bearer { Zeroizing::new(seal(&token)?) } else { token };
         let verified =
             UnverifiedToken::from_bytes(&token).and_then(|token| token.verify(&self.root.into())).map_err(|refusal| refusal.reason)?;
         Ok(Minted { block: verified.newest(), token })

@@ -21,19 +21,22 @@ use crate::{
     clients::Clients,
     clock::Clock,
     config::Config,
+    dpop_nonce::DpopNonces,
     federation::Federation,
     http::{
         dev_idp::{self, DevIdpSettings, DevUser},
         metrics::Metrics,
         router::{ROUTES, Routes, router},
     },
+    jose::TokenSigner,
     keys::{KeyRole, SecretKey, root_key_id},
     log::{
-        ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogSigner, Opening, Previous, Retainer, RetentionPolicy, Settings,
+        ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogSigner, Opening, Previous, Retainer, RetentionPolicy, Settings, kept,
         last_checkpoint,
     },
     mint::Mint,
-    report_rate::ReportRate,
+    rate::Rate,
+    revocation::{FeedSettings, FeedSigner, Revocations},
     witness::Witnesses,
 };
 
@@ -70,12 +73,14 @@ pub struct StartError {
 pub fn open(config: &Config, pack: &str, development: Option<Development>, clock: Clock) -> Result<Service, StartError> {
     let issuer_key = SecretKey::read(&config.issuer_key_file(), KeyRole::Issuer).map_err(key_error)?;
     let root_id = root_key_id(issuer_key.public_key().as_bytes());
+    let feed_key = SecretKey::read(&config.feed_key_file(), KeyRole::Feed).map_err(key_error)?;
     let signer = log_signer(config)?;
     let log_key = signer.verifier_key().clone();
     let pack = Pack::parse(pack)
         .map_err(|error| StartError { reason: error.reason, message: format!("the policy pack can't be used: {error}") })?;
     let pack_digest = PackDigest::parse(pack.digest()).ok_or_else(|| at_fault(Reason::Internal, "the pack's digest has another form"))?;
-    let federation = Federation::new(config.trusted_issuer.clone()).map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))?;
+    let federation = Federation::new(config.trusted_issuer.clone(), &config.issuer, clock() / 1000);
+    let federation = federation.map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))?;
     let log = Log::open(&log_file(config), signer, Arc::clone(&clock), log_settings(config))
         .map_err(|error| at_fault(error.reason(), format!("the log can't be opened: {}", error.detail())))?;
     let since = opened_at(&log)?;
@@ -86,6 +91,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     metrics.set_log_size(size(&log, &log_key)?);
     let log = Arc::new(log);
     let witnesses = witnesses(config, &log, &log_key, &metrics)?;
+    let revocations = Revocations::new(Arc::clone(log.live()), feed_settings(config, log.epoch()), FeedSigner::new(&feed_key));
     let dev = development.is_some();
     let extra = development.map(|development| dev_idp_router(config, development, &clock)).transpose()?;
     let mint = Mint::new(issuer_key.danger_seed(), root_id, since).map_err(|reason| at_fault(reason, "the issuer key can't be used"))?;
@@ -101,20 +107,36 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         roots,
         _indexer: indexer,
         log,
+        revocations,
+        revocation_rate: Rate::new(config.limits.max_revocations_per_minute),
         retention: RetentionPolicy::new(&config.log.retention),
         auditors: Auditors::new(&config.auditor),
         archive: Archive::new(&log_file(config), Some(index), log_key.clone()),
         readings: Semaphore::new(READINGS),
         witnesses,
         log_key,
+        dpop_nonces: DpopNonces::new(random()),
+        jwt_signer: jwt_signer(config)?,
         max_hops: config.limits.max_hops_per_task,
-        report_rate: ReportRate::new(config.limits.max_reports_per_minute),
+        report_rate: Rate::new(config.limits.max_reports_per_minute),
+        client_rate: Rate::new(config.limits.max_client_tokens_per_minute),
+        subject_rate: Rate::new(config.limits.max_subject_tokens_per_minute),
         public_entries: dev || config.log.public,
         metrics,
         clock,
     });
     let router = router(Arc::clone(&app), &config.limits, extra);
     Ok(Service { app, router })
+}
+
+fn feed_settings(config: &Config, epoch: u64) -> FeedSettings {
+    FeedSettings {
+        issuer: config.issuer.clone(),
+        max_staleness: config.feed.max_staleness(),
+        refresh_ms: config.feed.refresh_ms,
+        // Each start of the service counts in a range of its own, above those before it.
+        sequence_base: config.feed.sequence_offset.saturating_add(epoch.saturating_mul(SNAPSHOTS_OF_A_START)),
+    }
 }
 
 /// Keeps the log to its policy, until it stops.
@@ -161,6 +183,8 @@ pub struct BegunAnew {
     pub key: VerifierKey,
     /// Where the old database is now.
     pub old: PathBuf,
+    /// Why the old log's revocations could not be taken over, when they could not.
+    pub revocations_lost: Option<String>,
 }
 
 /// Puts the log aside and begins a new one under another name, whose first leaf names the old one, its last checkpoint that is
@@ -176,6 +200,9 @@ pub fn begin_log_anew(config: &Config, origin: &str, cause: String, now_ms: u64)
     let database = log_file(config);
     let checkpoint = last_checkpoint(&database, &config.anchor_file(), &read_log_key(&config.data_dir)?)
         .map_err(|error| at_fault(error.reason(), error.detail()))?;
+    // Tokens from before go on under the same issuer key, and so must what ended them.
+    let kept = kept(&database).map_err(|error| at_fault(error.reason(), format!("the revocations can't be read: {}", error.detail())));
+    let revocations_lost = kept.as_ref().err().map(|error| error.message.clone());
     let mut renamed = config.clone();
     origin.clone_into(&mut renamed.log.origin);
     let signer = log_signer(&renamed)?;
@@ -187,10 +214,10 @@ pub fn begin_log_anew(config: &Config, origin: &str, cause: String, now_ms: u64)
         }
     }
     let opening = Opening { id: EntryId(random()), trace: TraceId(random()), t_ms: now_ms, dev: false };
-    Log::init_after(&database, &signer, opening, &Previous { checkpoint, cause })
+    Log::init_after(&database, &signer, opening, &Previous { checkpoint, cause, kept: kept.unwrap_or_default() })
         .map_err(|error| at_fault(error.reason(), format!("the log can't be made: {}", error.detail())))?;
     write_log_key(config, signer.verifier_key())?;
-    Ok(BegunAnew { key: signer.verifier_key().clone(), old: beside(&database, ASIDE) })
+    Ok(BegunAnew { key: signer.verifier_key().clone(), old: beside(&database, ASIDE), revocations_lost })
 }
 
 fn put_aside(file: &Path) -> Result<(), StartError> {
@@ -286,6 +313,16 @@ pub fn log_signer(config: &Config) -> Result<LogSigner, StartError> {
         .map_err(|refusal| at_fault(refusal.reason, "`log.origin` is no key name"))
 }
 
+/// The signer of JWT views. A configuration that names no file need not have one.
+fn jwt_signer(config: &Config) -> Result<Option<TokenSigner>, StartError> {
+    let file = config.jwt_key_file();
+    if config.keys.jwt.is_none() && !file.exists() {
+        return Ok(None);
+    }
+    let key = SecretKey::read(&file, KeyRole::Jwt).map_err(key_error)?;
+    Ok(Some(TokenSigner::from_seed(&Zeroizing::new(*key.danger_seed()))))
+}
+
 /// The log's signing key, where all files of a data directory have their usual names.
 ///
 /// # Errors
@@ -346,6 +383,9 @@ const INDEX_FILE: &str = "index.db";
 
 /// Readings of evidence at one time.
 const READINGS: usize = 4;
+
+/// More than any process makes: one a second for thirty years.
+const SNAPSHOTS_OF_A_START: u64 = 1_000_000_000;
 
 const WITNESS_FILE: &str = "witness.db";
 const ASIDE: &str = ".ended";

@@ -9,7 +9,7 @@ use narrows_verifier::{
 };
 use toml::{Table, Value};
 
-use crate::{Claim, Grant, MintRequest, Pack, PackError, document::Keys};
+use crate::{Actor, Ceiling, Claim, Grant, GrantType, MintRequest, Pack, PackError, RequestedType, Whose, document::Keys};
 
 /// What running cases showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +80,9 @@ struct ExpectedGrant {
     depth: Option<u64>,
     clamped: Option<bool>,
     reveal_subject: Option<bool>,
+    bearer: Option<bool>,
+    tools: Option<Tools>,
+    scopes: Option<BTreeSet<String>>,
     permits: Vec<(String, json::Value)>,
     denies: Vec<(String, json::Value)>,
 }
@@ -97,6 +100,9 @@ impl ExpectedGrant {
             differs("depth", self.depth, depth),
             differs("clamped", self.clamped, Some(grant.clamped)),
             differs("reveal_subject", self.reveal_subject, Some(grant.reveal_subject)),
+            differs("bearer", self.bearer, Some(grant.bearer)),
+            differs("tools", self.tools.as_ref(), Some(&grant.tools)),
+            differs("scopes", self.scopes.as_ref(), Some(&grant.scopes)),
         ];
         let calls = self.permits.iter().map(|call| (call, true)).chain(self.denies.iter().map(|call| (call, false)));
         let calls = calls.filter_map(|((tool, arguments), expected)| {
@@ -147,38 +153,49 @@ fn read_case(name: String, mut keys: Keys, base: &Table) -> Result<Case, PackErr
 }
 
 fn read_request(mut keys: Keys) -> Result<(MintRequest, u64), PackError> {
-    let mut text = |key: &str| keys.text(key, MAX_NAME).map(Option::unwrap_or_default);
-    let (client, agent, subject_issuer, subject) = (text("client")?, text("agent")?, text("subject_issuer")?, text("subject")?);
+    let mut text = |key: &str| keys.text(key, MAX_NAME);
+    let client = text("client")?.unwrap_or_default();
+    let actor = Actor { issuer: text("actor_issuer")?.unwrap_or_default(), name: text("actor")?.unwrap_or_else(|| client.clone()) };
+    let mut text = |key: &str| text(key).map(Option::unwrap_or_default);
+    let (agent, subject_issuer, subject) = (text("agent")?, text("subject_issuer")?, text("subject")?);
+    let grant = keys.one_of("grant", GrantType::ALL.map(|grant| (grant.name(), grant)))?.unwrap_or(GrantType::TokenExchange);
+    let requested_type = keys.one_of("requested_type", RequestedType::ALL.map(|form| (form.name(), form)))?;
     let claims = keys.table("claims")?.unwrap_or_default();
     let claims = claims.iter().map(|(name, value)| Some((name.clone(), read_claim(value)?))).collect::<Option<BTreeMap<_, _>>>();
     let claims = claims.ok_or_else(|| keys.malformed("claims", "must be texts, lists of texts, integers or flags"))?;
-    let audiences = keys.texts("audiences")?.unwrap_or_default();
-    let tools = match keys.json("tools")? {
-        None => Tools::default(),
-        Some(tools) => Tools::from_json(&tools).map_err(|reason| keys.malformed("tools", reason.meaning()))?,
-    };
-    let caveats = keys.json_list("caveats")?;
-    let caveats = caveats.iter().map(Caveat::from_json).collect::<Result<_, _>>();
-    let caveats = caveats.map_err(|reason| keys.malformed("caveats", reason.meaning()))?;
-    let requested_life_seconds = keys.count("life_seconds", 0, MAX_SECONDS)?;
-    let requested_depth = keys.count("depth", 0, u32::MAX.into())?.and_then(|depth| u32::try_from(depth).ok());
     let now_s = keys.count("now_s", 0, MAX_SECONDS)?.unwrap_or(NOW_S);
-    let subject_expires_s = keys.count("subject_expires_in", 0, MAX_SECONDS)?.map(|left| now_s.saturating_add(left));
-    keys.end()?;
     let request = MintRequest {
         client,
         agent,
         subject_issuer,
         subject,
         claims,
-        audiences,
-        tools,
-        caveats,
-        requested_life_seconds,
-        requested_depth,
-        subject_expires_s,
+        actor,
+        grant,
+        requested_type: requested_type.unwrap_or(RequestedType::AccessToken),
+        bearer: keys.flag("bearer")?.unwrap_or(false),
+        audiences: keys.texts("audiences")?.unwrap_or_default(),
+        scopes: keys.texts("scopes")?.unwrap_or_default(),
+        tools: keys.tools("tools")?,
+        caveats: keys.caveats("caveats")?,
+        ceilings: read_ceilings(&mut keys)?,
+        requested_life_seconds: keys.count("life_seconds", 0, MAX_SECONDS)?,
+        requested_depth: keys.count("depth", 0, u32::MAX.into())?.and_then(|depth| u32::try_from(depth).ok()),
+        subject_expires_s: keys.count("subject_expires_in", 0, MAX_SECONDS)?.map(|left| now_s.saturating_add(left)),
     };
+    keys.end()?;
     Ok((request, now_s))
+}
+
+fn read_ceilings(keys: &mut Keys) -> Result<Vec<Ceiling>, PackError> {
+    let read = |mut ceiling: Keys| {
+        let whose = ceiling.one_of("whose", Whose::ALL.map(|whose| (whose.name(), whose)))?;
+        let whose = ceiling.required("whose", whose)?;
+        let (scopes, caveats) = (ceiling.texts("scopes")?, ceiling.caveats("caveats")?);
+        ceiling.end()?;
+        Ok(Ceiling { whose, scopes, caveats })
+    };
+    keys.tables("ceilings")?.into_iter().map(read).collect()
 }
 
 fn read_claim(value: &Value) -> Option<Claim> {
@@ -206,6 +223,9 @@ fn read_expect(mut keys: Keys) -> Result<Expect, PackError> {
         depth: keys.count("depth", 0, u32::MAX.into())?,
         clamped: keys.flag("clamped")?,
         reveal_subject: keys.flag("reveal_subject")?,
+        bearer: keys.flag("bearer")?,
+        tools: keys.tools("tools")?,
+        scopes: keys.texts("scopes")?,
         permits: read_calls(&mut keys, "permits")?,
         denies: read_calls(&mut keys, "denies")?,
     };
@@ -257,6 +277,9 @@ mod tests {
             (r#"{ granted_by = "finance planners", depth = 1 }"#, "depth is 4, not 1"),
             (r#"{ granted_by = "finance planners", clamped = true }"#, "clamped is false, not true"),
             (r#"{ granted_by = "finance planners", reveal_subject = true }"#, "reveal_subject is false, not true"),
+            (r#"{ granted_by = "finance planners", bearer = true }"#, "bearer is false, not true"),
+            (r#"{ granted_by = "finance planners", tools = ["crm.read"] }"#, "tools is "),
+            (r#"{ granted_by = "finance planners", scopes = ["crm:read"] }"#, r#"scopes is {"payments:send"}, not {"crm:read"}"#),
             (r#"{ granted_by = "finance planners", permits = ['payments.send {"amount":501,"currency":"EUR"}'] }"#, "is denied: "),
             (r#"{ granted_by = "finance planners", denies = ['payments.send {"amount":500,"currency":"EUR"}'] }"#, "is permitted"),
         ] {
@@ -286,6 +309,21 @@ mod tests {
             (r#"case = [{ name = "c", expect = { granted_by = "r" }, request = { claims = { a = 1.5 } } }]"#, Some("c"), "claims"),
             (r#"case = [{ name = "c", expect = { granted_by = "r" }, request = { caveats = [{ kind = "x" }] } }]"#, Some("c"), "caveats"),
             (r#"case = [{ name = "c", expect = { granted_by = "r" }, request = { tools = [] } }]"#, Some("c"), "tools"),
+            (r#"case = [{ name = "c", expect = { granted_by = "r" }, request = { grant = "password" } }]"#, Some("c"), "grant"),
+            (r#"case = [{ name = "c", expect = { granted_by = "r" }, request = { requested_type = 1 } }]"#, Some("c"), "requested_type"),
+            (r#"case = [{ name = "c", expect = { granted_by = "r" }, request = { ceilings = {} } }]"#, Some("c"), "ceilings"),
+            (r#"case = [{ name = "c", expect = { granted_by = "r" }, request = { ceilings = [1] } }]"#, Some("c"), "ceilings"),
+            (r#"case = [{ name = "c", expect = { granted_by = "r" }, request = { ceilings = [{ }] } }]"#, Some("c"), "whose"),
+            (
+                r#"case = [{ name = "c", expect = { granted_by = "r" }, request = { ceilings = [{ whose = "mine" }] } }]"#,
+                Some("c"),
+                "whose",
+            ),
+            (
+                r#"case = [{ name = "c", expect = { granted_by = "r" }, request = { ceilings = [{ whose = "client", tools = ["t"] }] } }]"#,
+                Some("c"),
+                "tools",
+            ),
         ] {
             let error = run(&pack, text).unwrap_err();
             assert_eq!((error.reason, error.entry.as_deref(), error.key.as_str()), (Reason::CasesMalformed, entry, key), "{text}");
@@ -316,6 +354,17 @@ mod tests {
             Reason::DepthAbovePolicy,
             Reason::NoLifeLeft,
             Reason::TooManyChecks,
+            Reason::ScopeUnknown,
+            Reason::ScopeNotInPolicy,
+            Reason::ScopeMissing,
+            Reason::ScopeTooWide,
+            Reason::BearerNotInPolicy,
+            Reason::ToolAboveCeiling,
+            Reason::ScopeAboveCeiling,
+            Reason::AudienceAboveCeiling,
+            Reason::ArgumentAboveCeiling,
+            Reason::DepthAboveCeiling,
+            Reason::BearerAboveCeiling,
         ] {
             assert!(guide.contains(&format!("`{reason}`")), "{reason}");
         }

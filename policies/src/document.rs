@@ -4,7 +4,8 @@ use core::fmt;
 use std::collections::BTreeSet;
 
 use narrows_verifier::{
-    Reason,
+    Caveat, Reason,
+    caveat::Tools,
     json::{self, Key},
 };
 use toml::{Table, Value};
@@ -133,6 +134,34 @@ impl Keys {
             Some(json::Value::Array(items)) => Ok(items),
             Some(_) => Err(self.malformed(key, "must be a list")),
         }
+    }
+
+    /// Tools, in the form of the caveat that grants them.
+    pub(crate) fn tools(&mut self, key: &str) -> Result<Option<Tools>, PackError> {
+        let rule = "must be a list of 1 to 256 distinct tool names and at most 7 `{ prefix = … }` and `{ suffix = … }`";
+        self.json(key)?.map(|tools| Tools::from_json(&tools).map_err(|_| self.malformed(key, rule))).transpose()
+    }
+
+    /// A list of caveats, empty where there is none.
+    pub(crate) fn caveats(&mut self, key: &str) -> Result<Vec<Caveat>, PackError> {
+        let caveats = self.json_list(key)?.iter().map(Caveat::from_json).collect::<Result<_, _>>();
+        caveats.map_err(|reason| self.malformed(key, reason.meaning()))
+    }
+
+    /// One of these words, as what it stands for.
+    pub(crate) fn one_of<T: Copy, const N: usize>(&mut self, key: &str, words: [(&str, T); N]) -> Result<Option<T>, PackError> {
+        let read = |value: Value| words.iter().find(|(word, _)| value.as_str() == Some(word)).map(|(_, meant)| *meant);
+        self.take(key, read, || format!("must be one of {}", words.map(|(word, _)| format!("`{word}`")).join(", ")))
+    }
+
+    /// A list of tables; faults there name the same entry.
+    pub(crate) fn tables(&mut self, key: &str) -> Result<Vec<Keys>, PackError> {
+        let read = |value| match value {
+            Value::Array(items) => items.into_iter().map(|item| if let Value::Table(table) = item { Some(table) } else { None }).collect(),
+            _ => None,
+        };
+        let tables: Option<Vec<Table>> = self.take(key, read, || "must be a list of tables".to_owned())?;
+        Ok(tables.unwrap_or_default().into_iter().map(|table| self.inside(table)).collect())
     }
 
     /// A table of its own.

@@ -1,16 +1,17 @@
 //! What an agent does with its token: look into it, narrow it, prove it, report it. All of it offline.
 
 use narrows_verifier::{
-    BlockId, Caveat, EntryId, PublicKey, Reason, Refusal, Roots, UnverifiedToken, VerifiedToken,
+    BlockId, Caveat, EntryId, Maker, PublicKey, Reason, Refusal, Roots, UnverifiedToken, VerifiedToken,
     biscuit::{HopClaims, append_hop, seal},
     json::Value,
     log::{PresentedReceipt, read_receipts, write_receipts},
     proof::{
-        PossessionClaims, ReportClaims,
+        NarrowClaims, PossessionClaims, ReportClaims, RevokeClaims,
         dpop::{DpopRequest, sign_dpop},
         mcp::{McpCall, McpProof, write_call},
+        narrow_request_digest,
         session::{HolderSession, OpenClaims, OpenRandomness, Opening, sign_session_open},
-        sign_possession, sign_report,
+        sign_narrow, sign_possession, sign_report, sign_revoke,
     },
     token_bytes, token_text,
 };
@@ -80,6 +81,8 @@ pub enum ProofKind {
     Session,
     /// By a DPoP proof (RFC 9449) that also signs the call.
     Dpop,
+    /// Not at all: the token is bound to no key.
+    Bearer,
 }
 
 /// A session that was asked for: what to send to the tool, and the secret half to keep.
@@ -88,12 +91,12 @@ pub struct SessionOpening {
     opening: Opening,
 }
 
-/// A hop as the issuer's log is to receive it.
+/// A hop as the issuer is to hear of it: that it was made, or that it is to end.
 #[derive(Clone)]
 pub struct Report {
-    /// The sealed token whose newest block is reported.
+    /// The sealed token whose newest hop it is about.
     pub token: String,
-    /// The proof by the delegator or the new holder.
+    /// The proof by the delegator or the holder.
     pub proof: String,
 }
 
@@ -203,6 +206,15 @@ impl Held {
         Ok(SessionOpening { token: self.sealed.clone(), opening })
     }
 
+    /// Consents to a token request in which the issuer is to make a narrower token of this one, for a key of this thumbprint:
+    /// the parameter `narrow_proof`. `parameters` are all others of the request, of which those that ask for something count.
+    pub fn consent(&self, client: &str, new_holder: [u8; 32], parameters: &[(&str, &str)], now: u64) -> String {
+        let request_digest = narrow_request_digest(parameters.iter().copied());
+        let issuer = &self.token.authority.issuer;
+        let claims = NarrowClaims { issuer, client, block: self.token.newest(), new_holder, request_digest };
+        sign_narrow(&claims, now, &fresh(&mut OsRng), self.key.seed())
+    }
+
     /// Proves possession for one call within a session, by a MAC.
     ///
     /// Send the calls of a session one after the other: the tool refuses a counter below one that it has seen.
@@ -252,6 +264,24 @@ impl Held {
     /// A report of a hop that we made.
     pub fn report_hop(&self, hop: &Narrowed, issuer: &str, now: u64) -> Report {
         self.sign_report(&hop.sealed, hop.block, issuer, now)
+    }
+
+    /// The end of the hop by which this token came to us, and of everything that we made from it, for
+    /// [`crate::IssuerClient::end`]. A first agent ends the token that the issuer minted for it.
+    pub fn give_up(&self, issuer: &str, now: u64) -> Report {
+        let hops = self.token.blocks.iter().rev().filter(|block| block.maker != Maker::Anyone);
+        let block = hops.map(|block| block.id).next().unwrap_or(self.token.newest());
+        self.sign_end(&self.sealed, block, issuer, now)
+    }
+
+    /// The end of a hop that we made.
+    pub fn take_back(&self, hop: &Narrowed, issuer: &str, now: u64) -> Report {
+        self.sign_end(&hop.sealed, hop.block, issuer, now)
+    }
+
+    fn sign_end(&self, sealed: &str, block: BlockId, issuer: &str, now: u64) -> Report {
+        let proof = sign_revoke(&RevokeClaims { issuer, block }, now, &fresh(&mut OsRng), self.key.seed());
+        Report { token: sealed.to_owned(), proof }
     }
 
     fn sign_report(&self, sealed: &str, block: BlockId, issuer: &str, now: u64) -> Report {
@@ -311,7 +341,7 @@ impl Presentation {
         let proof = match self.kind {
             ProofKind::Possession => McpProof::Possession(self.proof.clone()),
             ProofKind::Session => McpProof::Session(self.proof.clone()),
-            ProofKind::Dpop => return Err(Reason::McpMalformed),
+            ProofKind::Dpop | ProofKind::Bearer => return Err(Reason::McpMalformed),
         };
         let arguments = crate::arguments(&self.arguments)?;
         let (token, receipts, tool) = (self.token.clone(), self.receipts.clone(), self.tool.clone());

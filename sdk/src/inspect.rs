@@ -1,6 +1,6 @@
 //! A token as plain text, for people who decide whether to trust it.
 
-use narrows_verifier::{Block, Explanation, Maker, VerifiedToken};
+use narrows_verifier::{Block, Explanation, Holder, Maker, Role, VerifiedToken, Word};
 
 /// Describes a verified token, one line a fact: who made each block, whose word each name is, every caveat.
 pub fn inspect(token: &VerifiedToken) -> String {
@@ -8,9 +8,15 @@ pub fn inspect(token: &VerifiedToken) -> String {
     let mut lines = vec![
         format!("task {}", authority.task),
         format!("issuer `{}`{}", authority.issuer.escape_debug(), if authority.dev { ", for development only" } else { "" }),
-        format!("subject `{}`", authority.subject.escape_debug()),
-        if token.sealed { "sealed: it can't be narrowed further".to_owned() } else { "open: its holder can narrow it".to_owned() },
+        format!("subject {}", quote(&authority.subject)),
+        match (token.holder, token.sealed) {
+            (Holder::Bearer, _) => "bearer: bound to no key, so whoever has its text can use it".to_owned(),
+            (_, true) => "sealed: it can't be narrowed further".to_owned(),
+            (_, false) => "open: its holder can narrow it".to_owned(),
+        },
     ];
+    let actors = authority.actors.iter().map(|actor| format!("through {}, by the issuer's word", quote(actor)));
+    lines.splice(3..3, actors);
     let mut holder = String::new();
     for (index, block) in token.blocks.iter().enumerate() {
         lines.push(format!("block {index} {}: {}", block.id, maker(block, token, &mut holder)));
@@ -25,9 +31,9 @@ pub fn inspect(token: &VerifiedToken) -> String {
     lines.join("\n")
 }
 
-/// Explains a refused call, four or five lines a caveat: where it stands, what it expects, what the call had, what would be
-/// accepted, and who could supply what is not known here.
-pub fn explain(explanations: &[Explanation]) -> String {
+/// Explains a refused call: in whose name the token speaks, and then four or five lines a caveat: where it stands, what it
+/// expects, what the call had, what would be accepted, and who could supply what is not known here.
+pub fn explain(token: &VerifiedToken, explanations: &[Explanation]) -> String {
     let told = |explanation: &Explanation| {
         let place = match explanation.hop {
             0 => "the issuer's block".to_owned(),
@@ -43,7 +49,21 @@ pub fn explain(explanations: &[Explanation]) -> String {
         lines.extend(explanation.needs.map(|needs| format!("  ask           {}", needs.supplied_by())));
         lines.join("\n")
     };
-    explanations.iter().map(told).collect::<Vec<_>>().join("\n")
+    [chain(token)].into_iter().chain(explanations.iter().map(told)).collect::<Vec<_>>().join("\n")
+}
+
+/// The composite principal in one line, each name with whose word it is.
+fn chain(token: &VerifiedToken) -> String {
+    let named = token.chain().into_iter().map(|principal| {
+        let name = quote(principal.name);
+        match (principal.role, principal.word) {
+            (Role::Subject, _) => format!("for {name} by the issuer's word"),
+            (Role::Actor, _) => format!("through {name} by the issuer's word"),
+            (Role::Agent, Word::Issuer) => format!("by {name} by the issuer's word"),
+            (Role::Agent, Word::Delegator(delegator)) => format!("by {name} by the word of {} alone", quote(delegator)),
+        }
+    });
+    named.collect::<Vec<_>>().join(", ")
 }
 
 /// `holder` is the name of the newest holder so far.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod auditor;
+mod bearer;
 mod http;
 mod inspect;
 mod issuer;
@@ -33,11 +34,12 @@ pub fn arguments(text: &str) -> Result<json::Value, Reason> {
 // The public interface is:
 pub use self::agent::{Held, NarrowRequest, Narrowed, Presentation, ProofKind, Report, SessionOpening};
 pub use self::auditor::{AuditError, AuditorClient, LeafPlace, LogHead, LogReading, Question};
+pub use self::bearer::BearerToken;
 pub use self::http::TransportError;
 pub use self::inspect::{explain, inspect};
 pub use self::issuer::{
     ACCESS_TOKEN, ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN, IssuerClient, IssuerError, IssuerKeys, IssuerRefusal,
-    Recorded,
+    Recorded, Revoke,
 };
 pub use self::key::{HolderKey, KeyError};
 pub use self::tool_client::{CallError, CallRefusal, ToolClient};

@@ -3,7 +3,7 @@
 use biscuit_auth::{KeyPair, PrivateKey, builder::Algorithm, datalog::SymbolTable};
 use narrows_verifier::{
     Caveat, EntryId, RootKey, TaskId,
-    biscuit::{AuthorityClaims, authority_block},
+    biscuit::{AuthorityClaims, authority_block, seal},
     caveat::parse_list,
     json::{Limits, Value, parse},
     public_key, token_text,
@@ -41,8 +41,12 @@ pub(crate) fn mint(more: &str, dev: bool) -> Vec<u8> {
 
 /// What [`mint`] signs.
 pub(crate) fn claims(more: &str, dev: bool) -> AuthorityClaims {
+    claims_at(AUDIENCE, more, dev)
+}
+
+fn claims_at(audience: &str, more: &str, dev: bool) -> AuthorityClaims {
     let mut all = caveats(&format!(
-        r#"[{{"kind":"tools","allow":[{{"prefix":"crm."}},{{"prefix":"payments."}}]}},{{"kind":"audience","one_of":["{AUDIENCE}"]}},{{"kind":"depth","max":2}}]"#
+        r#"[{{"kind":"tools","allow":[{{"prefix":"crm."}},{{"prefix":"payments."}}]}},{{"kind":"audience","one_of":["{audience}"]}},{{"kind":"depth","max":2}}]"#
     ));
     all.push(Caveat::Expires(EXPIRES));
     all.extend(caveats(more));
@@ -54,6 +58,7 @@ pub(crate) fn claims(more: &str, dev: bool) -> AuthorityClaims {
         subject: "p-1".into(),
         agent: "planner".into(),
         holder: HolderKey::of(11).public().into(),
+        actors: Vec::new(),
         lineage: Vec::new(),
         dev,
         caveats: all,
@@ -70,4 +75,41 @@ pub(crate) fn caveats(text: &str) -> Vec<Caveat> {
 
 pub(crate) fn arguments(text: &str) -> Value {
     parse(text.as_bytes(), Limits::ARGUMENTS).unwrap()
+}
+
+/// As [`held`], for another audience.
+pub(crate) fn held_at(audience: &str, more: &str) -> Held {
+    let token = token_text(&mint_claims(root().id, 9, &claims_at(audience, more, false)));
+    Held::new(&token, HolderKey::of(11), &root().into()).ok().unwrap()
+}
+
+/// A token that is bound to no key, as it leaves the issuer.
+pub(crate) fn mint_bearer(more: &str) -> String {
+    mint_bearer_at(AUDIENCE, more)
+}
+
+/// The same for another audience.
+pub(crate) fn mint_bearer_at(audience: &str, more: &str) -> String {
+    let mut claims = claims_at(audience, more, false);
+    claims.holder = narrows_verifier::Holder::Bearer;
+    claims.caveats.iter_mut().for_each(|caveat| {
+        if let Caveat::Depth(max) = caveat {
+            *max = 0;
+        }
+    });
+    token_text(&seal(&mint_claims(root().id, 9, &claims)).unwrap())
+}
+
+/// A proof as a client signs it that knows RFC 9449 and nothing of us.
+pub(crate) fn plain_dpop(token: &str, url: &str, jti: &str, key: &HolderKey) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use ed25519_dalek::{Signer as _, SigningKey};
+    use sha2::{Digest as _, Sha256};
+    let x = URL_SAFE_NO_PAD.encode(key.public().as_bytes());
+    let header = format!(r#"{{"alg":"Ed25519","typ":"dpop+jwt","jwk":{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}}}"#);
+    let ath = URL_SAFE_NO_PAD.encode(Sha256::digest(token));
+    let claims = format!(r#"{{"htu":"{url}","htm":"POST","jti":"{jti}","iat":{NOW},"ath":"{ath}"}}"#);
+    let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = SigningKey::from_bytes(key.seed()).sign(input.as_bytes());
+    format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
 }

@@ -72,12 +72,13 @@ impl ToolClient {
     pub async fn call(&self, call: &Presentation) -> Result<Value, CallError> {
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let (scheme, name) = match call.kind {
-            ProofKind::Possession => ("Narrows", PROOF),
-            ProofKind::Session => ("Narrows", SESSION),
-            ProofKind::Dpop => ("DPoP", DPOP),
+            ProofKind::Possession => ("Narrows", Some(PROOF)),
+            ProofKind::Session => ("Narrows", Some(SESSION)),
+            ProofKind::Dpop => ("DPoP", Some(DPOP)),
+            ProofKind::Bearer => ("Bearer", None),
         };
         headers.extend(sensitive(&format!("{scheme} {}", call.token)).map(|value| (AUTHORIZATION, value)));
-        headers.extend(sensitive(&call.proof).map(|value| (name, value)));
+        headers.extend(name.and_then(|name| Some((name, sensitive(&call.proof)?))));
         if !call.receipts.is_empty() {
             headers.extend(HeaderValue::try_from(&call.receipts).ok().map(|value| (RECEIPTS, value)));
         }

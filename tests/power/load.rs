@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use narrows_issuer::log::{Log, Outcome, Pseudonym, SideRow};
+use narrows_issuer::{
+    log::{Log, Outcome, Pseudonym, SideRow},
+    revocation::{Revoked, Target},
+};
 use narrows_tests::leaves::example;
 use narrows_verifier::{
     BlockId, EntryId, Reason, TaskId,
@@ -110,8 +113,10 @@ impl Caller {
     }
 
     async fn revoke(&mut self) -> Option<()> {
-        let leaf = drafted(&Kind::Revoke, &mut self.chance);
-        self.append(leaf, Vec::new()).await
+        let block = BlockId::new(bytes(&mut self.chance));
+        let leaf = Leaf { blocks: vec![block], ..drafted(&Kind::Revoke, &mut self.chance) };
+        let revoked = Revoked { target: Target::Block(block), before_s: None, until_s: 1 << 40 };
+        self.append(leaf, vec![SideRow::Revoke(revoked)]).await
     }
 
     async fn erase(&mut self, person: Pseudonym) -> Option<()> {

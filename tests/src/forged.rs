@@ -21,25 +21,9 @@ pub struct ForgedProvider {
 impl ForgedProvider {
     /// Starts it.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-        let issuer = format!("http://{}", listener.local_addr().expect("an address"));
         let key = SigningKey::from_bytes(&[42; 32]);
         let keys = json!({ "keys": [jwk(&key, "published")] }).to_string();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                // who hangs up half-way gets nothing, and the next one is served
-                let _served = stream.and_then(|mut stream| {
-                    for line in BufReader::new(stream.try_clone()?).lines() {
-                        if line?.is_empty() {
-                            break;
-                        }
-                    }
-                    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", keys.len());
-                    stream.write_all(format!("{head}connection: close\r\n\r\n{keys}").as_bytes())
-                });
-            }
-        });
-        Self { issuer, key }
+        Self { issuer: canned("200 OK\r\ncontent-type: application/json", &keys), key }
     }
 
     /// Its issuer identifier.
@@ -75,6 +59,27 @@ impl ForgedProvider {
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         jwt(&self.key, header, claims)
     }
+}
+
+/// A server that gives the same answer to every request, for as long as the test's process lives. Returns its origin.
+pub fn canned(head: &str, body: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let answer = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            // who hangs up half-way gets nothing, and the next one is served
+            let _served = stream.and_then(|mut stream| {
+                for line in BufReader::new(stream.try_clone()?).lines() {
+                    if line?.is_empty() {
+                        break;
+                    }
+                }
+                stream.write_all(answer.as_bytes())
+            });
+        }
+    });
+    origin
 }
 
 /// A JWT signed with Ed25519, whatever its header says.

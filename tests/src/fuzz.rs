@@ -14,7 +14,10 @@ use narrows_verifier::{
         self, Bundle, Checkpoint, Leaf, Note, Policy, Receipt, VerifierKey, WitnessKey, cosign, read_receipts, signature_line,
         write_receipts,
     },
-    proof::{HolderClaims, MAX_AGE_SECONDS, PossessionClaims, ReportClaims, check_holder, check_possession, check_report, sign_possession},
+    proof::{
+        HolderClaims, MAX_AGE_SECONDS, NarrowClaims, PossessionClaims, ReportClaims, check_holder, check_narrow, check_possession,
+        check_report, sign_possession,
+    },
     token_bytes, token_text,
 };
 use prost::Message;
@@ -251,6 +254,8 @@ fn possession_text(text: &str) {
     assert!(check_holder(text, &as_holder, &holder, NOW).is_err(), "it passes for another kind");
     let as_report = ReportClaims { issuer: "i", block: BlockId([1; 32]) };
     assert!(check_report(text, &as_report, [&holder, &holder], NOW).is_err(), "it passes for another kind");
+    let as_narrow = NarrowClaims { issuer: "i", client: "c", block: BlockId([1; 32]), new_holder: [0; 32], request_digest: [0; 32] };
+    assert!(check_narrow(text, &as_narrow, &holder, NOW).is_err(), "it passes for another kind");
 }
 
 fn receipt_text(text: &str, key: &VerifierKey) {

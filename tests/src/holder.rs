@@ -38,6 +38,7 @@ pub fn authority(issuer: &str, audience: &str, holder: &HolderKey, expires: u64)
         subject: "somebody".into(),
         agent: "planner".into(),
         holder: holder.public().into(),
+        actors: Vec::new(),
         lineage: Vec::new(),
         dev: false,
         caveats: all,

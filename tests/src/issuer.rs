@@ -259,6 +259,9 @@ version = 1
 [limits]
 max_life_seconds = 900
 max_depth = 3
+[[scope]]
+name = "tools"
+tools = ["crm.read", "payments.send"]
 [[rule]]
 name = "alice and her agents"
 when = 'client("planner-app"), subject("alice") or client("batch"), subject("alice")'

@@ -1,9 +1,8 @@
 //! A real OpenID provider in a process of its own, and the steps that a person's browser takes there.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
@@ -195,24 +194,10 @@ fn posted(request: RequestBuilder, form: &[(&str, &str)]) -> RequestBuilder {
     request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
 }
 
-/// Tests run in parallel processes: one installs under the lock, the others wait and find it done.
 fn install(folder: &Path) {
-    let lock = folder.join("package-lock.json");
-    let wanted = fs::read(&lock).expect("reading the provider's package-lock.json");
-    let installed: PathBuf = folder.join("node_modules/.installed-lock.json");
-    let guard = File::open(&lock).expect("opening the lock file");
-    guard.lock().expect("locking the provider's folder");
-    if fs::read(&installed).is_ok_and(|found| found == wanted) {
-        return;
-    }
-    let status = Command::new("npm")
-        .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .status()
-        .expect("starting `npm`, which installs the OpenID provider");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("npm-ci");
+    let status = Command::new(script).arg(folder).status().expect("starting `tests/npm-ci`, which installs the OpenID provider");
     assert!(status.success(), "`npm ci` failed in {}: {status}", folder.display());
-    fs::write(installed, wanted).expect("noting what was installed");
 }
 
 fn random() -> String {

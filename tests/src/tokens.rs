@@ -99,6 +99,7 @@ pub fn claims(caveats: Vec<Caveat>) -> AuthorityClaims {
         subject: "p-7f3a".to_owned(),
         agent: PLANNER.name.to_owned(),
         holder: PLANNER.key().into(),
+        actors: Vec::new(),
         lineage: Vec::new(),
         dev: false,
         caveats,

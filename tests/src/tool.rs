@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use narrows::{
     Roots,
-    tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, Policy, Revocation, system_clock},
+    tool::{Clock, Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, Policy, Revocation, system_clock},
 };
 use narrows_issuer::{
     config::Limits,
@@ -32,6 +32,20 @@ pub async fn start_with(manifest: &str, audience: &str, roots: Roots, trust: imp
     let service = GuardLayer::new(guard, system_clock()).layer(service_fn(run));
     tokio::spawn(async move { serve(listener, service, &Limits::default(), Arc::new(Metrics::new(&[])), std::future::pending()).await });
     address
+}
+
+/// As [`start`], where no call passes without a snapshot of the issuer's revocations that is young enough by this clock. With the
+/// guard, so that a test brings it up to date when it wants.
+pub async fn start_current(audience: &str, roots: Roots, clock: Clock) -> (String, Arc<Guard>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    let manifest = Manifest::parse(MANIFEST).and_then(|manifest| manifest.at_audience(audience)).expect("a manifest");
+    let options = GuardOptions { accept_dev: false, replay_capacity: 1024, revocation: Revocation::Required };
+    let layer = GuardLayer::new(Guard::new(manifest, roots, options), clock);
+    let guard = Arc::clone(layer.guard());
+    let service = layer.layer(service_fn(run));
+    tokio::spawn(async move { serve(listener, service, &Limits::default(), Arc::new(Metrics::new(&[])), std::future::pending()).await });
+    (address, guard)
 }
 
 async fn run(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {

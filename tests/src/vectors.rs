@@ -16,6 +16,7 @@ mod guard;
 mod kinds;
 mod malformed;
 mod matchers;
+mod principals;
 mod proofs;
 mod sessions;
 mod spellings;
@@ -156,6 +157,12 @@ pub struct TokenAnswer {
     /// The thumbprint of the newest holder's key in hex, when the chain verified and names that alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder_jkt: Option<String>,
+    /// Whether it is bound to no key, when the chain verified.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub bearer: bool,
+    /// Those through whom the subject's authority came, when the chain verified.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actors: Vec<String>,
     /// The ids of the blocks that the token says it was made from, when the chain verified.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lineage: Vec<String>,
@@ -272,6 +279,26 @@ pub enum Claims {
         /// The newest block's id in hex.
         block: String,
     },
+    /// Consent to a narrower token made by the service.
+    Narrow {
+        /// The issuer's identifier.
+        issuer: String,
+        /// The client's id.
+        client: String,
+        /// The newest block's id in hex.
+        block: String,
+        /// The thumbprint of the new holder's key in hex.
+        new_holder: String,
+        /// The request's parameters in order, names and values.
+        parameters: Vec<(String, String)>,
+    },
+    /// Proof that the holder, or the delegator, wants a hop to end.
+    Revoke {
+        /// The issuer's identifier.
+        issuer: String,
+        /// The hop's block id in hex.
+        block: String,
+    },
 }
 
 /// What becomes of a statement.
@@ -362,6 +389,7 @@ pub fn all() -> BTreeMap<String, Vector> {
     sessions::cases(&mut cases);
     dpop::cases(&mut cases);
     trust::cases(&mut cases);
+    principals::cases(&mut cases);
     feed::cases(&mut cases);
     bundle::cases(&mut cases);
     cases.0
@@ -444,7 +472,17 @@ impl TokenAnswer {
 }
 
 fn answer(verdict: Verdict) -> TokenAnswer {
-    TokenAnswer { verdict, reason: None, block: None, block_ids: Vec::new(), holder: None, holder_jkt: None, lineage: Vec::new() }
+    TokenAnswer {
+        verdict,
+        reason: None,
+        block: None,
+        block_ids: Vec::new(),
+        holder: None,
+        holder_jkt: None,
+        bearer: false,
+        actors: Vec::new(),
+        lineage: Vec::new(),
+    }
 }
 
 fn token_vector(about: &str, token: &[u8], expect: TokenAnswer) -> TokenVector {

@@ -4,17 +4,20 @@ use super::sources::{assert_none, files, required_text, shipped};
 
 const MOST_LINES_OF_A_FILE: usize = 600;
 /// Lines of code, without comments, blank lines and tests. The vocabulary alone has thirty kinds and rules.
-const MOST_LINES_OF_THE_TRUSTED_PATH: usize = 5_800;
+const MOST_LINES_OF_THE_TRUSTED_PATH: usize = 6_050;
 const TRUSTED: [&str; 10] = ["biscuit", "caveat", "datalog", "json", "key", "proof", "token", "cache", "verifier", "roots"];
 /// What makes, compares or describes caveats and tokens, and whose mistakes let nothing through.
-const NOT_ON_THE_PATH: [&str; 7] = [
+const NOT_ON_THE_PATH: [&str; 10] = [
     "biscuit/build.rs",
     "biscuit/text.rs",
     "caveat/describe.rs",
     "caveat/matcher/meet.rs",
     "caveat/matcher/sentence.rs",
     "caveat/matcher/within.rs",
+    "caveat/matcher/write.rs",
+    "caveat/rule/decimal/compare.rs",
     "datalog/print.rs",
+    "token/principal.rs",
 ];
 
 #[test]

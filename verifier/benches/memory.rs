@@ -153,6 +153,7 @@ fn claims() -> AuthorityClaims {
     AuthorityClaims {
         task: TaskId([1; 16]),
         issued: NOW - 60,
+        actors: Vec::new(),
         lineage: Vec::new(),
         entry: EntryId([2; 16]),
         issuer: "https://issuer.example".to_owned(),

@@ -97,6 +97,7 @@ fn claims() -> AuthorityClaims {
         subject: "p-7f3a".to_owned(),
         agent: "planner".to_owned(),
         holder: public_key(&holder(0)).into(),
+        actors: Vec::new(),
         lineage: Vec::new(),
         dev: false,
         caveats: caveats(

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::{
     Reason,
-    caveat::Scalar,
     datalog::{CHECK_FACTS, Facts, Predicate, Term},
     json::Value,
 };
@@ -46,6 +45,7 @@ impl Call<'_> {
 fn add_arguments(value: &Value, path: &mut String, facts: &mut Facts, budget: &mut usize) -> Result<(), Reason> {
     *budget = budget.checked_sub(1).ok_or(Reason::JsonTooLarge)?;
     let place = Term::text(path);
+    facts.add(Predicate::new("arg_any", [place.clone(), Term::text(&plain_or_mark(value))]))?;
     match value {
         Value::Null => facts.add(Predicate::new("arg_null", [place])),
         Value::Flag(flag) => facts.add(Predicate::new("arg_flag", [place, Term::Flag(*flag)])),
@@ -57,11 +57,11 @@ fn add_arguments(value: &Value, path: &mut String, facts: &mut Facts, budget: &m
         Value::Text(text) => facts.add(Predicate::new("arg_text", [place, Term::text(text)])),
         Value::Array(items) => {
             facts.add(Predicate::new("arg_count", [place.clone(), count(items.len())]))?;
-            let plain =
-                items.iter().map(|item| Scalar::of(item).map(|scalar| scalar.to_json()).or((*item == Value::Null).then_some(Value::Null)));
-            if let Some(elements) = plain.map(|item| item.map(|item| Term::text(&item.canonical()))).collect::<Option<BTreeSet<_>>>() {
-                facts.add(Predicate::new("arg_items", [place, Term::Set(elements)]))?;
+            let elements: BTreeSet<_> = items.iter().map(|item| Term::text(&plain_or_mark(item))).collect();
+            if !items.iter().any(|item| matches!(item, Value::Array(_) | Value::Object(_))) {
+                facts.add(Predicate::new("arg_items", [place.clone(), Term::Set(elements.clone())]))?;
             }
+            facts.add(Predicate::new("arg_array", [place, Term::Set(elements)]))?;
             items
                 .iter()
                 .enumerate()
@@ -76,6 +76,16 @@ fn add_arguments(value: &Value, path: &mut String, facts: &mut Facts, budget: &m
                 at(path, &token, |path| add_arguments(item, path, facts, budget))
             })
         }
+    }
+}
+
+/// The canonical text of a plain value. Of an array or object its first character, which is no value's canonical text, so
+/// that a fact stays as small as what it speaks of.
+fn plain_or_mark(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "[".to_owned(),
+        Value::Object(_) => "{".to_owned(),
+        plain => plain.canonical(),
     }
 }
 
@@ -102,7 +112,7 @@ mod tests {
 
     #[test]
     fn arguments_become_typed_facts_by_pointer() {
-        let arguments = parse(br#"{"a":1,"b":{"x/y":"t","~":true},"c":[1.5,null],"":{}}"#, Limits::ARGUMENTS).unwrap();
+        let arguments = parse(br#"{"a":1,"b":{"x/y":"t","~":true},"c":[1.5,null],"":{},"d":[[1],{}]}"#, Limits::ARGUMENTS).unwrap();
         let facts = Call { tool: "t", arguments: &arguments, audience: "a", time: 1 }.facts(2).unwrap();
         let has = |name: &str, terms: &[Term]| facts.iter().any(|(found, values)| found == name && values == terms);
         assert!(has("arg_int", &[Term::text("/a"), Term::Integer(1)]));
@@ -112,6 +122,12 @@ mod tests {
         assert!(has("arg_null", &[Term::text("/c/1")]));
         assert!(has("arg_names", &[Term::text("/"), Term::Set(BTreeSet::new())]));
         assert!(has("arg_items", &[Term::text("/c"), Term::Set([Term::text("1.5"), Term::text("null")].into())]));
+        assert!(has("arg_array", &[Term::text("/c"), Term::Set([Term::text("1.5"), Term::text("null")].into())]));
+        assert!(has("arg_array", &[Term::text("/d"), Term::Set([Term::text("["), Term::text("{")].into())]));
+        assert!(!facts.iter().any(|(found, values)| found == "arg_items" && values[0] == Term::text("/d")));
+        for (path, text) in [("", "{"), ("/a", "1"), ("/b/x~1y", "\"t\""), ("/c", "["), ("/c/1", "null"), ("/", "{")] {
+            assert!(has("arg_any", &[Term::text(path), Term::text(text)]), "{path}");
+        }
         assert!(has("arg_count", &[Term::text("/c"), Term::Integer(2)]));
         assert!(has("arg_decimal", &[Term::text("/a"), Term::text("1")]));
         assert!(has("depth", &[Term::Integer(2)]));

@@ -5,6 +5,7 @@ use core::fmt;
 use crate::{
     Call, Caveat, Maker, Reason, VerifiedToken,
     datalog::Facts,
+    json::Value,
     state::{Needs, State},
     steps::Steps,
 };
@@ -51,6 +52,34 @@ impl VerifiedToken {
     /// A denial that names each failed caveat with its block; or `JSON_MALFORMED` for arguments that are no object, or
     /// `COST_BOUND` when the decision would take more than [`MAX_STEPS`](crate::MAX_STEPS) steps, each without a caveat to blame.
     pub fn decide_with(&self, call: &Call<'_>, state: &State) -> Result<(), Denial> {
+        self.decide_by(call, state, |_| true)
+    }
+
+    /// Whether the token may be shown at this audience and time at all, whatever it is shown for: what caveats on these two say.
+    ///
+    /// For requests that run no tool, such as one for the list of tools. No caveat on tools or arguments is looked at, so it
+    /// permits nothing.
+    ///
+    /// # Errors
+    /// As [`VerifiedToken::decide`].
+    pub fn admit_at(&self, audience: &str, time: u64) -> Result<(), Denial> {
+        let call = Call { tool: "", arguments: &Value::object([]), audience, time };
+        let of_place_and_time =
+            |caveat: &Caveat| matches!(caveat, Caveat::Audience(_) | Caveat::Expires(_) | Caveat::NotBefore(_) | Caveat::TimeWindow(_));
+        self.decide_by(&call, &State::default(), of_place_and_time)
+    }
+
+    /// Whether the caveats on tools leave this one. The others may deny each call of it.
+    pub fn grants(&self, tool: &str) -> bool {
+        self.blocks.iter().flat_map(|block| block.caveats.iter()).all(|caveat| match caveat {
+            Caveat::Tools(tools) => tools.cover(tool),
+            Caveat::NotTools(tools) => !tools.cover(tool),
+            _ => true,
+        })
+    }
+
+    /// The decision by those caveats that are to be looked at.
+    fn decide_by(&self, call: &Call<'_>, state: &State, looked_at: impl Fn(&Caveat) -> bool) -> Result<(), Denial> {
         if call.arguments.as_object().is_none() {
             return Err(Denial::outright(Reason::JsonMalformed));
         }
@@ -58,7 +87,7 @@ impl VerifiedToken {
         let mut steps = Steps::of_one_decision();
         let mut failures = Vec::new();
         for (block, caveats) in self.blocks.iter().map(|block| &block.caveats).enumerate() {
-            for (place, caveat) in caveats.iter().enumerate() {
+            for (place, caveat) in caveats.iter().enumerate().filter(|(_, caveat)| looked_at(caveat)) {
                 match caveat.holds(call, depth, state, &mut steps) {
                     Ok(()) => {}
                     Err(reason @ (Reason::CostBound | Reason::JsonTooLarge)) => return Err(Denial::outright(reason)),

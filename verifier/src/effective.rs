@@ -80,7 +80,7 @@ fn meet(one: &Caveat, other: &Caveat) -> Met {
         return Met::One(one.clone());
     }
     match (one, other) {
-        (Caveat::Tools(one), Caveat::Tools(other)) => meet_tools(one, other).map_or(Met::Two, |tools| Met::One(Caveat::Tools(tools))),
+        (Caveat::Tools(one), Caveat::Tools(other)) => one.meet(other).map_or(Met::Two, |tools| Met::One(Caveat::Tools(tools))),
         (Caveat::NotTools(one), Caveat::NotTools(other)) => Met::One(Caveat::NotTools(Tools {
             names: &one.names | &other.names,
             prefixes: &one.prefixes | &other.prefixes,
@@ -104,22 +104,24 @@ fn meet(one: &Caveat, other: &Caveat) -> Met {
     }
 }
 
-/// The tools that both cover. `None` when a prefix meets a suffix, for which there is no form.
-fn meet_tools(one: &Tools, other: &Tools) -> Option<Tools> {
-    let crossed = |one: &Tools, other: &Tools| !one.prefixes.is_empty() && !other.suffixes.is_empty();
-    if crossed(one, other) || crossed(other, one) {
-        return None;
+impl Tools {
+    /// The tools that both cover. `None` when a prefix meets a suffix, for which there is no form.
+    pub fn meet(&self, other: &Tools) -> Option<Tools> {
+        let crossed = |one: &Tools, other: &Tools| !one.prefixes.is_empty() && !other.suffixes.is_empty();
+        if crossed(self, other) || crossed(other, self) {
+            return None;
+        }
+        let names = self.names.iter().filter(|name| other.cover(name)).chain(other.names.iter().filter(|name| self.cover(name)));
+        let longer = |one: &BTreeSet<String>, other: &BTreeSet<String>, within: fn(&str, &str) -> bool| -> BTreeSet<String> {
+            let kept = |affix: &&String, others: &BTreeSet<String>| others.iter().any(|wider| within(affix, wider));
+            one.iter().filter(|affix| kept(affix, other)).chain(other.iter().filter(|affix| kept(affix, one))).cloned().collect()
+        };
+        Some(Tools {
+            names: names.cloned().collect(),
+            prefixes: longer(&self.prefixes, &other.prefixes, |long, short| long.starts_with(short)),
+            suffixes: longer(&self.suffixes, &other.suffixes, |long, short| long.ends_with(short)),
+        })
     }
-    let names = one.names.iter().filter(|name| other.cover(name)).chain(other.names.iter().filter(|name| one.cover(name)));
-    let longer = |one: &BTreeSet<String>, other: &BTreeSet<String>, within: fn(&str, &str) -> bool| -> BTreeSet<String> {
-        let kept = |affix: &&String, others: &BTreeSet<String>| others.iter().any(|wider| within(affix, wider));
-        one.iter().filter(|affix| kept(affix, other)).chain(other.iter().filter(|affix| kept(affix, one))).cloned().collect()
-    };
-    Some(Tools {
-        names: names.cloned().collect(),
-        prefixes: longer(&one.prefixes, &other.prefixes, |long, short| long.starts_with(short)),
-        suffixes: longer(&one.suffixes, &other.suffixes, |long, short| long.ends_with(short)),
-    })
 }
 
 fn excludes_all(caveats: &[Caveat]) -> bool {

@@ -36,7 +36,7 @@ reasons! {
     TooManyBlocks = "TOO_MANY_BLOCKS": "the token has more than 16 blocks";
     SignatureVersion = "SIGNATURE_VERSION": "a block is not signed with Biscuit signature payload version 1";
     KeyAlgorithm = "KEY_ALGORITHM": "a key or signature in the token is not Ed25519 or has the wrong size";
-    WeakKey = "WEAK_KEY": "an Ed25519 key is of small order or not canonically encoded";
+    WeakKey = "WEAK_KEY": "an Ed25519 key is of small order or not canonically encoded, or a P-256 key is no point of its curve";
     OutsideProfile = "OUTSIDE_PROFILE": "a block uses something that the profile narrows/1 does not have";
     TooManyFacts = "TOO_MANY_FACTS": "a block holds more facts than the profile allows";
     TooManyChecks = "TOO_MANY_CHECKS": "a block holds more checks than the profile allows";
@@ -54,6 +54,8 @@ reasons! {
     RootSet = "ROOT_SET": "a set of issuer keys has more than 64, two of one number or key, or an end that is missing or before the beginning";
     IssuedAhead = "ISSUED_AHEAD": "the token says that it was issued in the future";
     HolderThumbprint = "HOLDER_THUMBPRINT": "the token is bound to the thumbprint of a key, and the operation needs the key itself";
+    HolderBearer = "HOLDER_BEARER": "the token is bound to no key, so a proof with it would mean nothing and is not read";
+    BearerForm = "BEARER_FORM": "a token that is bound to no key allows hops, has a block after its first, or is not sealed";
     BadSignature = "BAD_SIGNATURE": "a signature in the token does not verify";
     BadProof = "BAD_PROOF": "the token's closing secret or seal does not match its last block";
     HopSigner = "HOP_SIGNER": "a hop is signed by another key than the one that the hop before it named as holder";
@@ -122,18 +124,26 @@ reasons! {
     DpopNonce = "DPOP_NONCE": "the DPoP proof does not carry the nonce that the server gave";
     DpopUrlOnly = "DPOP_URL_ONLY": "the DPoP proof signs the address alone and the tool demands one that also signs tool, arguments and audience";
     DpopOff = "DPOP_OFF": "this tool server has no address configured, so it reads no DPoP proofs";
+    BearerBound = "BEARER_BOUND": "a token that is bound to a key was presented as a bearer token, without a proof";
+    BearerOff = "BEARER_OFF": "the tool takes no bearer tokens";
+    McpMethod = "MCP_METHOD": "the MCP method is none of those that the guard lets pass";
     McpMalformed = "MCP_MALFORMED": "the parameters of an MCP tool call, or what they say of the authorization, are not in their form";
 
     // Revocation.
-    FeedTooLarge = "FEED_TOO_LARGE": "a revocation snapshot is larger than 4 MiB or has more than 100,000 entries";
-    FeedMalformed = "FEED_MALFORMED": "a revocation snapshot is not two base64url parts with exactly its members, each list ascending without repetition";
-    FeedSignature = "FEED_SIGNATURE": "a revocation snapshot's signature does not verify under the feed's key";
-    FeedIssuer = "FEED_ISSUER": "a revocation snapshot speaks for another issuer";
-    FeedAhead = "FEED_AHEAD": "a revocation snapshot says that it was issued in the future";
-    FeedRolledBack = "FEED_ROLLED_BACK": "a revocation snapshot is older than the one before, or of the same number with another content";
+    FeedTooLarge = "FEED_TOO_LARGE": "a revocation snapshot or delta is larger than 4 MiB or has more than 100,000 entries";
+    FeedMalformed = "FEED_MALFORMED": "a revocation snapshot or delta is not two base64url parts with exactly its members, each list ascending without repetition";
+    FeedSignature = "FEED_SIGNATURE": "the signature of a revocation snapshot or delta does not verify under the feed's key";
+    FeedIssuer = "FEED_ISSUER": "a revocation snapshot or delta speaks for another issuer";
+    FeedAhead = "FEED_AHEAD": "a revocation snapshot or delta says that it was issued in the future";
+    FeedRolledBack = "FEED_ROLLED_BACK": "a revocation snapshot or delta is older than the snapshot before, or of the same number with another content";
+    FeedDeltaBase = "FEED_DELTA_BASE": "a revocation delta follows another snapshot than the one at hand";
+    FeedDeltaResult = "FEED_DELTA_RESULT": "a revocation delta does not lead to the snapshot whose digest it names";
     RevocationsMissing = "REVOCATIONS_MISSING": "the verifier must know what is revoked and has no snapshot";
     RevocationsStale = "REVOCATIONS_STALE": "the newest revocation snapshot is too old for this class of tools";
-    Revoked = "REVOKED": "the token, one that it was made from, its task, its subject or one of its holders has been revoked";
+    RevocationsFull = "REVOCATIONS_FULL": "the feed has no room for one more revocation of this kind, so revoke something that reaches more";
+    RevocationRate = "REVOCATION_RATE": "more revocations came from this client or holder than its rate allows";
+    TokenOtherClient = "TOKEN_OTHER_CLIENT": "the token or task was not issued to this client, which may revoke its own alone";
+    Revoked = "REVOKED": "the token, one that it was made from, its task, its subject, or one of its agents or holders has been revoked";
 
     // Log, receipts.
     ReceiptMalformed = "RECEIPT_MALFORMED": "the receipt is not a tlog-proof@v1";
@@ -151,6 +161,7 @@ reasons! {
     LogHashChanged = "LOG_HASH_CHANGED": "a stored tree hash differs from the one computed from the leaves";
     LogRootMismatch = "LOG_ROOT_MISMATCH": "the root computed from the leaves differs from the checkpoint's";
     LogTailMissing = "LOG_TAIL_MISSING": "the log has fewer leaves than its head, checkpoint or a receipt says";
+    LogRevocationsChanged = "LOG_REVOCATIONS_CHANGED": "the table of revocations is not what the leaves say";
     LogReceiptInvalid = "LOG_RECEIPT_INVALID": "a receipt does not verify against the log";
 
     // Service: the HTTP envelope, before any endpoint's own rules.
@@ -181,6 +192,18 @@ reasons! {
     ArgumentAbovePolicy = "ARGUMENT_ABOVE_POLICY": "a requested argument caveat is not provably within the rule's ceiling on that argument";
     DepthAbovePolicy = "DEPTH_ABOVE_POLICY": "the requested depth is above what the rule grants";
     NoLifeLeft = "NO_LIFE_LEFT": "the token would expire at the moment that it is made";
+    ScopeMalformed = "SCOPE_MALFORMED": "the scope is not 1 to 64 scope tokens of at most 128 bytes with single spaces between them (RFC 6749 section 3.3)";
+    ScopeUnknown = "SCOPE_UNKNOWN": "the policy pack has no scope of a requested name";
+    ScopeNotInPolicy = "SCOPE_NOT_IN_POLICY": "a requested scope has a tool that the matching rule does not grant";
+    ScopeMissing = "SCOPE_MISSING": "the request asks for no tool and no scope, and no matching rule has default tools";
+    ScopeTooWide = "SCOPE_TOO_WIDE": "the requested scopes have more tools together than one token can hold";
+    BearerNotInPolicy = "BEARER_NOT_IN_POLICY": "a token that is bound to no key is asked for, and the matching rule grants none";
+    ToolAboveCeiling = "TOOL_ABOVE_CEILING": "a requested tool or prefix is beyond what the client, the subject token or the parent token may have at most";
+    ScopeAboveCeiling = "SCOPE_ABOVE_CEILING": "a requested scope, or every default tool, is beyond what the client, the subject token or the parent token may have at most";
+    AudienceAboveCeiling = "AUDIENCE_ABOVE_CEILING": "a requested audience is beyond what the client, the subject token or the parent token may have at most";
+    ArgumentAboveCeiling = "ARGUMENT_ABOVE_CEILING": "a requested argument caveat is not provably within that of the client, the subject token or the parent token";
+    DepthAboveCeiling = "DEPTH_ABOVE_CEILING": "the requested depth is above what the client, the subject token or the parent token may have at most";
+    BearerAboveCeiling = "BEARER_ABOVE_CEILING": "a token that is bound to no key is asked for in place of one that is bound";
 
     // Configuration and key files.
     ConfigInvalid = "CONFIG_INVALID": "the configuration has an unknown key, a wrong type or a value outside its bounds";
@@ -251,6 +274,7 @@ reasons! {
     JwtNotYetValid = "JWT_NOT_YET_VALID": "the JWT is not valid yet, or was issued in the future";
     JwtTooOld = "JWT_TOO_OLD": "the JWT was issued longer ago than its issuer's tokens are accepted";
     JwtSubject = "JWT_SUBJECT": "the JWT's `sub` is not a string of 1 to 255 bytes without control or direction characters";
+    JwtClient = "JWT_CLIENT": "the JWT was given to another client, or its issuer is not trusted for this one";
     JwtClaims = "JWT_CLAIMS": "the JWT's claims are not a JSON object without duplicate keys, or one is missing or of the wrong form";
     IssuerUnreachable = "ISSUER_UNREACHABLE": "the issuer's keys can't be fetched now";
     IssuerDocument = "ISSUER_DOCUMENT": "the issuer's discovery document or key set is malformed, too large, or names another issuer";
@@ -262,10 +286,31 @@ reasons! {
     ParameterRepeated = "PARAMETER_REPEATED": "a parameter is sent more than once";
     ParameterInvalid = "PARAMETER_INVALID": "a parameter's value is not of its form";
     ParameterUnsupported = "PARAMETER_UNSUPPORTED": "a parameter or value is known to the standard but not supported here";
-    AuthorizationDetails = "AUTHORIZATION_DETAILS": "the authorization details are not one object of type narrows with known members";
+    AuthorizationDetails = "AUTHORIZATION_DETAILS": "the authorization details are not one object of a type that is read here, with that type's members";
+    DetailsTooLarge = "DETAILS_TOO_LARGE": "the authorization details name more than 256 tools or 64 arguments of a tool, a name that is too long, or a constraint of more than 4 KiB";
+    ConstraintMalformed = "CONSTRAINT_MALFORMED": "a constraint on an argument has an unknown type or member, a value that can't be held, bounds that exclude each other, or nesting of more than 32";
     TargetInvalid = "TARGET_INVALID": "an audience or resource is missing, too long, or not an absolute uri without fragment";
-    SubjectBound = "SUBJECT_BOUND": "the subject token is itself delegated or bound in a way that can't be carried on here";
+    SubjectBound = "SUBJECT_BOUND": "the subject or actor token is delegated or bound in a way that can't be carried on here";
+    SubjectReplayed = "SUBJECT_REPLAYED": "the subject token or assertion is accepted once and has been used before";
     AgentNotAllowed = "AGENT_NOT_ALLOWED": "the client may not give this name to an agent";
+    ClientAuthMethods = "CLIENT_AUTH_METHODS": "the request carries credentials of more than one way of client authentication";
+    ClientGrant = "CLIENT_GRANT": "the client is not registered for this grant";
+    ClientRate = "CLIENT_RATE": "the client has sent too many token requests for now";
+    SubjectRate = "SUBJECT_RATE": "too many token requests were sent in this subject's name for now";
+    DpopMissing = "DPOP_MISSING": "the client is registered for tokens that are bound by DPoP, and the request has no proof";
+    DpopRepeated = "DPOP_REPEATED": "the request has more than one DPoP header";
+    DpopReplayed = "DPOP_REPLAYED": "this DPoP proof has been used before";
+    HolderKeysDiffer = "HOLDER_KEYS_DIFFER": "`req_cnf` names another key than the DPoP proof is made by, and comes without a proof of its own";
+    TokenKeyUnproven = "TOKEN_KEY_UNPROVEN": "the subject or actor token is bound to a key, and the request has no DPoP proof by it";
+    SubjectIsActor = "SUBJECT_IS_ACTOR": "subject and actor are the same party";
+    ActMalformed = "ACT_MALFORMED": "an `act` or `may_act` claim is not an object that names a party by members that are read here";
+    ActTooDeep = "ACT_TOO_DEEP": "more than 8 actors came before the one that the token is asked for";
+    MayAct = "MAY_ACT": "the subject token does not say that this actor may act";
+    LineageTooLong = "LINEAGE_TOO_LONG": "the token would come from more than 32 blocks";
+    StateNotCarried = "STATE_NOT_CARRIED": "a caveat of the token counts calls or spending by block, which would begin anew in a token that the service makes of it";
+    JwtViewOff = "JWT_VIEW_OFF": "this service has no key for JWT views, so it makes none";
+    JwtViewScope = "JWT_VIEW_SCOPE": "no scope of the policy says what the token grants, and a JWT view says it in no other way";
+    JwtViewCaveat = "JWT_VIEW_CAVEAT": "a caveat of the token could not be enforced by a server that reads the JWT view alone";
     TokenNotSealed = "TOKEN_NOT_SEALED": "a reported token must be a sealed copy";
     NotAHop = "NOT_A_HOP": "the token's newest block is not a signed hop";
     EntriesPrivate = "ENTRIES_PRIVATE": "the log's entries are not public here";

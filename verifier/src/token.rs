@@ -1,6 +1,7 @@
 //! A token from bytes to a verified chain: guard, signatures, hop rule.
 
 mod authority;
+mod principal;
 mod rule;
 
 use core::fmt;
@@ -14,6 +15,7 @@ use crate::{
 };
 
 pub use authority::Authority;
+pub use principal::{Principal, Role, Word};
 pub(crate) use rule::Trail;
 
 /// The name of the profile, in every authority block.
@@ -49,6 +51,9 @@ pub enum Holder {
     Key(PublicKey),
     /// The RFC 7638 SHA-256 thumbprint of a DPoP key (RFC 9449): it can be presented with DPoP, and makes no hop.
     Thumbprint([u8; 32]),
+    /// Nobody: whoever has the bytes can present it, and no proof says anything more. Such a token is sealed, allows no hop
+    /// and has one block.
+    Bearer,
 }
 
 /// One verified block.
@@ -69,7 +74,7 @@ pub enum Maker {
     Issuer {
         /// The first agent's name.
         agent: String,
-        /// The first agent's key.
+        /// Whom it is bound to.
         holder: Holder,
         /// The log entry of the mint.
         entry: EntryId,
@@ -122,8 +127,8 @@ impl UnverifiedToken {
     /// future, which [`Authority::issued_by`] tells, nor revocation.
     ///
     /// # Errors
-    /// `UNKNOWN_ROOT`, `ROOT_TAINTED`, `BAD_SIGNATURE`, `BAD_PROOF`, `PROFILE_FACTS`, `FACTS_IN_PLAIN_BLOCK`, a `HOP_…` reason
-    /// or `ROOT_NOT_VALID`.
+    /// `UNKNOWN_ROOT`, `ROOT_TAINTED`, `BAD_SIGNATURE`, `BAD_PROOF`, `PROFILE_FACTS`, `FACTS_IN_PLAIN_BLOCK`, `BEARER_FORM`, a
+    /// `HOP_…` reason or `ROOT_NOT_VALID`.
     pub fn verify(&self, roots: &Roots) -> Result<VerifiedToken, Refusal> {
         let root = roots.find(self.envelope.root_key_id)?;
         let Some((first, later)) = self.envelope.blocks.split_first() else { return Err(Reason::TokenMalformed.into()) };
@@ -131,7 +136,7 @@ impl UnverifiedToken {
         verify_chain(&self.envelope, &root.key, None, &last.bytes)?;
         let mut trail = Trail::begin(first, later, root, &|_| None)?;
         later.iter().try_for_each(|block| trail.extend(block, later, &|_| None))?;
-        let token = trail.token(self.envelope.sealed());
+        let token = trail.token(self.envelope.sealed())?;
         root.accepts(token.authority.issued)?;
         Ok(token)
     }
@@ -174,11 +179,12 @@ impl Holder {
     /// The key, for proofs that Ed25519 keys make.
     ///
     /// # Errors
-    /// `HOLDER_THUMBPRINT` when only a thumbprint is known.
+    /// `HOLDER_THUMBPRINT` when only a thumbprint is known, `HOLDER_BEARER` when there is no key.
     pub fn key(&self) -> Result<&PublicKey, Reason> {
         match self {
             Holder::Key(key) => Ok(key),
             Holder::Thumbprint(_) => Err(Reason::HolderThumbprint),
+            Holder::Bearer => Err(Reason::HolderBearer),
         }
     }
 }

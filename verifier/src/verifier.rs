@@ -122,7 +122,7 @@ impl Verifier {
             trail = Some(next);
         }
         let Some(trail) = trail else { return Err(Reason::TokenMalformed.into()) };
-        let token = trail.token(envelope.sealed());
+        let token = trail.token(envelope.sealed())?;
         root.accepts(token.authority.issued)?;
         for key in token.principals().filter_map(|(_, holder, _)| holder.key().ok().copied()) {
             if self.holder(key.as_bytes()).is_none() {

@@ -30,6 +30,7 @@ fn an_allowed_call_of_a_known_token_allocates_nothing() {
     let claims = AuthorityClaims {
         task: TaskId([1; 16]),
         issued: NOW - 60,
+        actors: Vec::new(),
         lineage: Vec::new(),
         entry: EntryId([2; 16]),
         issuer: "https://issuer.example".to_owned(),

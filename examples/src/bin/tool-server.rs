@@ -1,12 +1,12 @@
-//! A tool server that decides offline: it asks the issuer for its keys once, at start.
+//! A tool server that decides offline: it asks the issuer for its keys once, at start, and for what is revoked every few seconds.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Parser;
-use narrows::{
-    IssuerClient,
-    tool::{Guard, GuardLayer, GuardOptions, Manifest, Revocation, system_clock},
+use narrows::tool::{GuardLayer, Manifest};
+use narrows_examples::{
+    guarding,
+    tool_server::{Table, router},
 };
-use narrows_examples::tool_server::{Table, router};
 use tokio::net::TcpListener;
 
 #[derive(Parser)]
@@ -39,16 +39,9 @@ async fn main() -> anyhow::Result<()> {
     if let Some(audience) = &options.audience {
         manifest = manifest.at_audience(audience)?;
     }
-    let clock = system_clock();
-    let keys = IssuerClient::new(&options.issuer)?.discover().await.context("fetching the issuer's keys")?;
-    if keys.dev && !options.accept_dev {
-        bail!("`{}` is a development issuer; give --accept-dev to trust it", options.issuer);
-    }
-    // the issuer serves no revocation feed, so a token is good here until it expires
-    let guard_options = GuardOptions { accept_dev: options.accept_dev, replay_capacity: 100_000, revocation: Revocation::NotChecked };
-    let guard = Guard::new(manifest, keys.roots, guard_options);
+    let layer = guarding(&options.issuer, manifest, options.accept_dev, GuardLayer::new).await?;
     let listener = TcpListener::bind(&options.listen).await.with_context(|| format!("listening on `{}`", options.listen))?;
     println!("{}", serde_json::json!({"listen": format!("http://{}", listener.local_addr()?)}));
-    axum::serve(listener, router(Table::sample(), GuardLayer::new(guard, clock))).await?;
+    axum::serve(listener, router(Table::sample(), layer)).await?;
     Ok(())
 }

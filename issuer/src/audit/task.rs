@@ -17,6 +17,8 @@ pub struct TaskRecord {
     pub acts: Vec<Act>,
     /// Pauses that nothing resumed: index and entry. The task stands still, and nothing is missing for that.
     pub held: Vec<(u64, EntryId)>,
+    /// The leaves that ended the task or a part of it.
+    pub ended: Vec<u64>,
     /// What the leaves speak of and the log does not hold.
     pub missing: Vec<Missing>,
 }
@@ -59,6 +61,11 @@ pub enum Hole {
     Parent(BlockId),
     /// The leaf of the hop that made the token which was used.
     Token(BlockId),
+    /// The right to be there: an earlier leaf had revoked what this one derives from.
+    Authority {
+        /// The leaf that revoked it.
+        revoked_by: u64,
+    },
     /// The entry that this one answers.
     Question(EntryId),
     /// What became of it, as one of these kinds.
@@ -87,7 +94,8 @@ impl TaskRecord {
         let acts = acts.map(|entry| Act::new(entry, retention)).collect::<Result<_, _>>()?;
         let missing = missing(&own, retention);
         let held = held(&own);
-        Ok(Self { tree, acts, held, missing })
+        let ended = own.iter().filter(|entry| ends(&entry.leaf)).map(|entry| entry.index).collect();
+        Ok(Self { tree, acts, held, ended, missing })
     }
 
     /// True when nothing that the leaves speak of is missing.
@@ -118,8 +126,15 @@ fn missing(own: &[&VerifiedEntry], retention: Option<&Retention>) -> Vec<Missing
     let mut derived: HashMap<BlockId, usize> = HashMap::new();
     let mut entries: HashSet<EntryId> = HashSet::new();
     let shown = Shape::of(own);
+    let mut revoked = Ends::default();
     for entry in own {
         let leaf = &entry.leaf;
+        if let Some(revoked_by) = revoked.reach(leaf).filter(|_| derives(&leaf.kind) && leaf.verdict == Verdict::Allow) {
+            holes.push(Missing { index: Some(entry.index), what: Hole::Authority { revoked_by } });
+        }
+        if ends(leaf) {
+            revoked.add(entry.index, leaf);
+        }
         let mut hole = |what| holes.push(Missing { index: Some(entry.index), what });
         leaf.parents.iter().filter(|parent| !derived.contains_key(parent)).for_each(|parent| hole(Hole::Parent(*parent)));
         if let Some(block) = unreported(leaf, &derived, &shown) {
@@ -145,10 +160,36 @@ fn missing(own: &[&VerifiedEntry], retention: Option<&Retention>) -> Vec<Missing
     holes
 }
 
+/// What was revoked so far, each with the leaf that says so.
+#[derive(Default)]
+struct Ends {
+    task: Option<u64>,
+    blocks: HashMap<BlockId, u64>,
+}
+
+impl Ends {
+    /// Blocks where a leaf names some, and else the task.
+    fn add(&mut self, index: u64, leaf: &Leaf) {
+        if leaf.blocks.is_empty() {
+            self.task.get_or_insert(index);
+        }
+        self.blocks.extend(leaf.blocks.iter().map(|block| (*block, index)));
+    }
+
+    fn reach(&self, leaf: &Leaf) -> Option<u64> {
+        self.task.or_else(|| leaf.parents.iter().chain(&leaf.blocks).find_map(|block| self.blocks.get(block).copied()))
+    }
+}
+
+fn ends(leaf: &Leaf) -> bool {
+    leaf.kind == Kind::Revoke && leaf.verdict == Verdict::Allow
+}
+
 /// The newest block of a token that was used, when a hop that led to it is in no leaf. A plain block names no new holder
 /// and is never reported, so the chain tells the two apart.
 fn unreported(leaf: &Leaf, derived: &HashMap<BlockId, usize>, shown: &Shape) -> Option<BlockId> {
-    let newest = *leaf.blocks.last().filter(|_| !derives(&leaf.kind))?;
+    // To revoke a block is not to use it.
+    let newest = *leaf.blocks.last().filter(|_| !derives(&leaf.kind) && leaf.kind != Kind::Revoke)?;
     let known = leaf.blocks.iter().rev().find_map(|block| derived.get(block));
     // A leaf without a chain, such as that of an amount, is about the same token as another that names this block.
     let holders = if leaf.chain.is_empty() { shown.holders.get(&newest).copied() } else { Some(leaf.chain.len()) };
@@ -209,6 +250,10 @@ impl fmt::Display for TaskRecord {
         for (index, entry) in &self.held {
             write!(formatter, "\n\nstill held: nothing resumed the pause of leaf {index}, entry {entry}")?;
         }
+        if !self.ended.is_empty() && !self.missing.iter().any(|missing| matches!(missing.what, Hole::Authority { .. })) {
+            let leaves: Vec<String> = self.ended.iter().map(u64::to_string).collect();
+            write!(formatter, "\n\nended by leaf {}: no later leaf derives from what was revoked", leaves.join(", "))?;
+        }
         match self.missing.as_slice() {
             [] => write!(formatter, "\n\ncomplete: nothing that these leaves speak of is missing"),
             missing => {
@@ -229,6 +274,11 @@ impl fmt::Display for Act {
         }
         if let Some(point) = self.point {
             write!(formatter, " · {}", point.as_str())?;
+        }
+        match (&leaf.kind, leaf.block) {
+            (Kind::Revoke, Some(block)) => write!(formatter, " · block {block} and whatever was made from it")?,
+            (Kind::Revoke, None) => write!(formatter, " · the task")?,
+            _ => {}
         }
         write!(formatter, " · entry {}", leaf.entry)?;
         if let Some(of) = self.of {
@@ -251,6 +301,7 @@ impl fmt::Display for Missing {
             }
             Hole::Parent(block) => write!(formatter, "derived from block {block}, which is in no leaf"),
             Hole::Token(block) => write!(formatter, "used a token of block {block}, whose hop was never reported"),
+            Hole::Authority { revoked_by } => write!(formatter, "derives from what leaf {revoked_by} had revoked"),
             Hole::Question(entry) => write!(formatter, "answers entry {entry}, which is in no leaf before it"),
             Hole::Answer(kinds) => {
                 let kinds: Vec<&str> = kinds.iter().map(Kind::as_str).collect();

@@ -6,10 +6,13 @@ mod output;
 
 mod audit;
 mod bench;
+mod consent;
 mod demo;
 mod init;
 mod input;
+mod issuer;
 mod key;
+mod revoke;
 mod serve;
 mod token;
 
@@ -36,10 +39,13 @@ enum Verb {
     /// Check a configuration file
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Look at the trusted issuers, and why a token of one is refused
+    #[command(subcommand)]
+    Issuer(issuer::Issuer),
     /// Make an agent's key
     #[command(subcommand)]
     Key(key::Key),
-    /// Look at, narrow, prove or verify a token, offline
+    /// Look at, narrow, prove or verify a token, offline; and end one at the issuer
     #[command(subcommand)]
     Token(token::Token),
     /// Check the log
@@ -66,6 +72,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Init(init) => init.run(),
         Verb::Serve(serve) => serve.run(),
         Verb::Config(ConfigVerb::Check { file }) => check_config(&file),
+        Verb::Issuer(issuer) => issuer.run(),
         Verb::Key(key) => key.run(),
         Verb::Token(token) => token.run(),
         Verb::Audit(audit) => audit.run(),

@@ -7,7 +7,7 @@ use clap::Args;
 use narrows_issuer::{
     clients::{generate_secret, secret_hash},
     clock::system_clock,
-    config::{AuthMethod, Client, Config},
+    config::{AuthMethod, Client, ClientCeiling, ClientGrant, Config},
     federation::TrustedIssuer,
     http::{
         dev_idp::DevUser,
@@ -94,7 +94,13 @@ pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyho
     let clock = system_clock();
     if !service::log_file(&config).exists() {
         make_private_directory(&config.data_dir)?;
-        for (role, file) in [(KeyRole::Issuer, config.issuer_key_file()), (KeyRole::Log, config.log_key_file())] {
+        let keys = [
+            (KeyRole::Issuer, config.issuer_key_file()),
+            (KeyRole::Log, config.log_key_file()),
+            (KeyRole::Feed, config.feed_key_file()),
+            (KeyRole::Jwt, config.jwt_key_file()),
+        ];
+        for (role, file) in keys {
             if !file.exists() {
                 SecretKey::generate(role, &mut OsRng).write_new(&file)?;
             }
@@ -107,7 +113,13 @@ pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyho
         auth_method: AuthMethod::ClientSecretBasic,
         secret_hashes: vec![secret_hash(&client_secret)],
         jwks: None,
+        grants: vec![ClientGrant::TokenExchange, ClientGrant::ClientCredentials],
+        dpop_bound_access_tokens: false,
         agents: None,
+        ceiling: ClientCeiling::default(),
+        resource_server: false,
+        audiences: Vec::new(),
+        revoker: false,
     }];
     config.trusted_issuer = vec![TrustedIssuer::development(&format!("{}/dev/idp", config.issuer), CLIENT)];
     let password = generate_secret(&mut OsRng);

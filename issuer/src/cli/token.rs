@@ -1,4 +1,4 @@
-//! `narrows token`: everything a holder or a tool does, offline.
+//! `narrows token`: everything a holder or a tool does, offline but for the end of a token.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use narrows::{Held, HolderKey, NarrowRequest};
 use narrows_issuer::{clock::system_clock, jose::parse_holder_key};
 use narrows_verifier::{
-    Call, PublicKey, Roots, State, UnverifiedToken, VerifiedToken, Withheld, caveat,
+    Call, Holder, PublicKey, Roots, State, UnverifiedToken, VerifiedToken, Withheld, caveat,
     json::{Limits, Pointer, Value, parse},
     proof::{PossessionClaims, check_possession},
 };
@@ -19,10 +19,14 @@ pub(super) enum Token {
     Inspect(Inspect),
     /// Narrow a token for another holder and print the new token
     Attenuate(Attenuate),
+    /// Agree that the issuer makes a narrower token of this one, and print the parameter that says so
+    Consent(super::consent::Consent),
     /// Prove possession for one call and print the sealed token and the proof
     Prove(Prove),
     /// Decide on one call as a tool would; exit code 1 when it is refused
     Verify(Verify),
+    /// End a token, or what the log shows by another handle, at the issuer
+    Revoke(super::revoke::Revoke),
 }
 
 /// Where the issuer's public keys come from.
@@ -124,8 +128,10 @@ impl Token {
                 Ok(())
             }
             Self::Attenuate(attenuate) => attenuate.run(now),
+            Self::Consent(consent) => consent.run(),
             Self::Prove(prove) => prove.run(now),
             Self::Verify(verify) => verify.run(now),
+            Self::Revoke(revoke) => revoke.run(),
         }
     }
 }
@@ -163,7 +169,7 @@ impl Verify {
         let text = read(&self.token)?;
         let token = verify_text(&token_in(&text), &self.keys)?;
         let in_file = || serde_json::from_str::<serde_json::Value>(&text).ok()?.get("proof")?.as_str().map(str::to_owned);
-        let proof = self.proof.clone().or_else(in_file).context("no proof of possession: give `--proof`")?;
+        let proof = self.proof.clone().or_else(in_file);
         let arguments = self.call.arguments()?;
         let claims = PossessionClaims {
             block: token.newest(),
@@ -171,14 +177,19 @@ impl Verify {
             args_digest: arguments.digest(),
             audience: &self.call.audience,
         };
-        let proved = token.holder.key().and_then(|holder| check_possession(&proof, &claims, holder, now));
+        let proved = match (token.holder, &proof) {
+            // whoever has its text can use it, which is what the answer below then says
+            (Holder::Bearer, None) => Ok(()),
+            (_, None) => bail!("no proof of possession: give `--proof`"),
+            (holder, Some(proof)) => holder.key().and_then(|holder| check_possession(proof, &claims, holder, now).map(drop)),
+        };
         if let Err(reason) = proved {
             bail!("refused: {reason}: {}", reason.meaning());
         }
         let call = Call { tool: &self.call.tool, arguments: &arguments, audience: &self.call.audience, time: now };
         if let Err(denial) = token.decide(&call) {
             let explanations = token.explain(&call, &State::default(), &self.secrets()?);
-            bail!("refused: {}: {}\n{}", denial.reason, denial.reason.meaning(), narrows::explain(&explanations));
+            bail!("refused: {}: {}\n{}", denial.reason, denial.reason.meaning(), narrows::explain(&token, &explanations));
         }
         say!("allowed: `{}` at {}", self.call.tool.escape_debug(), self.call.audience.escape_debug());
         Ok(())
@@ -201,7 +212,7 @@ impl CallArguments {
 }
 
 impl Keys {
-    fn roots(&self) -> anyhow::Result<Roots> {
+    pub(super) fn roots(&self) -> anyhow::Result<Roots> {
         match (&self.keys, &self.issuer) {
             (Some(file), _) => Ok(narrows::IssuerKeys::parse(read(file)?.as_bytes())?.roots),
             (None, Some(url)) => super::block_on(async { Ok(narrows::IssuerClient::new(url)?.discover().await?.roots) }),
@@ -218,7 +229,7 @@ fn verify_text(token: &str, keys: &Keys) -> anyhow::Result<VerifiedToken> {
     Ok(UnverifiedToken::from_text(token)?.verify(&keys.roots()?)?)
 }
 
-fn read_token(file: &Path) -> anyhow::Result<String> {
+pub(super) fn read_token(file: &Path) -> anyhow::Result<String> {
     Ok(token_in(&read(file)?))
 }
 
@@ -230,7 +241,7 @@ fn token_in(text: &str) -> String {
     member.unwrap_or(text.trim()).to_owned()
 }
 
-fn read(file: &Path) -> anyhow::Result<String> {
+pub(super) fn read(file: &Path) -> anyhow::Result<String> {
     if file == Path::new("-") {
         return Ok(std::io::read_to_string(std::io::stdin())?);
     }

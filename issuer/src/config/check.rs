@@ -4,13 +4,11 @@ use std::collections::HashSet;
 use std::fmt;
 
 use narrows_verifier::{Reason, Roots, log::Kind};
-use serde_json::Value;
 use url::{Host, Url};
 
-use super::{AuthMethod, Client, Config, Limits};
+use super::{Config, Feed, Limits};
 use crate::clients;
 use crate::egress::EgressRules;
-use crate::jose::KeySet;
 use crate::witness::{MAX_WITNESSES, WitnessMode};
 
 /// One fault of a configuration, by the key it is at; the text never repeats a value that might be a secret.
@@ -46,6 +44,14 @@ impl Config {
         if self.issuer_key_file() == self.log_key_file() {
             faults.add("keys.log", "is the file of the issuer key, the two must be separate keys");
         }
+        let others = [self.issuer_key_file(), self.log_key_file(), self.jwt_key_file()];
+        if others.contains(&self.feed_key_file()) {
+            faults.add("keys.feed", "is the file of another key, each purpose has its own");
+        }
+        if [self.issuer_key_file(), self.log_key_file()].contains(&self.jwt_key_file()) {
+            faults.add("keys.jwt", "is the file of another key, each purpose has its own");
+        }
+        self.feed.add_faults(&mut faults);
         self.add_root_key_faults(&mut faults);
         if let Err(message) = check_origin(&self.log.origin) {
             faults.add("log.origin", message);
@@ -135,41 +141,6 @@ impl Config {
         }
     }
 
-    fn add_client_faults(&self, faults: &mut Faults) {
-        if self.client.len() > MAX_CLIENTS {
-            faults.add("client", format!("has more than {MAX_CLIENTS} entries"));
-        }
-        let mut seen = HashSet::new();
-        for (index, client) in self.client.iter().enumerate() {
-            let at = |key: &str| format!("client[{index}].{key}");
-            if !clients::is_client_id(&client.id) {
-                faults.add(&at("id"), "must be 1 to 128 printable ascii characters without a colon or a space");
-            }
-            if !seen.insert(client.id.as_str()) {
-                faults.add(&at("id"), "is the id of an earlier client too");
-            }
-            match client.auth_method {
-                AuthMethod::ClientSecretBasic => {
-                    if client.jwks.is_some() {
-                        faults.add(&at("jwks"), "has no use with `client_secret_basic`");
-                    }
-                    if !(1..=2).contains(&client.secret_hashes.len()) {
-                        faults.add(&at("secret_hashes"), "must hold one or two digests");
-                    }
-                }
-                AuthMethod::PrivateKeyJwt => {
-                    if !client.secret_hashes.is_empty() {
-                        faults.add(&at("secret_hashes"), "has no use with `private_key_jwt`");
-                    }
-                    if let Err(message) = client.check_jwks() {
-                        faults.add(&at("jwks"), message);
-                    }
-                }
-            }
-            add_secret_faults(faults, &at("secret_hashes"), &client.secret_hashes);
-        }
-    }
-
     fn add_auditor_faults(&self, faults: &mut Faults) {
         if self.auditor.len() > MAX_AUDITORS {
             faults.add("auditor", format!("has more than {MAX_AUDITORS} entries"));
@@ -195,35 +166,11 @@ impl Config {
     }
 }
 
-fn add_secret_faults(faults: &mut Faults, key: &str, digests: &[String]) {
+pub(super) fn add_secret_faults(faults: &mut Faults, key: &str, digests: &[String]) {
     for (place, digest) in digests.iter().enumerate() {
         if clients::parse_secret_hash(digest).is_none() {
             faults.add(&format!("{key}[{place}]"), "must be `sha256:` and 64 lower-case hex digits, never the secret itself");
         }
-    }
-}
-
-impl Client {
-    fn check_jwks(&self) -> Result<(), &'static str> {
-        const SHAPE: &str = "must be a jwk set, `{ keys = [...] }` or the same as json text";
-        let set = self.jwk_set().ok_or(SHAPE)?;
-        let keys = set.get("keys").and_then(Value::as_array).ok_or(SHAPE)?;
-        if !(1..=MAX_JWKS_KEYS).contains(&keys.len()) {
-            return Err("must hold 1 to 16 keys");
-        }
-        if KeySet::parse(set.to_string().as_bytes()).is_ok_and(|set| set.is_empty()) {
-            return Err("holds no key of a kind that is accepted");
-        }
-        for key in keys {
-            let members = key.as_object().ok_or(SHAPE)?;
-            if PRIVATE_JWK_MEMBERS.iter().any(|name| members.contains_key(*name)) {
-                return Err("holds a private or symmetric key: give the public half only");
-            }
-            if !members.get("kty").is_some_and(Value::is_string) {
-                return Err("holds a key without `kty`");
-            }
-        }
-        Ok(())
     }
 }
 
@@ -240,9 +187,16 @@ impl Limits {
                 faults.add(&format!("limits.{key}"), format!("must be from {least} to {most}"));
             }
         }
-        for (key, value) in [("max_hops_per_task", self.max_hops_per_task), ("max_reports_per_minute", self.max_reports_per_minute)] {
-            if !(1..=100_000).contains(&value) {
-                faults.add(&format!("limits.{key}"), "must be from 1 to 100000");
+        let counts = [
+            ("max_hops_per_task", self.max_hops_per_task, 100_000),
+            ("max_reports_per_minute", self.max_reports_per_minute, 100_000),
+            ("max_revocations_per_minute", self.max_revocations_per_minute, 100_000),
+            ("max_client_tokens_per_minute", self.max_client_tokens_per_minute, 10_000_000),
+            ("max_subject_tokens_per_minute", self.max_subject_tokens_per_minute, 10_000_000),
+        ];
+        for (key, value, most) in counts {
+            if !(1..=most).contains(&value) {
+                faults.add(&format!("limits.{key}"), format!("must be from 1 to {most}"));
             }
         }
         let times = [
@@ -257,6 +211,30 @@ impl Limits {
             if !(1..=MAX_TIME_MS).contains(&value) {
                 faults.add(&format!("limits.{key}"), format!("must be from 1 to {MAX_TIME_MS}"));
             }
+        }
+    }
+}
+
+impl Feed {
+    fn add_faults(&self, faults: &mut Faults) {
+        let bounds = [
+            ("read_seconds", self.read_seconds),
+            ("write_seconds", self.write_seconds),
+            ("egress_seconds", self.egress_seconds),
+            ("irreversible_seconds", self.irreversible_seconds),
+        ];
+        for (key, value) in bounds {
+            if !(1..=MAX_STALENESS_SECONDS).contains(&value) {
+                faults.add(&format!("feed.{key}"), format!("must be from 1 to {MAX_STALENESS_SECONDS}"));
+            }
+        }
+        // The rest of the time is for the way to the verifier and for what happens on it.
+        let least = bounds.into_iter().map(|(_, seconds)| seconds).min().unwrap_or(1);
+        if !(100..=MAX_TIME_MS).contains(&self.refresh_ms) || self.refresh_ms > least.saturating_mul(1000 / 4) {
+            faults.add("feed.refresh_ms", "must be from 100 to a quarter of the shortest time for which a snapshot decides");
+        }
+        if self.sequence_offset > MAX_SEQUENCE_OFFSET {
+            faults.add("feed.sequence_offset", format!("is above {MAX_SEQUENCE_OFFSET}"));
         }
     }
 }
@@ -282,10 +260,10 @@ impl fmt::Display for ConfigError {
     }
 }
 
-struct Faults(Vec<ConfigFault>);
+pub(super) struct Faults(Vec<ConfigFault>);
 
 impl Faults {
-    fn add(&mut self, key: &str, message: impl Into<String>) {
+    pub(super) fn add(&mut self, key: &str, message: impl Into<String>) {
         self.0.push(ConfigFault { key: key.into(), message: message.into() });
     }
 }
@@ -363,25 +341,24 @@ const MAX_DAYS: u32 = 36_500;
 const MAX_ROOT_KEYS: usize = 63;
 /// Each credential is compared with all of them.
 const MAX_AUDITORS: usize = 64;
-const MAX_CLIENTS: usize = 10_000;
-const MAX_JWKS_KEYS: usize = 16;
+const MAX_STALENESS_SECONDS: u64 = 86_400;
+/// Half of what a number of the feed can be, so that the service's own half never runs out.
+const MAX_SEQUENCE_OFFSET: u64 = 1 << 52;
 const MAX_QUEUE: usize = 65_536;
 const MAX_DISK_RESERVE_MB: u64 = 1 << 20;
 const MAX_TIME_MS: u64 = 3_600_000;
-/// Members that only private or symmetric keys have (RFC 7518 §6).
-const PRIVATE_JWK_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::tests::LEAST;
     use super::*;
 
-    fn faults(text: &str) -> Vec<(String, String)> {
+    pub(in super::super) fn faults(text: &str) -> Vec<(String, String)> {
         let ConfigError(faults) = Config::parse(text).unwrap_err();
         faults.into_iter().map(|fault| (fault.key, fault.message)).collect()
     }
 
-    fn with_client(lines: &str) -> String {
+    pub(in super::super) fn with_client(lines: &str) -> String {
         format!("{LEAST}[[client]]\nid = \"planner\"\n{lines}")
     }
 
@@ -481,36 +458,5 @@ mod tests {
         assert_eq!(faults(&format!("{LEAST}{key}{key}"))[0].0, "root_key");
         assert_eq!(faults(&format!("{LEAST}{}", key.replace("tainted", "active")))[0].0, "root_key[0].state");
         assert_eq!(faults(&format!("{LEAST}{}", key.repeat(64)))[0].0, "root_key");
-    }
-
-    #[test]
-    fn client_entries_must_fit_their_method() {
-        let hash = format!("\"sha256:{}\"", "0".repeat(64));
-        let jwk = "{ kty = \"OKP\", crv = \"Ed25519\", x = \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\" }";
-        let text = r#"'{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'"#;
-        let cases = [
-            ("auth_method = \"client_secret_basic\"".to_string(), "client[0].secret_hashes"),
-            (format!("auth_method = \"client_secret_basic\"\nsecret_hashes = [{hash}, {hash}, {hash}]"), "client[0].secret_hashes"),
-            (format!("auth_method = \"client_secret_basic\"\nsecret_hashes = [{hash}]\njwks = {{ keys = [{jwk}] }}"), "client[0].jwks"),
-            (
-                format!("auth_method = \"private_key_jwt\"\nsecret_hashes = [{hash}]\njwks = {{ keys = [{jwk}] }}"),
-                "client[0].secret_hashes",
-            ),
-            ("auth_method = \"private_key_jwt\"\njwks = { keys = [] }".to_string(), "client[0].jwks"),
-            ("auth_method = \"private_key_jwt\"\njwks = { keys = [{ kty = \"oct\", k = \"AA\" }] }".to_string(), "client[0].jwks"),
-            ("auth_method = \"private_key_jwt\"\njwks = '{\"keys\":[{\"kty\":\"OKP\",\"d\":\"AA\"}]}'".to_string(), "client[0].jwks"),
-        ];
-        for (lines, key) in cases {
-            assert_eq!(faults(&with_client(&lines))[0].0, key, "{lines}");
-        }
-        for jwks in [format!("{{ keys = [{jwk}] }}"), text.to_string()] {
-            let text = with_client(&format!("auth_method = \"private_key_jwt\"\njwks = {jwks}\n"));
-            assert!(Config::parse(&text).unwrap().client[0].jwk_set().is_some());
-        }
-        let twice = with_client(&format!("auth_method = \"private_key_jwt\"\njwks = {text}\n")).replace(
-            "[[client]]",
-            &format!("[[client]]\nid = \"planner\"\nauth_method = \"client_secret_basic\"\nsecret_hashes = [{hash}]\n[[client]]"),
-        );
-        assert_eq!(faults(&twice)[0].0, "client[1].id");
     }
 }

@@ -43,7 +43,7 @@ pub(super) async fn derivations(
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-fn refusal(error: ExchangeError) -> ApiError {
+pub(super) fn refusal(error: ExchangeError) -> ApiError {
     match error {
         ExchangeError::Refused(reason) | ExchangeError::Denied { reason, .. } => ApiError::plain(reason, reason.meaning()),
         ExchangeError::Unavailable { reason, retry_after_s } => ApiError::plain(reason, reason.meaning()).retry_after(retry_after_s),

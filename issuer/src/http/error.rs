@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use narrows_verifier::Reason;
 use serde::Serialize;
+
+use crate::{exchange::ExchangeError, log::LogError};
 
 /// A refusal on its way out. The trace layer adds the trace id when the answer passes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct ApiError {
     pub description: Cow<'static, str>,
     /// Seconds after which a retry may help.
     pub retry_after: Option<u32>,
+    /// The nonce that the next DPoP proof must carry (RFC 9449 §8).
+    pub dpop_nonce: Option<String>,
 }
 
 impl ApiError {
@@ -53,6 +57,12 @@ impl ApiError {
         self
     }
 
+    /// Tells the nonce for the next DPoP proof.
+    pub(super) fn with_nonce(mut self, nonce: String) -> Self {
+        self.dpop_nonce = Some(nonce);
+        self
+    }
+
     /// The JSON body with the trace id.
     pub(crate) fn body(&self, trace: &str) -> String {
         let description = description_text(&self.description);
@@ -68,7 +78,8 @@ impl ApiError {
     fn new(status: StatusCode, oauth: Option<&'static str>, reason: Reason, description: Cow<'static, str>) -> Self {
         // One text for every failure of client authentication: a difference would tell which client ids exist.
         let description = if reason == Reason::ClientAuth { Cow::Borrowed(Reason::ClientAuth.meaning()) } else { description };
-        Self { status, oauth, reason, description, retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS) }
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS);
+        Self { status, oauth, reason, description, retry_after, dpop_nonce: None }
     }
 }
 
@@ -90,8 +101,28 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
+        if let Some(nonce) = self.dpop_nonce.as_deref().and_then(|nonce| HeaderValue::try_from(nonce).ok()) {
+            headers.insert(DPOP_NONCE, nonce);
+        }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+/// Any refusal of the domain in OAuth's words, where nothing more is known than its reason.
+impl From<ExchangeError> for ApiError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Refused(reason) => Self::oauth(reason, reason.meaning()),
+            ExchangeError::Denied { reason, detail } => Self::oauth(reason, detail),
+            ExchangeError::Unavailable { reason, retry_after_s } => Self::oauth(reason, reason.meaning()).retry_after(retry_after_s),
+        }
+    }
+}
+
+impl From<LogError> for ApiError {
+    fn from(error: LogError) -> Self {
+        Self::oauth(error.reason(), error.reason().meaning()).retry_after(error.retry_after_s())
     }
 }
 
@@ -111,7 +142,7 @@ struct PlainBody<'a> {
 }
 
 /// The one table from reasons to status and OAuth error code. Whatever is not named is the caller's fault: a bad token
-/// is `invalid_request` in a token exchange (RFC 8693 §2.2.2).
+/// is `invalid_request` in a token exchange, and so is a subject that the policy denies (RFC 8693 §2.2.2).
 fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
     match reason {
         Reason::ClientAuth => (StatusCode::UNAUTHORIZED, "invalid_client"),
@@ -125,7 +156,12 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         Reason::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
         Reason::ResponseType => (StatusCode::BAD_REQUEST, "unsupported_response_type"),
         Reason::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
-        Reason::ReportRate | Reason::AuditorRate => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+        Reason::ClientGrant => (StatusCode::BAD_REQUEST, "unauthorized_client"),
+        Reason::DpopMissing | Reason::DpopRepeated | Reason::DpopReplayed => (StatusCode::BAD_REQUEST, "invalid_dpop_proof"),
+        Reason::DpopNonce => (StatusCode::BAD_REQUEST, "use_dpop_nonce"),
+        Reason::ReportRate | Reason::RevocationRate | Reason::AuditorRate | Reason::ClientRate | Reason::SubjectRate => {
+            (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable")
+        }
         Reason::EntriesPrivate | Reason::AuditorRole | Reason::WitnessLogSignature => (StatusCode::FORBIDDEN, "invalid_request"),
         Reason::EntryPruned => (StatusCode::GONE, "invalid_request"),
         Reason::WitnessConflict => (StatusCode::CONFLICT, "invalid_request"),
@@ -139,9 +175,31 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::LogUnreadable
         | Reason::WitnessState
         | Reason::WitnessQuorum
+        | Reason::RevocationsFull
         | Reason::IssuerUnreachable
         | Reason::IssuerDocument => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        Reason::ScopeMalformed
+        | Reason::ScopeUnknown
+        | Reason::ScopeNotInPolicy
+        | Reason::ScopeMissing
+        | Reason::ScopeTooWide
+        | Reason::ScopeAboveCeiling => (StatusCode::BAD_REQUEST, "invalid_scope"),
+        Reason::TargetInvalid | Reason::AudienceNotInPolicy | Reason::AudienceEmpty | Reason::AudienceAboveCeiling => {
+            (StatusCode::BAD_REQUEST, "invalid_target")
+        }
+        Reason::AuthorizationDetails
+        | Reason::DetailsTooLarge
+        | Reason::ConstraintMalformed
+        | Reason::ToolNotInPolicy
+        | Reason::ToolAboveCeiling
+        | Reason::ArgumentAbovePolicy
+        | Reason::ArgumentAboveCeiling
+        | Reason::DepthAbovePolicy
+        | Reason::TooManyChecks
+        | Reason::CaveatMalformed
+        | Reason::CaveatTooComplex
+        | Reason::CaveatNamesNoTool => (StatusCode::BAD_REQUEST, "invalid_authorization_details"),
         _ => (StatusCode::BAD_REQUEST, "invalid_request"),
     }
 }
@@ -160,6 +218,8 @@ fn description_text(description: &str) -> String {
         .collect()
 }
 
+/// Where an answer tells the nonce for the next DPoP proof.
+pub(super) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const MAX_DESCRIPTION: usize = 512;
 const RETRY_AFTER_SECONDS: u32 = 2;
 

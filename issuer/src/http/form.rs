@@ -25,6 +25,14 @@ impl Form {
         Ok(Self(pairs))
     }
 
+    /// Refuses a request that sends one of these parameters more than once, whether or not it will be read (RFC 6749 §3.2).
+    ///
+    /// # Errors
+    /// `PARAMETER_REPEATED`.
+    pub(super) fn refuse_repeated(&self, names: &[&str]) -> Result<(), ApiError> {
+        names.iter().try_for_each(|name| self.optional(name).map(drop))
+    }
+
     /// A parameter that may be sent at most once.
     ///
     /// # Errors
@@ -43,6 +51,11 @@ impl Form {
     /// `PARAMETER_MISSING` or `PARAMETER_REPEATED`.
     pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.optional(name)?.ok_or_else(|| ApiError::oauth(Reason::ParameterMissing, format!("`{name}` is missing")))
+    }
+
+    /// Every name with its value, in order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Every non-empty value of a parameter.

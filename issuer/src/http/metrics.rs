@@ -19,6 +19,7 @@ pub struct Metrics {
     fail_closed: AtomicU64,
     tokens_issued: AtomicU64,
     derivations: AtomicU64,
+    revocations: AtomicU64,
     log_size: AtomicU64,
     minimum_index: AtomicU64,
     clock_regressions: AtomicU64,
@@ -47,6 +48,7 @@ impl Metrics {
             fail_closed: AtomicU64::new(0),
             tokens_issued: AtomicU64::new(0),
             derivations: AtomicU64::new(0),
+            revocations: AtomicU64::new(0),
             log_size: AtomicU64::new(0),
             minimum_index: AtomicU64::new(0),
             clock_regressions: AtomicU64::new(0),
@@ -69,6 +71,11 @@ impl Metrics {
     /// Counts an offline derivation that was reported and logged.
     pub fn count_derivation(&self) {
         add(&self.derivations);
+    }
+
+    /// Counts a revocation that was answered.
+    pub fn count_revocation(&self) {
+        add(&self.revocations);
     }
 
     /// States the number of leaves in the log.
@@ -168,6 +175,7 @@ impl Metrics {
             ),
             ("narrows_tokens_issued_total", "counter", "tokens that left the service", &self.tokens_issued),
             ("narrows_derivations_total", "counter", "offline derivations reported and logged", &self.derivations),
+            ("narrows_revocations_total", "counter", "revocations answered", &self.revocations),
             ("narrows_log_leaves", "gauge", "leaves in the merkle log", &self.log_size),
             ("narrows_log_minimum_index", "gauge", "leaves of the log below it are pruned", &self.minimum_index),
             ("narrows_witness_cosignatures_total", "counter", "cosignatures that witnesses gave our log", &self.cosignatures),

@@ -1,17 +1,20 @@
 //! The service's face: transport bounds, the HTTP envelope, and one file per endpoint.
 
 mod audit;
+mod credentials;
 mod derivations;
-mod details;
 pub mod dev_idp;
 pub mod error;
 mod form;
 pub mod health;
+mod introspect;
 pub mod limits;
 mod log_tiles;
 pub mod metrics;
 mod receipts;
 pub mod request_id;
+mod revocations;
+mod revoke;
 pub mod router;
 pub mod serve;
 mod token;

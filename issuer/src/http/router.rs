@@ -12,11 +12,14 @@ use axum::{
 use super::{
     audit,
     derivations::derivations,
-    envelope, health, log_tiles, metrics, receipts,
+    envelope, health,
+    introspect::introspection,
+    log_tiles, metrics, receipts, revocations,
+    revoke::revocation,
     token::token,
-    well_known::{AuthorizationServer, NarrowsKeys, PublishedKey, PublishedLog, document, refuse_authorization},
+    well_known::{AuthorizationServer, NarrowsKeys, PublishedFeedKey, PublishedKey, PublishedLog, document, refuse_authorization},
 };
-use crate::{app::App, config::Limits};
+use crate::{app::App, config::Limits, jose::TokenSigner};
 
 /// A set of routes that can be served.
 pub type Routes = Router;
@@ -32,12 +35,16 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
     let routes = Router::new()
         // clients
         .route("/oauth/token", post(token))
+        .route("/oauth/revoke", post(revocation))
+        .route("/oauth/introspect", post(introspection))
         .route("/oauth/authorize", get(refuse_authorization))
+        .route("/oauth/jwks", get(jwks))
         .route("/.well-known/oauth-authorization-server", get(authorization_server))
         // agents
         .route("/v1/derivations", post(derivations))
         // tools and verifiers
         .route("/.well-known/narrows-keys", get(narrows_keys))
+        .route("/v1/revocations", get(revocations::feed).post(revocations::given_up))
         // auditors
         .route("/v1/receipts/{entry}", get(receipts::receipt))
         .route("/log/checkpoint", get(log_tiles::checkpoint))
@@ -63,12 +70,18 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
 }
 
 async fn authorization_server(State(app): State<Arc<App>>) -> Response {
-    document(&AuthorizationServer::new(&app.identifier))
+    document(&AuthorizationServer::new(&app.identifier, app.pack.scopes(), &app.clients.grants()))
+}
+
+/// The keys that sign JWT views; none where no key is configured.
+async fn jwks(State(app): State<Arc<App>>) -> Response {
+    document(&app.jwt_signer.as_ref().map_or_else(|| serde_json::json!({ "keys": [] }), TokenSigner::public_key_set))
 }
 
 async fn narrows_keys(State(app): State<Arc<App>>) -> Response {
     document(&NarrowsKeys {
         issuer: app.roots.keys().iter().map(PublishedKey::from).collect(),
+        feed: vec![PublishedFeedKey::from(app.revocations.feed_key())],
         log: PublishedLog {
             origin: app.log_key.name().to_owned(),
             vkey: app.log_key.to_string(),
@@ -81,8 +94,12 @@ async fn narrows_keys(State(app): State<Arc<App>>) -> Response {
 /// Route templates that metrics may be labelled with.
 pub(crate) const ROUTES: &[&str] = &[
     "/oauth/token",
+    "/oauth/revoke",
+    "/oauth/introspect",
     "/oauth/authorize",
+    "/oauth/jwks",
     "/v1/derivations",
+    "/v1/revocations",
     "/v1/receipts/{entry}",
     "/.well-known/oauth-authorization-server",
     "/.well-known/narrows-keys",

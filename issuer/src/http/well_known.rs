@@ -1,13 +1,15 @@
-//! The two documents that strangers find the service by: RFC 8414 metadata and the Narrows key set.
+//! The documents that strangers find the service by: RFC 8414 metadata, the Narrows key set and the JWK set of JWT views.
 
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
-use narrows_verifier::{Reason, RootKey};
+use narrows_policies::GrantType;
+use narrows_verifier::{PublicKey, Reason, RootKey};
 use serde::Serialize;
 
 use super::error::ApiError;
+use crate::{details, jose::DPOP_ALGORITHMS};
 
 /// Authorization server metadata (RFC 8414 §2).
 #[derive(Debug, Serialize)]
@@ -15,12 +17,24 @@ pub struct AuthorizationServer {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
+    revocation_endpoint: String,
+    introspection_endpoint: String,
+    jwks_uri: String,
+    scopes_supported: Vec<String>,
     grant_types_supported: Vec<&'static str>,
-    response_types_supported: Vec<&'static str>,
-    code_challenge_methods_supported: Vec<&'static str>,
-    token_endpoint_auth_methods_supported: Vec<&'static str>,
-    token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    /// Absent where no client may use the grant that they are for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorization_grant_profiles_supported: Vec<&'static str>,
+    response_types_supported: &'static [&'static str],
+    code_challenge_methods_supported: &'static [&'static str],
+    token_endpoint_auth_methods_supported: &'static [&'static str],
+    token_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    revocation_endpoint_auth_methods_supported: &'static [&'static str],
+    revocation_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    introspection_endpoint_auth_methods_supported: &'static [&'static str],
+    introspection_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
     authorization_details_types_supported: Vec<&'static str>,
+    dpop_signing_alg_values_supported: &'static [&'static str],
 }
 
 /// The key set of `/.well-known/narrows-keys`: everything a verifier needs to work offline.
@@ -30,6 +44,8 @@ pub struct NarrowsKeys {
     pub issuer: Vec<PublishedKey>,
     /// The log.
     pub log: PublishedLog,
+    /// The keys that sign the revocation feed.
+    pub feed: Vec<PublishedFeedKey>,
     /// Marks a service in development mode, whose keys a verifier refuses unless told.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dev: bool,
@@ -52,6 +68,15 @@ pub struct PublishedKey {
     pub not_after: Option<u64>,
 }
 
+/// One key that signs the revocation feed.
+#[derive(Debug, Serialize)]
+pub struct PublishedFeedKey {
+    /// The algorithm, always `Ed25519`.
+    pub alg: &'static str,
+    /// The 32 bytes of the public key in base64url.
+    pub public_key: String,
+}
+
 /// The log's name and key.
 #[derive(Debug, Serialize)]
 pub struct PublishedLog {
@@ -64,22 +89,48 @@ pub struct PublishedLog {
 }
 
 impl AuthorizationServer {
-    /// The metadata of an issuer identifier, which appears in it byte for byte.
+    /// The metadata of an issuer identifier, which appears in it byte for byte, with the scopes that its policy has and the
+    /// grants that its clients may use.
     ///
     /// There is an authorization endpoint although no grant uses one: MCP clients refuse metadata without it. The
     /// endpoint answers with [`refuse_authorization`].
-    pub fn new(issuer: &str) -> Self {
+    pub fn new<'a>(issuer: &str, scopes: impl Iterator<Item = &'a str>, grants: &[GrantType]) -> Self {
         Self {
             issuer: issuer.to_string(),
             authorization_endpoint: format!("{issuer}/oauth/authorize"),
             token_endpoint: format!("{issuer}/oauth/token"),
-            grant_types_supported: vec!["urn:ietf:params:oauth:grant-type:token-exchange"],
-            response_types_supported: vec![],
-            code_challenge_methods_supported: vec!["S256"],
-            token_endpoint_auth_methods_supported: vec!["client_secret_basic", "private_key_jwt"],
-            token_endpoint_auth_signing_alg_values_supported: vec!["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"],
-            authorization_details_types_supported: vec!["narrows"],
+            revocation_endpoint: format!("{issuer}/oauth/revoke"),
+            introspection_endpoint: format!("{issuer}/oauth/introspect"),
+            jwks_uri: format!("{issuer}/oauth/jwks"),
+            scopes_supported: scopes.map(str::to_owned).collect(),
+            grant_types_supported: grants.iter().copied().map(grant_type).collect(),
+            authorization_grant_profiles_supported: grants.iter().filter(|grant| **grant == GrantType::JwtBearer).map(|_| ID_JAG).collect(),
+            response_types_supported: &[],
+            code_challenge_methods_supported: &["S256"],
+            token_endpoint_auth_methods_supported: CLIENT_METHODS,
+            token_endpoint_auth_signing_alg_values_supported: CLIENT_ALGORITHMS,
+            revocation_endpoint_auth_methods_supported: CLIENT_METHODS,
+            revocation_endpoint_auth_signing_alg_values_supported: CLIENT_ALGORITHMS,
+            introspection_endpoint_auth_methods_supported: CLIENT_METHODS,
+            introspection_endpoint_auth_signing_alg_values_supported: CLIENT_ALGORITHMS,
+            authorization_details_types_supported: details::TYPES.to_vec(),
+            dpop_signing_alg_values_supported: &DPOP_ALGORITHMS,
         }
+    }
+}
+
+/// The `grant_type` of a request.
+pub(super) const fn grant_type(grant: GrantType) -> &'static str {
+    match grant {
+        GrantType::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+        GrantType::ClientCredentials => "client_credentials",
+        GrantType::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    }
+}
+
+impl From<&PublicKey> for PublishedFeedKey {
+    fn from(key: &PublicKey) -> Self {
+        Self { alg: "Ed25519", public_key: URL_SAFE_NO_PAD.encode(key.as_bytes()) }
     }
 }
 
@@ -110,6 +161,13 @@ pub async fn refuse_authorization() -> ApiError {
     ApiError::oauth(Reason::ResponseType, Reason::ResponseType.meaning())
 }
 
+/// The one profile of `jwt-bearer` that is taken.
+const ID_JAG: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
+/// How clients authenticate, at every endpoint that asks them to.
+const CLIENT_METHODS: &[&str] = &["client_secret_basic", "client_secret_post", "private_key_jwt"];
+/// The algorithms of their assertions.
+const CLIENT_ALGORITHMS: &[&str] = &["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"];
+
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
@@ -120,16 +178,30 @@ mod tests {
     #[test]
     fn metadata_repeats_the_issuer_and_stays_on_its_origin() {
         for issuer in ["https://narrows.example", "http://127.0.0.1:8420"] {
-            let document = serde_json::to_value(AuthorizationServer::new(issuer)).unwrap();
+            let document =
+                serde_json::to_value(AuthorizationServer::new(issuer, ["crm:read", "mail"].into_iter(), &GrantType::ALL)).unwrap();
             assert_eq!(document["issuer"], issuer);
             for (name, value) in document.as_object().unwrap() {
-                if name.ends_with("_endpoint") {
+                if name.ends_with("_endpoint") || name.ends_with("_uri") {
                     assert!(value.as_str().unwrap().starts_with(&format!("{issuer}/")), "{name}");
                 }
             }
             assert_eq!(document["response_types_supported"], json!([]));
-            assert_eq!(document["authorization_details_types_supported"], json!(["narrows"]));
+            assert_eq!(document["scopes_supported"], json!(["crm:read", "mail"]));
+            assert!(document["authorization_endpoint"].is_string(), "MCP clients refuse a document without it");
+            assert_eq!(document["authorization_details_types_supported"], json!(["narrows", "attenuating_agent_token"]));
         }
+    }
+
+    #[test]
+    fn metadata_offers_no_grant_that_no_client_may_use() {
+        let of =
+            |grants: &[GrantType]| serde_json::to_value(AuthorizationServer::new("https://a.example", [].into_iter(), grants)).unwrap();
+        assert_eq!(of(&[])["grant_types_supported"], json!([]));
+        let document = of(&[GrantType::ClientCredentials]);
+        assert_eq!(document["grant_types_supported"], json!(["client_credentials"]));
+        assert_eq!(document["authorization_grant_profiles_supported"], Value::Null);
+        assert_eq!(of(&[GrantType::JwtBearer])["authorization_grant_profiles_supported"], json!([ID_JAG]));
     }
 
     #[test]
@@ -142,6 +214,7 @@ mod tests {
                 vkey: "narrows.example/log+00000000+AQ==".into(),
                 retention: "sha256:00".into(),
             },
+            feed: vec![PublishedFeedKey::from(&narrows_verifier::public_key(&[2; 32]))],
             dev: false,
         };
         let expected = json!({
@@ -154,6 +227,7 @@ mod tests {
                 "not_after": null,
             }],
             "log": {"origin": "narrows.example/log", "vkey": "narrows.example/log+00000000+AQ==", "retention": "sha256:00"},
+            "feed": [{"alg": "Ed25519", "public_key": URL_SAFE_NO_PAD.encode(narrows_verifier::public_key(&[2; 32]).as_bytes())}],
         });
         assert_eq!(serde_json::to_value(&keys).unwrap(), expected);
         keys.dev = true;

@@ -48,6 +48,10 @@ impl SignatureAlgorithm {
     /// The algorithms that are allowed where a configuration names none.
     pub const DEFAULT: [Self; 5] = [Self::Rs256, Self::Ps256, Self::Es256, Self::Es384, Self::Ed25519];
 
+    /// The algorithms of JWT-SVIDs (SPIFFE JWT-SVID section 2.1) that can be checked here: all of them but ES512.
+    pub const JWT_SVID: [Self; 8] =
+        [Self::Rs256, Self::Rs384, Self::Rs512, Self::Es256, Self::Es384, Self::Ps256, Self::Ps384, Self::Ps512];
+
     /// The algorithm with this `alg` value (case matters, RFC 7515 section 4.1.1), or `None`.
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {

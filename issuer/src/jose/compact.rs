@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use narrows_verifier::Reason;
 use serde_json::{Map, Value};
 
+use super::fault::Fault;
 use super::json::parse_object;
 
 /// A JWT that is well formed and whose signature nobody has looked at yet. It has no Debug: it holds a live token.
@@ -21,13 +22,23 @@ pub(super) struct Header {
     pub(super) key_id: Option<String>,
     /// Lower case and without the `application/` prefix that RFC 7515 section 4.1.9 lets senders omit.
     pub(super) media_type: Option<String>,
+    /// The key that the header brings along; only a DPoP proof may.
+    pub(super) key: Option<Map<String, Value>>,
+    /// Whether there is nothing but `alg`, `kid` and `typ`.
+    pub(super) plain: bool,
 }
 
 impl<'a> UnverifiedJwt<'a> {
-    /// Takes a JWT apart. Errors: `JWT_TOO_LARGE`, `JWT_MALFORMED`, `JWT_HEADER`, `JWT_CLAIMS`.
-    pub fn parse(token: &'a str) -> Result<Self, Reason> {
+    /// Takes a JWT apart that brings no key along. Errors: `JWT_TOO_LARGE`, `JWT_MALFORMED`, `JWT_HEADER`, `JWT_CLAIMS`.
+    pub fn parse(token: &'a str) -> Result<Self, Fault> {
+        let parsed = Self::parse_with_key(token)?;
+        if parsed.header.key.is_some() { Err(Fault::at("jwk", Reason::JwtHeader)) } else { Ok(parsed) }
+    }
+
+    /// The same where `jwk` in the header is an object, if it is there.
+    pub(super) fn parse_with_key(token: &'a str) -> Result<Self, Fault> {
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(Reason::JwtTooLarge);
+            return Err(Reason::JwtTooLarge.into());
         }
         let (signing_input, signature) = token.rsplit_once('.').ok_or(Reason::JwtMalformed)?;
         let (header, claims) = signing_input.split_once('.').ok_or(Reason::JwtMalformed)?;
@@ -42,28 +53,59 @@ impl<'a> UnverifiedJwt<'a> {
         self.claims.get("iss").and_then(Value::as_str)
     }
 
+    /// The `sub` that the token claims, to find the trust domain that may vouch for it; `None` unless it is a string.
+    pub fn unverified_subject(&self) -> Option<&str> {
+        self.claims.get("sub").and_then(Value::as_str)
+    }
+
     /// The key id that the token names, if any.
     pub fn unverified_key_id(&self) -> Option<&str> {
         self.header.key_id.as_deref()
     }
+
+    /// The algorithm that the token names.
+    pub fn unverified_algorithm(&self) -> &str {
+        &self.header.algorithm
+    }
+
+    /// The media type that the token names, in lower case and without `application/`.
+    pub fn unverified_media_type(&self) -> Option<&str> {
+        self.header.media_type.as_deref()
+    }
+
+    /// A claim as it stands, for somebody who looks at their own token.
+    pub fn unverified_claim(&self, name: &str) -> Option<&Value> {
+        self.claims.get(name)
+    }
+
+    pub(super) fn signature_bytes(&self) -> Option<Vec<u8>> {
+        URL_SAFE_NO_PAD.decode(self.signature).ok()
+    }
 }
 
 impl Header {
-    fn parse(bytes: &[u8]) -> Result<Self, Reason> {
+    fn parse(bytes: &[u8]) -> Result<Self, Fault> {
         let members = parse_object(bytes).ok_or(Reason::JwtHeader)?;
-        if REFUSED_MEMBERS.iter().any(|name| members.contains_key(*name)) {
-            return Err(Reason::JwtHeader);
+        if let Some(name) = REFUSED_MEMBERS.iter().find(|name| members.contains_key(**name)) {
+            return Err(Fault::at(name, Reason::JwtHeader));
         }
-        let text = |name: &str| match members.get(name) {
+        let text = |name: &'static str| match members.get(name) {
             None => Ok(None),
             Some(Value::String(text)) if !text.is_empty() && text.len() <= MAX_HEADER_TEXT_BYTES => Ok(Some(text.clone())),
-            Some(_) => Err(Reason::JwtHeader),
+            Some(_) => Err(Fault::at(name, Reason::JwtHeader)),
+        };
+        let key = match members.get("jwk") {
+            None => None,
+            Some(Value::Object(key)) => Some(key.clone()),
+            Some(_) => return Err(Fault::at("jwk", Reason::JwtHeader)),
         };
         let media_type = text("typ")?.map(|name| name.to_ascii_lowercase());
         Ok(Self {
-            algorithm: text("alg")?.ok_or(Reason::JwtHeader)?,
+            algorithm: text("alg")?.ok_or(Fault::at("alg", Reason::JwtHeader))?,
             key_id: text("kid")?,
             media_type: media_type.map(|name| name.strip_prefix("application/").unwrap_or(&name).to_owned()),
+            key,
+            plain: members.keys().all(|name| matches!(name.as_str(), "alg" | "kid" | "typ")),
         })
     }
 }
@@ -77,6 +119,6 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 const MAX_HEADER_TEXT_BYTES: usize = 255;
 
-/// Members that change what is signed (`crit`, `b64`, `zip`, `enc`) or bring the key along (`jwk`, `jku`, `x5u`).
-/// The backend ignores most of them, so a token that carries one would mean something else to a stricter reader.
-const REFUSED_MEMBERS: [&str; 7] = ["crit", "b64", "zip", "enc", "jwk", "jku", "x5u"];
+/// Members that change what is signed (`crit`, `b64`, `zip`, `enc`) or say where the key is (`jku`, `x5u`).
+/// The backend ignores them, so a token that carries one would mean something else to a stricter reader.
+const REFUSED_MEMBERS: [&str; 6] = ["crit", "b64", "zip", "enc", "jku", "x5u"];

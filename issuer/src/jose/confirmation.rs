@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::json::parse_object;
 
-/// The Ed25519 key in a `req_cnf` value: unpadded base64url of `{"jwk":{"kty":"OKP","crv":"Ed25519","x":…}}`.
+/// The Ed25519 key in a `req_cnf` value: `{"jwk":{"kty":"OKP","crv":"Ed25519","x":…}}` as JSON text, or its unpadded base64url.
 ///
 /// Errors: `HOLDER_KEY` when it is anything else, also when it holds a private member; `WEAK_KEY` for a key under which
 /// anyone could sign.
@@ -15,8 +15,11 @@ pub fn parse_holder_key(req_cnf: &str) -> Result<[u8; 32], Reason> {
     if req_cnf.len() > MAX_TEXT_BYTES {
         return Err(Reason::HolderKey);
     }
-    let bytes = URL_SAFE_NO_PAD.decode(req_cnf).map_err(|_| Reason::HolderKey)?;
-    let confirmation = parse_object(&bytes).ok_or(Reason::HolderKey)?;
+    let confirmation = match req_cnf.starts_with('{') {
+        true => parse_object(req_cnf.as_bytes()),
+        false => URL_SAFE_NO_PAD.decode(req_cnf).ok().and_then(|bytes| parse_object(&bytes)),
+    };
+    let confirmation = confirmation.ok_or(Reason::HolderKey)?;
     match confirmation.get("jwk") {
         Some(Value::Object(jwk)) if confirmation.len() == 1 => parse_jwk(jwk),
         _ => Err(Reason::HolderKey),
@@ -54,6 +57,9 @@ mod tests {
         let x = URL_SAFE_NO_PAD.encode(key);
         let good = req_cnf(&format!(r#"{{"jwk":{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}}}"#));
         assert_eq!(parse_holder_key(&good), Ok(key));
+        let plain = format!(r#"{{"jwk":{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}}}"#);
+        assert_eq!(parse_holder_key(&plain), Ok(key));
+        assert_eq!(parse_holder_key(&plain.replace("}}", r#"},"jwk":{}}"#)), Err(Reason::HolderKey));
 
         let identity =
             URL_SAFE_NO_PAD.encode([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -67,6 +73,9 @@ mod tests {
             (format!(r#"{{"jwk":{{"kty":"OKP","crv":"Ed25519","x":"{x}","use":"enc"}}}}"#), Reason::HolderKey),
             (format!(r#"{{"jwk":{{"kty":"OKP","kty":"OKP","crv":"Ed25519","x":"{x}"}}}}"#), Reason::HolderKey),
             (r#"{"jwk":{"kty":"oct","k":"AAAA"}}"#.to_owned(), Reason::HolderKey),
+            (format!(r#"{{"jwk":{{"kty":"RSA","n":"{x}{x}","e":"AQ"}}}}"#), Reason::HolderKey),
+            (format!(r#"{{"jwk":{{"kty":"EC","crv":"P-256","x":"{x}","y":"{x}"}}}}"#), Reason::HolderKey),
+            (format!(r#"{{"jwk":{{"kty":"OKP","crv":"Ed25519","x":"{x}","k":"{x}"}}}}"#), Reason::HolderKey),
             (r#"{"kid":"one"}"#.to_owned(), Reason::HolderKey),
             ("[]".to_owned(), Reason::HolderKey),
         ];

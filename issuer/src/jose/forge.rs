@@ -3,8 +3,8 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
-    RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 pub(crate) enum TestKey {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
+    P384(EcdsaKeyPair),
     Ed25519(SigningKey),
 }
 
@@ -24,6 +25,10 @@ impl TestKey {
 
     pub(crate) fn p256() -> Self {
         Self::P256(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
+    }
+
+    pub(crate) fn p384() -> Self {
+        Self::P384(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap())
     }
 
     pub(crate) fn ed25519(seed: u8) -> Self {
@@ -40,6 +45,10 @@ impl TestKey {
                 let point = key.public_key().as_ref();
                 json!({"kty": "EC", "crv": "P-256", "kid": key_id, "x": encode(&point[1..33]), "y": encode(&point[33..])})
             }
+            Self::P384(key) => {
+                let point = key.public_key().as_ref();
+                json!({"kty": "EC", "crv": "P-384", "kid": key_id, "x": encode(&point[1..49]), "y": encode(&point[49..])})
+            }
             Self::Ed25519(key) => {
                 json!({"kty": "OKP", "crv": "Ed25519", "kid": key_id, "x": encode(key.verifying_key().to_bytes())})
             }
@@ -50,15 +59,24 @@ impl TestKey {
     pub(crate) fn sign(&self, algorithm: &str, input: &[u8]) -> Vec<u8> {
         match self {
             Self::Rsa(key) => {
-                let padding: &'static dyn RsaEncoding = if algorithm == "PS256" { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+                let padding: &'static dyn RsaEncoding = match algorithm {
+                    "PS256" => &RSA_PSS_SHA256,
+                    "RS512" => &RSA_PKCS1_SHA512,
+                    _ => &RSA_PKCS1_SHA256,
+                };
                 let mut signature = vec![0; key.public_modulus_len()];
                 key.sign(padding, &SystemRandom::new(), input, &mut signature).unwrap();
                 signature
             }
-            Self::P256(key) => key.sign(&SystemRandom::new(), input).unwrap().as_ref().to_vec(),
+            Self::P256(key) | Self::P384(key) => key.sign(&SystemRandom::new(), input).unwrap().as_ref().to_vec(),
             Self::Ed25519(key) => key.sign(input).to_bytes().to_vec(),
         }
     }
+}
+
+/// The key's own JWK without `kid`, as a DPoP proof carries it.
+pub(crate) fn bare_jwk(key: &TestKey) -> Value {
+    with(&key.jwk(""), json!({"kid": null}))
 }
 
 /// A signature in DER, as every ASN.1-minded library makes it and no JWS may carry it (RFC 7518 section 3.4).

@@ -7,11 +7,14 @@ use narrows_verifier::{PublicKey, Reason};
 use serde_json::{Map, Value};
 
 use super::algorithm::{KeyFamily, SignatureAlgorithm};
+use super::fault::Fault;
 use super::json::parse_object;
 
 /// The public keys of exactly one issuer or client. Sets are never merged: two issuers may use the same `kid`.
+#[derive(Default)]
 pub struct KeySet {
     keys: Vec<PublishedKey>,
+    refresh_hint_s: Option<u64>,
 }
 
 struct PublishedKey {
@@ -27,16 +30,31 @@ impl KeySet {
     /// Reads a JWK Set. Keys of an unknown or symmetric kind are left out; a set that is malformed, larger than 512 KiB or
     /// longer than 100 keys is `ISSUER_DOCUMENT`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Reason> {
+        Self::read(bytes, |key| PublishedKey::read(key, "sig"))
+    }
+
+    /// Reads a SPIFFE bundle: a JWK Set of which only the keys with `use` = `jwt-svid` count.
+    pub fn parse_bundle(bytes: &[u8]) -> Result<Self, Reason> {
+        Self::read(bytes, |key| PublishedKey::read(key, "jwt-svid").filter(|_| key.get("use").is_some_and(|usage| usage == "jwt-svid")))
+    }
+
+    fn read(bytes: &[u8], read: impl Fn(&Map<String, Value>) -> Option<PublishedKey>) -> Result<Self, Reason> {
         if bytes.len() > MAX_SET_BYTES {
             return Err(Reason::IssuerDocument);
         }
         let set = parse_object(bytes).ok_or(Reason::IssuerDocument)?;
-        match set.get("keys") {
-            Some(Value::Array(keys)) if keys.len() <= MAX_KEYS => {
-                Ok(Self { keys: keys.iter().filter_map(Value::as_object).filter_map(PublishedKey::read).collect() })
-            }
-            _ => Err(Reason::IssuerDocument),
-        }
+        let keys = match set.get("keys") {
+            Some(Value::Array(keys)) if keys.len() <= MAX_KEYS => keys,
+            _ => return Err(Reason::IssuerDocument),
+        };
+        let keys: Option<Vec<_>> = keys.iter().map(Value::as_object).collect();
+        let keys = keys.ok_or(Reason::IssuerDocument)?.into_iter().filter_map(read).collect();
+        Ok(Self { keys, refresh_hint_s: set.get("spiffe_refresh_hint").and_then(Value::as_u64) })
+    }
+
+    /// After how many seconds a bundle asks to be read again (`spiffe_refresh_hint`).
+    pub fn refresh_hint_s(&self) -> Option<u64> {
+        self.refresh_hint_s
     }
 
     /// How many keys of a known, asymmetric kind the set lists, usable or not.
@@ -50,19 +68,19 @@ impl KeySet {
     }
 
     /// The one key that a token with this `kid` and algorithm can have been signed with.
-    pub(super) fn select(&self, key_id: Option<&str>, algorithm: SignatureAlgorithm) -> Result<&DecodingKey, Reason> {
+    pub(super) fn select(&self, key_id: Option<&str>, algorithm: SignatureAlgorithm) -> Result<&DecodingKey, Fault> {
         let named = |key: &&PublishedKey| key_id.is_none() || key.key_id.as_deref() == key_id;
         let mut fitting = self.keys.iter().filter(named).filter_map(|key| key.fitting(algorithm));
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
-            _ if key_id.is_some() && self.keys.iter().any(|key| named(&key)) => Err(Reason::JwtKey),
-            _ => Err(Reason::JwtUnknownKey),
+            _ if key_id.is_some() && self.keys.iter().any(|key| named(&key)) => Err(Fault::at("kid", Reason::JwtKey)),
+            _ => Err(Fault::at("kid", Reason::JwtUnknownKey)),
         }
     }
 }
 
 impl PublishedKey {
-    fn read(jwk: &Map<String, Value>) -> Option<Self> {
+    fn read(jwk: &Map<String, Value>, usage: &str) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         let (family, material) = match (text("kty")?, text("crv")) {
             ("RSA", _) => (KeyFamily::Rsa, rsa_key(text("n")?, text("e")?)),
@@ -71,16 +89,11 @@ impl PublishedKey {
             ("OKP", Some("Ed25519")) => (KeyFamily::Ed25519, edwards_key(text("x")?)),
             _ => return None,
         };
-        let for_signatures = jwk.get("use").is_none_or(|usage| usage == "sig")
-            && match jwk.get("key_ops") {
-                None => true,
-                Some(Value::Array(operations)) => operations.iter().any(|operation| operation == "verify"),
-                Some(_) => false,
-            };
+        let sound = may_verify(jwk, usage) && !is_private(jwk);
         Some(Self {
             key_id: text("kid").map(str::to_owned),
             algorithm: text("alg").map(str::to_owned),
-            material: material.filter(|_| for_signatures).map(|key| (family, key)),
+            material: material.filter(|_| sound).map(|key| (family, key)),
         })
     }
 
@@ -89,6 +102,26 @@ impl PublishedKey {
         let reserved_for_it = self.algorithm.as_deref().is_none_or(|name| SignatureAlgorithm::from_name(name) == Some(algorithm));
         (*family == algorithm.family() && reserved_for_it).then_some(key)
     }
+}
+
+/// Whether a JWK holds a member that only private and symmetric keys have (RFC 7518 section 6). Whoever publishes one has
+/// given the key away. Looked at on the raw JSON: libraries that read a JWK drop these members in silence.
+pub(crate) fn is_private(jwk: &Map<String, Value>) -> bool {
+    PRIVATE_MEMBERS.iter().any(|name| jwk.contains_key(*name))
+}
+
+/// Whether a JWK may check signatures: `use`, if it is there, is this one, `key_ops` has nothing but `verify`, and no member
+/// that says what the key is for is of another type than the standard gives it.
+pub(super) fn may_verify(jwk: &Map<String, Value>, usage: &str) -> bool {
+    let for_verifying = match jwk.get("key_ops") {
+        None => true,
+        Some(Value::Array(operations)) => matches!(operations.as_slice(), [Value::String(operation)] if operation == "verify"),
+        Some(_) => false,
+    };
+    for_verifying
+        && jwk.get("use").is_none_or(|found| found == usage)
+        && jwk.get("alg").is_none_or(Value::is_string)
+        && jwk.get("ext").is_none_or(Value::is_boolean)
 }
 
 fn rsa_key(modulus: &str, exponent: &str) -> Option<DecodingKey> {
@@ -122,4 +155,5 @@ const MAX_KEYS: usize = 100;
 
 /// Below 2048 bits a modulus can be factored by a determined attacker; above 8192 one token costs milliseconds.
 const RSA_BITS: core::ops::RangeInclusive<usize> = 2048..=8192;
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 const MAX_RSA_EXPONENT: u64 = (1 << 33) - 1;

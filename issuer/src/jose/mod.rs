@@ -8,23 +8,40 @@ mod algorithm;
 mod claims;
 mod compact;
 mod confirmation;
+mod dpop;
+mod fault;
 mod json;
 mod keys;
 mod profile;
 mod signer;
+mod spiffe;
 mod verify;
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod differential;
+#[cfg(test)]
 pub(crate) mod forge;
 #[cfg(test)]
+mod forged_kinds;
+#[cfg(test)]
+mod forged_proofs;
+#[cfg(test)]
 mod forged_tokens;
+#[cfg(test)]
+mod world;
 
 // The public interface is:
 pub use algorithm::SignatureAlgorithm;
 pub use compact::UnverifiedJwt;
 pub use confirmation::parse_holder_key;
+pub use dpop::{DPOP_ALGORITHMS, DpopProof, DpopRequest, MAX_NONCE_LIFE_S, check_dpop_proof};
+pub use fault::Fault;
 pub(crate) use json::parse_object;
 pub use keys::KeySet;
+pub(crate) use keys::is_private;
 pub use profile::Profile;
 pub use signer::{SigningError, TokenSigner};
+pub use spiffe::{is_trust_domain, trust_domain};
 pub use verify::{VerifiedJwt, verify};

@@ -1,4 +1,5 @@
-//! The signer of the development identity provider's ID tokens. Capabilities are never signed here.
+//! The signer of JWTs: views of tokens, and the development identity provider's ID tokens, each with a key of its own.
+//! Capabilities are never signed here.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

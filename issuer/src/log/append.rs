@@ -4,7 +4,8 @@ use narrows_verifier::Reason;
 use narrows_verifier::log::{BlockId, Disclosure, Leaf, TaskId};
 
 use super::retention::{Bound, Work};
-use crate::store::{Batch, NOBODY, Pseudonym, Rows, StoreError, TaskRow, is_readable};
+use crate::revocation::{Revoked, Standing};
+use crate::store::{Batch, MintedRow, NOBODY, Pseudonym, Rows, StoreError, TaskRow, is_readable};
 
 /// What is stored with a leaf, in the same transaction.
 #[derive(Clone, Debug)]
@@ -31,10 +32,30 @@ pub enum SideRow {
         /// The task.
         task: TaskId,
     },
+    /// Remembers for which client the leaf's token was minted, so that the client may end it.
+    Minted {
+        /// Its authority block.
+        block: BlockId,
+        /// The client, and what it was given.
+        minted: MintedRow,
+    },
+    /// Appends only while nothing of what the leaf's token comes from is revoked. Asked in the writer's own order, so that no
+    /// leaf which makes authority stands behind the revocation that forbids it.
+    Stands(Standing),
+    /// Ends authority. What says no more than an earlier revocation of the same target gets that one's leaf, and nothing is
+    /// written.
+    Revoke(Revoked),
     /// Makes the append idempotent: a block that is logged already gets its old leaf and a fresh receipt.
     Derivation {
         /// The newest block of the derived token.
         block_id: BlockId,
+    },
+    /// Refuses an append by somebody who is the very person or workload that the task is for.
+    NotForSubject {
+        /// The task.
+        task: TaskId,
+        /// Who acts.
+        actor: Pseudonym,
     },
     /// Spends a key that must never be seen twice before it expires, such as a proof of possession.
     SingleUse {
@@ -85,9 +106,14 @@ pub(super) enum Admission {
 pub(super) fn admit(rows: &Rows<'_>, leaf: &Leaf, index: u64, side_rows: &[SideRow], now_s: u64) -> Result<Admission, StoreError> {
     // First, so that repeating a report is harmless, even though its proof of possession has been spent by then.
     for row in side_rows {
-        if let SideRow::Derivation { block_id } = row
-            && let Some(index) = rows.derivation(block_id)?
-        {
+        let known = match row {
+            SideRow::Derivation { block_id } => rows.derivation(block_id)?,
+            SideRow::Revoke(revoked) => {
+                rows.revocation(&revoked.target)?.filter(|known| known.revoked.covers(revoked)).map(|known| known.index)
+            }
+            _ => None,
+        };
+        if let Some(index) = known {
             // A token lives shorter than any leaf is handed out, so nobody has a use for this one.
             let pruned = rows.minimum_index()? > index;
             return Ok(if pruned { Admission::Refuse(Reason::EntryPruned) } else { Admission::Existing(index) });
@@ -115,10 +141,12 @@ pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_r
     let subject = subject(batch, leaf, side_rows)?;
     side_rows.iter().try_for_each(|row| match row {
         SideRow::Disclosure(disclosure) => batch.insert_disclosure(&leaf.id, subject, disclosure),
-        SideRow::Subject(_) | SideRow::Shred(_) => Ok(()),
+        SideRow::Subject(_) | SideRow::Shred(_) | SideRow::Stands(_) | SideRow::NotForSubject { .. } => Ok(()),
         SideRow::Erase(subject) => batch.erase_disclosures(*subject, now_s),
         SideRow::NewTask { task, expires_s, max_hops } => batch.insert_task(task, *expires_s, *max_hops, subject),
         SideRow::TaskHop { task } => batch.count_hop(task),
+        SideRow::Minted { block, minted } => leaf.task.map_or(Ok(()), |task| batch.insert_minted(&task, block, minted, index)),
+        SideRow::Revoke(revoked) => batch.insert_revocation(revoked, index),
         SideRow::Derivation { block_id } => batch.insert_derivation(block_id, index),
         SideRow::SingleUse { key, expires_s, .. } => batch.insert_single_use(key, *expires_s),
     })
@@ -142,9 +170,41 @@ fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Op
             None => Some(Reason::TaskUnknown),
             Some(task) => refusal_of_hop(&task, now_s),
         },
+        SideRow::NotForSubject { task, actor } => match rows.task(task)? {
+            None => Some(Reason::TaskUnknown),
+            Some(task) => (task.subject == *actor).then_some(Reason::SubjectIsActor),
+        },
         SideRow::SingleUse { key, expires_s, reason } => rows.is_used(key, *expires_s)?.then_some(*reason),
-        SideRow::Derivation { .. } | SideRow::Subject(_) | SideRow::Erase(_) | SideRow::Shred(_) => None,
+        SideRow::Stands(standing) => refusal_of_fallen(rows, standing)?,
+        SideRow::Minted { .. }
+        | SideRow::Revoke(_)
+        | SideRow::Derivation { .. }
+        | SideRow::Subject(_)
+        | SideRow::Erase(_)
+        | SideRow::Shred(_) => None,
     })
+}
+
+fn refusal_of_fallen(rows: &Rows<'_>, standing: &Standing) -> Result<Option<Reason>, StoreError> {
+    for target in &standing.targets {
+        if rows.revocation(target)?.is_some_and(|row| row.revoked.before_s.is_none_or(|before| standing.issued_s < before)) {
+            return Ok(Some(Reason::Revoked));
+        }
+    }
+    Ok(None)
+}
+
+/// Uses up what may be used once, without a leaf; the reason when it was used before.
+pub(super) fn spend(batch: &Batch<'_>, side_rows: &[SideRow]) -> Result<Option<Reason>, StoreError> {
+    for row in side_rows {
+        if let SideRow::SingleUse { key, expires_s, reason } = row {
+            if batch.rows().is_used(key, *expires_s)? {
+                return Ok(Some(*reason));
+            }
+            batch.insert_single_use(key, *expires_s)?;
+        }
+    }
+    Ok(None)
 }
 
 /// What the full check would not accept must never be stored: the log would look forged to whoever checks it later.

@@ -12,6 +12,7 @@ mod pieces;
 mod proofs;
 mod recover;
 mod retention;
+mod revocations;
 mod settings;
 mod shown;
 mod signer;
@@ -31,26 +32,28 @@ use std::time::Duration;
 
 use narrows_verifier::Reason;
 use narrows_verifier::log::{
-    Checkpoint, Disclosure, EntryId, Frontier, Kind, Leaf, Receipt, TileKind, TilePath, TraceId, commit, encode_entries, encode_tile,
-    inclusion_proof, leaf_hash,
+    BlockId, Checkpoint, Disclosure, EntryId, Frontier, Kind, Leaf, Receipt, TaskId, TileKind, TilePath, TraceId, commit, encode_entries,
+    encode_tile, inclusion_proof, leaf_hash,
 };
 use tokio::sync::{Notify, oneshot};
 
 use crate::app::random;
 use crate::clock::Clock;
-use crate::store::{Database, Head, NOBODY, Readers, Rows, StoreError, StoredLeaf};
+use crate::revocation::{FORGET_AFTER_S, Live};
+use crate::store::{Database, Head, Readers, Rows, StoreError, StoredLeaf};
 use anchoring::Anchoring;
 use health::Health;
 use lanes::{Capacity, Lane, Lanes};
 
 // The public interface is:
-pub use crate::store::Pseudonym;
+pub(crate) use crate::store::NOBODY;
+pub use crate::store::{MintedRow, Pseudonym};
 pub use append::{Outcome, SideRow};
 pub use erase::{Erasure, erase, pseudonym};
 pub use error::LogError;
 pub use pieces::{MadeTile, Pieces, check_pieces};
 pub use proofs::SignedHead;
-pub use recover::{Previous, Source, last_checkpoint, replay};
+pub use recover::{Kept, Previous, Source, kept, last_checkpoint, replay};
 pub use retention::{Retained, Retainer, RetentionPolicy, planned, retain};
 pub(crate) use retention::{expiring, stated};
 pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, QUEUE, Settings};
@@ -67,6 +70,8 @@ pub struct Log {
     writer: Option<JoinHandle<()>>,
     health: Arc<Health>,
     readers: Readers,
+    live: Arc<Live>,
+    epoch: u64,
     answer_wait: Duration,
     /// Told after each answered commit; one waiter, that which takes checkpoints to witnesses.
     committed: Notify,
@@ -96,13 +101,22 @@ pub struct LoggedEntry {
     pub receipt: String,
 }
 
+/// A task that began in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownTask {
+    /// For which client it began; `None` for a task of before that was recorded.
+    pub client: Option<String>,
+    /// Its end, in seconds since 1970.
+    pub expires_s: u64,
+}
+
 impl Log {
     /// Makes a log at `path` whose leaf 0 is `log.open`, already under a signed checkpoint: no log is ever empty.
     ///
     /// # Errors
     /// `LOG_EXISTS`, `LOG_BUSY`, `LOG_NOT_DURABLE`, or what the store met.
     pub fn init(path: &Path, signer: &LogSigner, opening: Opening) -> Result<(), LogError> {
-        Self::init_disclosing(path, signer, opening, &[])
+        Self::init_disclosing(path, signer, opening, &[], &Kept::default())
     }
 
     /// As [`Log::init`], for a log that follows another, which its first leaf names with its end and the cause.
@@ -110,10 +124,10 @@ impl Log {
     /// # Errors
     /// As [`Log::init`].
     pub fn init_after(path: &Path, signer: &LogSigner, opening: Opening, previous: &Previous) -> Result<(), LogError> {
-        Self::init_disclosing(path, signer, opening, &recover::disclosures(previous, random))
+        Self::init_disclosing(path, signer, opening, &recover::disclosures(previous, random), &previous.kept)
     }
 
-    fn init_disclosing(path: &Path, signer: &LogSigner, opening: Opening, disclosures: &[Disclosure]) -> Result<(), LogError> {
+    fn init_disclosing(path: &Path, signer: &LogSigner, opening: Opening, disclosures: &[Disclosure], kept: &Kept) -> Result<(), LogError> {
         let leaf = Leaf {
             fields: disclosures.iter().map(|it| (it.name.clone(), commit(&it.salt, &it.name, &it.value))).collect(),
             t_ms: opening.t_ms,
@@ -131,8 +145,9 @@ impl Log {
             batch.insert_leaf(&StoredLeaf { index: 0, entry: opening.id, hash, bytes })?;
             batch.insert_nodes(&nodes)?;
             disclosures.iter().try_for_each(|disclosure| batch.insert_disclosure(&opening.id, NOBODY, disclosure))?;
+            kept.revoked.iter().try_for_each(|revoked| batch.insert_revocation(revoked, 0))?;
             batch.insert_checkpoint(1, &root, &note)?;
-            batch.insert_head(&Head { size: 1, root, epoch: 0, last_t_ms: opening.t_ms })
+            batch.insert_head(&Head { size: 1, root, epoch: i64::try_from(kept.epoch).unwrap_or(0), last_t_ms: opening.t_ms })
         })?;
         Ok(())
     }
@@ -151,6 +166,7 @@ impl Log {
         let anchor = anchor.transpose()?;
         let retains = database.rows().retention()?.is_some();
         let head = database.take_over(anchor.is_some())?;
+        let live = Arc::new(live(&mut database, head.last_t_ms / 1000)?);
         let readers = Readers::open(path)?;
         let health = Arc::new(Health::default());
         let lag = settings.anchor.map(|place| place.lag).unwrap_or_default();
@@ -168,6 +184,7 @@ impl Log {
             health: Arc::clone(&health),
             sources: writer::Sources { now_ms, free_space, random_id: random },
             anchoring,
+            live: Arc::clone(&live),
             disk_reserve: settings.disk_reserve,
             clock_behind_ms: 0,
             // What went before a crash may still stand in the journal.
@@ -176,7 +193,8 @@ impl Log {
         let requests = Arc::clone(&queue);
         let writer =
             std::thread::Builder::new().name("narrows-log".to_owned()).spawn(move || writer.run(&requests)).map_err(StoreError::failed)?;
-        Ok(Self { queue, writer: Some(writer), health, readers, answer_wait: settings.answer_wait, committed: Notify::new() })
+        let epoch = u64::try_from(head.epoch).unwrap_or(0);
+        Ok(Self { queue, writer: Some(writer), health, readers, live, epoch, answer_wait: settings.answer_wait, committed: Notify::new() })
     }
 
     /// Appends one leaf, to which the writer gives its time, with its side rows, and answers after the commit, with the
@@ -187,19 +205,34 @@ impl Log {
     /// `AUDIT_DISK_RESERVE` when the disk is nearly full; the reason for which the log has stopped. Nothing may then be
     /// released. A leaf can still have been written when the disk was too slow, and such a leaf gave nobody anything.
     pub async fn append(&self, leaf: Leaf, side_rows: Vec<SideRow>) -> Result<Outcome, LogError> {
+        let lane = Lane::of(&leaf.kind);
+        let written = self.submit(writer::Work { lane, leaf: Some(leaf), side_rows }).await?;
+        self.committed.notify_one();
+        written.outcome()
+    }
+
+    /// Uses up what may be used once, for a request that writes no leaf; the reason of `row` when it was used before.
+    ///
+    /// # Errors
+    /// As [`Log::append`]. Whether it is used up is then unknown, and nothing may be answered that depends on it.
+    pub async fn spend(&self, row: SideRow) -> Result<Option<Reason>, LogError> {
+        let work = writer::Work { lane: Lane::Ordinary, leaf: None, side_rows: vec![row] };
+        match self.submit(work).await? {
+            writer::Written::Refused(reason) => Ok(Some(reason)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn submit(&self, work: writer::Work) -> Result<writer::Written, LogError> {
         if let Some(reason) = self.halted() {
             return Err(LogError::halted(reason));
         }
         let (reply, answer) = oneshot::channel();
-        let lane = Lane::of(&leaf.kind);
-        if !self.queue.push(lane, writer::Request { work: writer::Work { lane, leaf, side_rows }, reply }) {
+        if !self.queue.push(work.lane, writer::Request { work, reply }) {
             return Err(LogError::queue_full());
         }
         match tokio::time::timeout(self.answer_wait, answer).await {
-            Ok(Ok(answer)) => {
-                self.committed.notify_one();
-                answer?.outcome()
-            }
+            Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(LogError::halted(self.halted().unwrap_or(Reason::AuditUnavailable))),
             Err(_) => Err(LogError::too_slow()),
         }
@@ -219,6 +252,35 @@ impl Log {
     /// `LOG_UNREADABLE`.
     pub fn knows(&self, subject: Pseudonym) -> Result<bool, LogError> {
         Ok(self.readers.subjects().knows(subject)?)
+    }
+
+    /// What is revoked, as of the last commit.
+    pub(crate) const fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// How often the log has been opened for writing, this time included. It never falls, but for a log that was rolled back.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// For which client this authority block of a task was minted, or `None` when this log knows nothing of it.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub fn minted(&self, task: &TaskId, block: &BlockId) -> Result<Option<MintedRow>, LogError> {
+        Ok(self.readers.read(|rows| rows.minted(task, block))?)
+    }
+
+    /// What is known of a task, or `None` when it did not begin in this log.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub fn task(&self, task: &TaskId) -> Result<Option<KnownTask>, LogError> {
+        Ok(self.readers.read(|rows| {
+            let Some(row) = rows.task(task)? else { return Ok(None) };
+            Ok(Some(KnownTask { client: rows.task_client(task)?, expires_s: u64::try_from(row.expires_s).unwrap_or(0) }))
+        })?)
     }
 
     /// Whether this checkpoint, whoever holds it, is one of the log's history.
@@ -325,6 +387,15 @@ impl Drop for Log {
             let _ = writer.join();
         }
     }
+}
+
+/// Reads what is revoked, and takes out of the table what had long been over when the newest leaf was written.
+fn live(database: &mut Database, now_s: u64) -> Result<Live, StoreError> {
+    let batch = database.begin()?;
+    batch.forget_revocations(now_s.saturating_sub(FORGET_AFTER_S))?;
+    let stored = batch.rows().revocations(0)?;
+    batch.commit()?;
+    Ok(Live::new(stored.into_iter().map(|row| row.revoked)))
 }
 
 fn newest(rows: &Rows<'_>) -> Result<crate::store::StoredCheckpoint, StoreError> {

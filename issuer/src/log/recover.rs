@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 use narrows_verifier::Reason;
 use narrows_verifier::json::Value;
 use narrows_verifier::log::{
-    Disclosure, EntryId, Frontier, Hash, Kind, Leaf, MAX_LEAF_BYTES, Salt, TILE_WIDTH, TileKind, TilePath, VerifierKey, decode_entries,
-    leaf_hash, verify_checkpoint,
+    Disclosure, EntryId, Frontier, Hash, Kind, Leaf, MAX_LEAF_BYTES, Salt, TILE_WIDTH, TileKind, TilePath, Verdict, VerifierKey,
+    decode_entries, leaf_hash, verify_checkpoint,
 };
 
 use super::error::LogError;
 use super::retention::{Bound, Work};
 use super::{anchor, startup};
 use crate::bounded_file;
-use crate::store::{Batch, Database, Head, Snapshot, StoreError, StoredLeaf};
+use crate::revocation::{LONGEST_REACH_S, Revoked, Target};
+use crate::store::{Batch, Database, Head, RevocationRow, Snapshot, StoreError, StoredLeaf};
 
 /// Where missing leaves come from.
 #[derive(Clone, Debug)]
@@ -27,6 +28,15 @@ pub enum Source {
     Bundles(PathBuf),
 }
 
+/// What of the log before goes on in a new one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// What was revoked.
+    pub revoked: Vec<Revoked>,
+    /// How often it was opened, from which the numbers of the revocation feed go on.
+    pub epoch: u64,
+}
+
 /// What a new log says about the one before it.
 #[derive(Clone, Debug)]
 pub struct Previous {
@@ -34,11 +44,14 @@ pub struct Previous {
     pub checkpoint: String,
     /// Why it does not go on.
     pub cause: String,
+    /// What goes on all the same.
+    pub kept: Kept,
 }
 
 /// Brings the leaves back that the log lacks up to its anchor, and gives their number. Nothing is written unless they lead to
 /// the very root that was anchored. Names, tasks and spent proofs are in no leaf and do not come back: a hop of a task that
-/// was lost is refused, and a proof that was spent since can be spent again until it is too old.
+/// was lost is refused, and a proof that was spent since can be spent again until it is too old. Revocations come back, but for
+/// cut-offs where the source is no database: [`super::check_database`] names each of those, which has to be made again.
 ///
 /// # Errors
 /// What the start-up check finds, `AUDIT_ANCHOR_MISSING`, `LOG_TAIL_MISSING` when the source ends early, and
@@ -64,6 +77,9 @@ pub fn replay(path: &Path, key: &VerifierKey, anchor_file: &Path, source: &Sourc
         return Err(LogError::new(Reason::AuditRollbackDetected, detail));
     }
     growth.check_deleted()?;
+    for row in source.revocations()?.iter().filter(|row| (head.size..anchored.size).contains(&row.index)) {
+        batch.insert_revocation(&row.revoked, row.index)?;
+    }
     if anchored.size > head.size {
         batch.insert_checkpoint(anchored.size, &anchored.root, &note)?;
         let new = Head { size: anchored.size, root: anchored.root, last_t_ms: growth.last_t_ms, ..head };
@@ -116,6 +132,10 @@ impl Replay {
         if let (Kind::Hop, Some(block)) = (&leaf.kind, leaf.blocks.last()) {
             batch.insert_derivation(block, index)?;
         }
+        for target in revoked(&leaf) {
+            let until_s = (leaf.t_ms / 1000).saturating_add(LONGEST_REACH_S);
+            batch.insert_revocation(&Revoked { target, before_s: None, until_s }, index)?;
+        }
         self.last_t_ms = self.last_t_ms.max(leaf.t_ms);
         Ok(())
     }
@@ -130,6 +150,14 @@ impl Replay {
 }
 
 impl Source {
+    /// The revocations that a copy of the database has.
+    fn revocations(&self) -> Result<Vec<RevocationRow>, LogError> {
+        match self {
+            Self::Database(path) => Ok(Snapshot::open(path)?.rows().revocations(0)?),
+            Self::Bundles(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Some leaves from `first` on.
     fn leaves(&self, first: u64) -> Result<Vec<Returning>, LogError> {
         match self {
@@ -149,6 +177,18 @@ impl Source {
                 Ok(bundle.into_iter().skip(within).map(Returning::Whole).collect())
             }
         }
+    }
+}
+
+/// What a leaf in clear has revoked. A cut-off names nobody in clear: it comes back with a copy of the database alone.
+fn revoked(leaf: &Leaf) -> Vec<Target> {
+    let cut_off = ["agent", "holder", "subject"].into_iter().any(|name| leaf.fields.contains_key(name));
+    match leaf.kind {
+        Kind::Revoke if leaf.verdict == Verdict::Allow && !cut_off => {
+            let task = leaf.task.filter(|_| leaf.blocks.is_empty()).map(Target::Task);
+            leaf.blocks.iter().copied().map(Target::Block).chain(task).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -183,6 +223,17 @@ pub fn last_checkpoint(path: &Path, anchor_file: &Path, key: &VerifierKey) -> Re
     let anchored = anchor::anchored(anchor_file, key).ok();
     let newest = [stored, anchored].into_iter().flatten().max_by_key(|(_, checkpoint)| checkpoint.size);
     newest.map(|(note, _)| note).ok_or_else(|| LogError::new(Reason::AuditAnchorMissing, "neither log nor anchor has a checkpoint"))
+}
+
+/// What is to be kept of a log whose tables can still be read.
+///
+/// # Errors
+/// What the file met.
+pub fn kept(path: &Path) -> Result<Kept, LogError> {
+    let snapshot = Snapshot::open(path)?;
+    let rows = snapshot.rows();
+    let epoch = rows.head()?.and_then(|head| u64::try_from(head.epoch).ok()).unwrap_or(0);
+    Ok(Kept { revoked: rows.revocations(0)?.into_iter().map(|row| row.revoked).collect(), epoch })
 }
 
 /// The members of the first leaf that name the previous log, with what opens them.

@@ -7,6 +7,7 @@ mod failing;
 mod guarding;
 mod recovering;
 mod retaining;
+mod revoking;
 mod serving;
 mod tampering;
 

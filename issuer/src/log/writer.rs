@@ -9,7 +9,7 @@ use narrows_verifier::log::{Checkpoint, EntryId, Frontier, Hash, Kind, Leaf, Rec
 use tokio::sync::oneshot;
 
 use super::anchoring::Anchoring;
-use super::append::{Admission, Outcome, SideRow, admit, write_side_rows};
+use super::append::{Admission, Outcome, SideRow, admit, spend, write_side_rows};
 use super::disk::{FreeSpace, Room};
 use super::error::LogError;
 use super::health::Health;
@@ -18,6 +18,7 @@ use super::retention::Work as RetentionWork;
 use super::signer::LogSigner;
 use super::startup::Edge;
 use crate::clock::Clock;
+use crate::revocation::{Live, Revoked};
 use crate::store::{Batch, Database, Head, Pseudonym, StoreError, StoredLeaf};
 
 pub(super) struct Request {
@@ -28,8 +29,8 @@ pub(super) struct Request {
 /// One entry to write.
 pub(super) struct Work {
     pub(super) lane: Lane,
-    /// Still without its time.
-    pub(super) leaf: Leaf,
+    /// Still without its time. Without a leaf, something is only used up.
+    pub(super) leaf: Option<Leaf>,
     pub(super) side_rows: Vec<SideRow>,
 }
 
@@ -39,6 +40,7 @@ pub(super) type Answer = Result<Written, LogError>;
 pub(super) enum Written {
     Appended { index: u64, leaf: Vec<u8>, commit: Arc<Commit> },
     Existing { index: u64, leaf: Vec<u8>, proof: Vec<Hash>, commit: Arc<Commit> },
+    Spent,
     Refused(Reason),
 }
 
@@ -59,6 +61,8 @@ pub(super) struct Writer {
     pub(super) health: Arc<Health>,
     pub(super) sources: Sources,
     pub(super) anchoring: Anchoring,
+    /// Told of each committed revocation before anybody is answered.
+    pub(super) live: Arc<Live>,
     pub(super) disk_reserve: u64,
     /// How far the clock was behind when that was last written down; 0 while it runs right.
     pub(super) clock_behind_ms: u64,
@@ -92,6 +96,7 @@ struct Time {
 enum Placed {
     Appended(u64, Vec<u8>),
     Existing(u64, Vec<u8>),
+    Spent,
     Refused(Reason),
     NoRoom,
 }
@@ -116,9 +121,12 @@ impl Writer {
     fn answers(&mut self, work: Vec<Work>) -> Vec<Answer> {
         let count = work.len();
         let shred: Vec<Option<Pseudonym>> = work.iter().map(|work| work.side_rows.iter().find_map(shredded)).collect();
+        let revoked: Vec<Option<Revoked>> = work.iter().map(|work| work.side_rows.iter().find_map(revoked)).collect();
         if self.health.halted().is_none() {
             match self.write(work) {
                 Ok(answers) => {
+                    let made = answers.iter().zip(revoked).filter(|(answer, _)| matches!(answer, Ok(Written::Appended { .. })));
+                    self.live.add(made.filter_map(|(_, revoked)| revoked));
                     return answers.into_iter().zip(shred).map(|(answer, subject)| self.shred(answer, subject)).collect();
                 }
                 Err(Fault { halt, what }) => {
@@ -146,14 +154,19 @@ impl Writer {
         }
         let peaks = self.edge.frontier.peaks().map(|node| ((node.level, node.index), node.hash));
         let mut tree = Growth { nodes: peaks.collect(), frontier: self.edge.frontier.clone(), retained: false };
-        if let Some(leaf) = clock_leaf {
-            tree.place(&batch, &mut room, Work { lane: Lane::Urgent, leaf, side_rows: Vec::new() }, time)?;
+        if clock_leaf.is_some() {
+            tree.place(&batch, &mut room, Work { lane: Lane::Urgent, leaf: clock_leaf, side_rows: Vec::new() }, time)?;
         }
         let placed = work.into_iter().map(|work| tree.place(&batch, &mut room, work, time)).collect::<Result<Vec<_>, _>>()?;
         let size = tree.frontier.size();
         if size == self.head.size {
             let commit = Arc::new(Commit { size, checkpoint: self.edge.checkpoint.clone(), nodes: tree.nodes });
-            return Ok(placed.into_iter().map(|it| it.answer(&batch, &commit)).collect::<Result<_, StoreError>>()?);
+            let spent = placed.iter().any(|it| matches!(it, Placed::Spent));
+            let answers = placed.into_iter().map(|it| it.answer(&batch, &commit)).collect::<Result<_, StoreError>>()?;
+            if spent {
+                batch.commit()?;
+            }
+            return Ok(answers);
         }
         let root = tree.frontier.root();
         let note = self.signer.sign(&Checkpoint { origin: self.signer.origin().to_owned(), size, root });
@@ -240,7 +253,14 @@ struct Growth {
 impl Growth {
     fn place(&mut self, batch: &Batch<'_>, room: &mut Room, work: Work, time: Time) -> Result<Placed, StoreError> {
         let rows = batch.rows();
-        let leaf = Leaf { t_ms: time.t_ms, ..work.leaf };
+        let Some(leaf) = work.leaf else {
+            if !room.has(work.lane) {
+                return Ok(Placed::NoRoom);
+            }
+            room.take(0, work.side_rows.len());
+            return Ok(spend(batch, &work.side_rows)?.map_or(Placed::Spent, Placed::Refused));
+        };
+        let leaf = Leaf { t_ms: time.t_ms, ..leaf };
         let bytes = match leaf.to_bytes() {
             Ok(bytes) => bytes,
             Err(refusal) => return Ok(Placed::Refused(refusal.reason)),
@@ -299,6 +319,7 @@ impl Placed {
                 })?;
                 Ok(Written::Existing { index, leaf, proof, commit: Arc::clone(commit) })
             }
+            Self::Spent => Ok(Written::Spent),
             Self::Refused(reason) => Ok(Written::Refused(reason)),
             Self::NoRoom => Err(LogError::disk_reserve()),
         })
@@ -315,6 +336,7 @@ impl Written {
                 Outcome::Appended { index, receipt: commit.receipt(index, proof), leaf }
             }
             Self::Existing { index, leaf, proof, commit } => Outcome::Existing { index, receipt: commit.receipt(index, proof), leaf },
+            Self::Spent => return Err(LogError::halted(Reason::Internal)),
             Self::Refused(reason) => Outcome::Refused(reason),
         })
     }
@@ -328,6 +350,10 @@ impl Commit {
 
 const fn shredded(row: &SideRow) -> Option<Pseudonym> {
     if let SideRow::Shred(subject) = row { Some(*subject) } else { None }
+}
+
+fn revoked(row: &SideRow) -> Option<Revoked> {
+    if let SideRow::Revoke(revoked) = row { Some(revoked.clone()) } else { None }
 }
 
 /// Why a batch ended the log.

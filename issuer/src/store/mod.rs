@@ -6,6 +6,7 @@ mod sqlite;
 mod sqlite_batch;
 mod sqlite_cosignatures;
 mod sqlite_index;
+mod sqlite_revocations;
 mod sqlite_rows;
 mod sqlite_subjects;
 #[cfg(test)]
@@ -17,6 +18,8 @@ pub(crate) use sqlite::{Database, Readers, Snapshot};
 pub(crate) use sqlite_batch::Batch;
 pub(crate) use sqlite_cosignatures::{Cosignatures, CosignedNote};
 pub(crate) use sqlite_index::{IndexFile, Term};
+pub use sqlite_revocations::MintedRow;
+pub(crate) use sqlite_revocations::RevocationRow;
 pub(crate) use sqlite_rows::{Head, RetentionRow, Rows, StoredCheckpoint, StoredLeaf, TaskRow, is_readable, is_stored};
 pub use sqlite_subjects::Pseudonym;
 pub(crate) use sqlite_subjects::{NOBODY, Unsealed};

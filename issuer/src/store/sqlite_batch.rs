@@ -162,7 +162,7 @@ impl<'c> Batch<'c> {
         Ok(self.transaction.commit()?)
     }
 
-    fn write(&self, sql: &str, values: impl Params) -> Result<(), StoreError> {
+    pub(super) fn write(&self, sql: &str, values: impl Params) -> Result<(), StoreError> {
         self.transaction.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use narrows_verifier::log::{Policy, VerifierKey, WitnessKey};
 use serde::{Deserialize, Serialize};
 
-use crate::egress::{EgressError, EgressRules};
+use crate::egress::{EgressError, EgressRules, Reach};
 
 /// One witness of our log. An attacker who can add one, or swap a key, satisfies the quorum with witnesses of their own.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -60,19 +60,9 @@ impl Witness {
     pub(crate) fn allow(&self, rules: &mut EgressRules) -> Result<(), (&'static str, EgressError)> {
         for (key, url) in [("url", Some(&self.url)), ("monitoring_url", self.monitoring_url.as_ref())] {
             let Some(url) = url else { continue };
-            self.allow_one(rules, url).map_err(|error| (key, error))?;
+            rules.allow(url, Reach::configured(url, self.allow_loopback_http, self.allow_private_address)).map_err(|error| (key, error))?;
         }
         Ok(())
-    }
-
-    fn allow_one(&self, rules: &mut EgressRules, url: &str) -> Result<(), EgressError> {
-        if self.allow_loopback_http {
-            rules.allow_plain_loopback(url)?;
-        }
-        if self.allow_private_address {
-            rules.allow_private_host(url)?;
-        }
-        rules.check_public_url(url)
     }
 }
 

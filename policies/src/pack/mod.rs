@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 pub use read::MAX_LIFE_SECONDS;
 
-use crate::{PackError, condition::Condition};
+use crate::{PackError, condition::Condition, scope::Scopes};
 
 /// The pack of the demo and of development mode.
 pub const STARTER: &str = include_str!("../../packs/starter.toml");
@@ -21,6 +21,7 @@ pub const STARTER_CASES: &str = include_str!("../../packs/starter.cases.toml");
 pub struct Pack {
     name: String,
     digest: String,
+    pub(crate) scopes: Scopes,
     pub(crate) rules: Vec<Rule>,
 }
 
@@ -31,6 +32,8 @@ pub(crate) struct Rule {
     pub(crate) when: Condition,
     pub(crate) audiences: Audiences,
     pub(crate) tools: Tools,
+    pub(crate) default_tools: Option<Tools>,
+    pub(crate) bearer: bool,
     pub(crate) max_life_seconds: u64,
     pub(crate) max_depth: u32,
     pub(crate) reveal_subject: bool,
@@ -52,10 +55,10 @@ impl Pack {
     /// # Errors
     /// `PACK_TOO_LARGE`, `PACK_MALFORMED`, `PACK_CONDITION` or `PACK_CEILING`, with rule and key.
     pub fn parse(text: &str) -> Result<Self, PackError> {
-        let (name, rules) = read::read(text)?;
+        let (name, scopes, rules) = read::read(text)?;
         let hash = Sha256::digest(text.as_bytes());
         let digest = hash.iter().fold("sha256:".to_owned(), |digest, byte| digest + &format!("{byte:02x}"));
-        Ok(Self { name, digest, rules })
+        Ok(Self { name, digest, scopes, rules })
     }
 
     /// The pack's own name.
@@ -66,6 +69,11 @@ impl Pack {
     /// `sha256:` and the lower-case hex digest of the exact text, which every leaf that this pack decided carries.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// The names of the scopes, as the metadata of an authorization server lists them.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.0.keys().map(String::as_str)
     }
 
     /// The names of the rules, in the order in which they are tried.

@@ -3,10 +3,16 @@
 use narrows_verifier::{Caveat, Reason, caveat::Tools};
 
 use super::{Audiences, Rule};
-use crate::{PackError, condition::Condition, document::Keys, request::MAX_CAVEATS};
+use crate::{
+    PackError,
+    condition::Condition,
+    document::Keys,
+    scope::{Scopes, is_scope_token},
+    tools::{listed, missing},
+};
 
-/// Reads the pack's name and its rules.
-pub(super) fn read(text: &str) -> Result<(String, Vec<Rule>), PackError> {
+/// Reads the pack's name, its scopes and its rules.
+pub(super) fn read(text: &str) -> Result<(String, Scopes, Vec<Rule>), PackError> {
     let mut document = Keys::parse(text, Reason::PackMalformed)?;
     let name = document.text("pack", MAX_PACK_NAME)?;
     let name = document.required("pack", name)?;
@@ -14,10 +20,11 @@ pub(super) fn read(text: &str) -> Result<(String, Vec<Rule>), PackError> {
     document.required("version", version)?;
     let limits = document.table("limits")?;
     let limits = Limits::read(document.inside(document.required("limits", limits)?))?;
-    let entries = document.entries("rule", MAX_RULES)?;
+    let (scopes, rules) = (document.entries("scope", MAX_SCOPES)?, document.entries("rule", MAX_RULES)?);
     document.end()?;
-    let rules = entries.into_iter().map(|(name, entry)| read_rule(name, entry, &limits)).collect::<Result<_, _>>()?;
-    Ok((name, rules))
+    let rules: Vec<Rule> = rules.into_iter().map(|(name, entry)| read_rule(name, entry, &limits)).collect::<Result<_, _>>()?;
+    let scopes = scopes.into_iter().map(|(name, entry)| read_scope(name, entry, &rules)).collect::<Result<_, _>>()?;
+    Ok((name, Scopes(scopes), rules))
 }
 
 /// What no rule of the pack can exceed.
@@ -41,17 +48,37 @@ fn read_rule(name: String, mut keys: Keys, limits: &Limits) -> Result<Rule, Pack
     let when = keys.required("when", when)?;
     let when = Condition::parse(&when).map_err(|detail| keys.fault(Reason::PackCondition, "when", detail))?;
     let audiences = read_audiences(&mut keys)?;
-    let tools = keys.json("tools")?;
+    let tools = keys.tools("tools")?;
     let tools = keys.required("tools", tools)?;
-    let tools = Tools::from_json(&tools)
-        .map_err(|_| keys.malformed("tools", "must be a list of 1 to 256 distinct tool names and at most 7 `{ prefix = … }`"))?;
+    let default_tools = keys.tools("default_tools")?;
+    if let Some(lacking) = default_tools.as_ref().map(|default| missing(default, |tools_of| tools_of.within(&tools)))
+        && !lacking.is_empty()
+    {
+        return Err(keys.malformed("default_tools", listed("tools of the rule", &lacking)));
+    }
+    let bearer = keys.flag("bearer")?.unwrap_or(false);
     let max_life_seconds = keys.count("max_life_seconds", 1, limits.max_life_seconds)?.unwrap_or(limits.max_life_seconds);
     let max_depth = keys.count("max_depth", 0, limits.max_depth)?.unwrap_or(limits.max_depth);
     let max_depth = u32::try_from(max_depth).map_err(|_| keys.malformed("max_depth", "out of range"))?;
     let reveal_subject = keys.flag("reveal_subject")?.unwrap_or(false);
     let ceilings = read_ceilings(&mut keys, &tools)?;
     keys.end()?;
-    Ok(Rule { name, when, audiences, tools, max_life_seconds, max_depth, reveal_subject, ceilings })
+    Ok(Rule { name, when, audiences, tools, default_tools, bearer, max_life_seconds, max_depth, reveal_subject, ceilings })
+}
+
+/// A scope whose tools no rule grants is a misspelt one, and would be refused to everybody without a word on why.
+fn read_scope(name: String, mut keys: Keys, rules: &[Rule]) -> Result<(String, Tools), PackError> {
+    if !is_scope_token(&name) {
+        return Err(keys.malformed("name", "must be a scope token: printable ASCII without space, `\"` and `\\`"));
+    }
+    let tools = keys.tools("tools")?;
+    let tools = keys.required("tools", tools)?;
+    let unknown = missing(&tools, |tool| rules.iter().any(|rule| tool.within(&rule.tools)));
+    if !unknown.is_empty() {
+        return Err(keys.malformed("tools", listed("tools that a rule grants", &unknown)));
+    }
+    keys.end()?;
+    Ok((name, tools))
 }
 
 fn read_audiences(keys: &mut Keys) -> Result<Audiences, PackError> {
@@ -87,10 +114,11 @@ fn read_ceilings(keys: &mut Keys, tools: &Tools) -> Result<Vec<Caveat>, PackErro
 const FORMAT: u64 = 1;
 const MAX_PACK_NAME: usize = 64;
 const MAX_RULES: usize = 200;
+const MAX_SCOPES: usize = 200;
 /// The longest life in seconds that a pack can give a token: a day. Until a revocation reaches a verifier, life is what bounds the harm
 /// of a stolen token and its key.
 pub const MAX_LIFE_SECONDS: u64 = 86_400;
 /// A token has at most 16 blocks, one of which is the authority.
 const MAX_DEPTH: u64 = 15;
-/// Tools, audience, expiry and depth take the other four checks of the authority block.
-const MAX_CEILINGS: usize = MAX_CAVEATS - 4;
+/// So many that a client's own caveats fit the authority block beside them.
+const MAX_CEILINGS: usize = 12;

@@ -31,6 +31,19 @@ fn a_pack_is_read_with_its_limits_in_each_rule() {
     let loose = Pack::parse(&RULE.replace("max_life_seconds = 600\nmax_depth = 2\nreveal_subject = true\n", "")).unwrap();
     let rule = &loose.rules[0];
     assert_eq!((rule.max_life_seconds, rule.max_depth, rule.reveal_subject), (900, 4, false));
+    assert!(!rule.bearer && rule.default_tools.is_none() && pack.scopes().next().is_none());
+}
+
+#[test]
+fn a_pack_names_scopes_and_what_there_is_for_who_asks_for_nothing() {
+    let text = RULE.replace("max_depth = 2", "bearer = true\ndefault_tools = [{ prefix = \"docs.eu.\" }]");
+    let scopes = "[[scope]]\nname = \"pay:send\"\ntools = [\"pay\"]\n[[scope]]\nname = \"docs\"\ntools = [\"docs.open\", { prefix = \"docs.eu.\" }]\n";
+    let pack = Pack::parse(&(text + scopes)).unwrap();
+    assert_eq!(pack.scopes().collect::<Vec<_>>(), ["docs", "pay:send"]);
+    let rule = &pack.rules[0];
+    assert!(rule.bearer && rule.default_tools.as_ref().unwrap().cover("docs.eu.open"));
+    let error = Pack::parse(&format!("{RULE}[[scope]]\nname = \"s\"\ntools = [\"pay\", \"refund\", \"x\"]")).unwrap_err();
+    assert_eq!(error.to_string(), "PACK_MALFORMED: in `s`: `tools`: not among the tools that a rule grants: `refund` and 1 more");
 }
 
 #[test]
@@ -95,6 +108,28 @@ fn malformed_packs_are_refused_by_rule_and_key() {
         ("audiences = [\"https://a.example\"]", "any_audience = false", malformed, r, "audiences"),
         ("audiences = [\"https://a.example\"]", "any_audience = true\naudiences = [\"a\"]", malformed, r, "any_audience"),
         ("tools = [\"pay\", { prefix = \"docs.\" }]", "", malformed, r, "tools"),
+        ("max_depth = 2", "default_tools = []", malformed, r, "default_tools"),
+        ("max_depth = 2", "default_tools = [\"refund\"]", malformed, r, "default_tools"),
+        ("max_depth = 2", "default_tools = [{ prefix = \"doc\" }]", malformed, r, "default_tools"),
+        ("max_depth = 2", "bearer = \"yes\"", malformed, r, "bearer"),
+        // a scope
+        ("[[rule]]", "[[scope]]\n[[rule]]", malformed, Some("#1"), "name"),
+        ("[[rule]]", "[[scope]]\nname = \"a b\"\ntools = [\"pay\"]\n[[rule]]", malformed, Some("a b"), "name"),
+        ("[[rule]]", "[[scope]]\nname = \"é\"\ntools = [\"pay\"]\n[[rule]]", malformed, Some("é"), "name"),
+        ("[[rule]]", "[[scope]]\nname = 'a\\b'\ntools = [\"pay\"]\n[[rule]]", malformed, Some("a\\b"), "name"),
+        ("[[rule]]", "[[scope]]\nname = 'a\"b'\ntools = [\"pay\"]\n[[rule]]", malformed, Some("a\"b"), "name"),
+        ("[[rule]]", "[[scope]]\nname = \"s\"\n[[rule]]", malformed, Some("s"), "tools"),
+        ("[[rule]]", "[[scope]]\nname = \"s\"\ntools = []\n[[rule]]", malformed, Some("s"), "tools"),
+        ("[[rule]]", "[[scope]]\nname = \"s\"\ntools = [\"pay\", \"refund\"]\n[[rule]]", malformed, Some("s"), "tools"),
+        ("[[rule]]", "[[scope]]\nname = \"s\"\ntools = [{ prefix = \"doc\" }]\n[[rule]]", malformed, Some("s"), "tools"),
+        ("[[rule]]", "[[scope]]\nname = \"s\"\ntools = [\"pay\"]\nrule = \"r\"\n[[rule]]", malformed, Some("s"), "rule"),
+        (
+            "[[rule]]",
+            "[[scope]]\nname = \"s\"\ntools = [\"pay\"]\n[[scope]]\nname = \"s\"\ntools = [\"pay\"]\n[[rule]]",
+            malformed,
+            Some("s"),
+            "name",
+        ),
         ("tools = [\"pay\", { prefix = \"docs.\" }]", "tools = []", malformed, r, "tools"),
         ("tools = [\"pay\", { prefix = \"docs.\" }]", "tools = [\"pay\", { infix = \"x\" }]", malformed, r, "tools"),
         ("tools = [\"pay\", { prefix = \"docs.\" }]", "tools = [\"pay\", { prefix = \"\" }]", malformed, r, "tools"),
@@ -168,6 +203,9 @@ fn text_that_is_too_long_or_too_deep_is_refused_before_it_is_read() {
     assert_eq!(Pack::parse(&rules(200)).unwrap().rules().count(), 200);
     let error = Pack::parse(&rules(201)).unwrap_err();
     assert_eq!((error.reason, error.key.as_str()), (Reason::PackTooLarge, "rule"));
+    let scopes = |count: usize| rules(1) + &(0..count).map(|n| format!("[[scope]]\nname = \"{n}\"\ntools = [\"t\"]\n")).collect::<String>();
+    assert_eq!(Pack::parse(&scopes(200)).unwrap().scopes().count(), 200);
+    assert_eq!(Pack::parse(&scopes(201)).unwrap_err().key, "scope");
 }
 
 /// A parser that backtracks doubles its work with each level, so the bound on nesting must come before that hurts.

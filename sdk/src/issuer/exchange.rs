@@ -90,17 +90,7 @@ impl ExchangeRequest<'_> {
         if let Some(seconds) = self.expires_in {
             form.append_pair("expires_in", &seconds.to_string());
         }
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
-        match &self.client {
-            ClientAuthentication::SecretBasic { client, secret } => {
-                headers.extend(basic(client, secret).map(|value| (AUTHORIZATION, value)));
-            }
-            ClientAuthentication::PrivateKeyJwt { client, assertion } => {
-                form.append_pair("client_id", client)
-                    .append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-                    .append_pair("client_assertion", assertion);
-            }
-        }
+        let headers = form_of(&self.client, &mut form);
         (headers, form.finish())
     }
 
@@ -139,6 +129,22 @@ impl ExchangeAnswer {
         let recorded = recorded.check(&token, Kind::Mint, keys)?;
         Ok(Self { access_token, expires_in: answer.expires_in, task, recorded })
     }
+}
+
+/// The headers of a form by this client, and in the form whatever of its credentials travels there.
+pub(super) fn form_of(client: &ClientAuthentication<'_>, form: &mut Serializer<'_, String>) -> HeaderMap {
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
+    match client {
+        ClientAuthentication::SecretBasic { client, secret } => {
+            headers.extend(basic(client, secret).map(|value| (AUTHORIZATION, value)));
+        }
+        ClientAuthentication::PrivateKeyJwt { client, assertion } => {
+            form.append_pair("client_id", client)
+                .append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+                .append_pair("client_assertion", assertion);
+        }
+    }
+    headers
 }
 
 /// RFC 6749 §2.3.1: both halves form-encoded, then base64. The header is marked so that nothing prints it.
@@ -180,7 +186,7 @@ mod tests {
     use crate::tests::{AUDIENCE, ENTRY, ISSUER, NOW, TASK, caveats, mint, root};
 
     fn keys() -> IssuerKeys {
-        IssuerKeys { roots: root().into(), log: log_key(), dev: false }
+        IssuerKeys { roots: root().into(), log: log_key(), feed: Vec::new(), dev: false }
     }
 
     fn request(holder: &HolderKey) -> ExchangeRequest<'_> {

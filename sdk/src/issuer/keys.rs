@@ -13,6 +13,8 @@ pub struct IssuerKeys {
     pub roots: Roots,
     /// The key that signs the log's checkpoints.
     pub log: VerifierKey,
+    /// The keys that sign the revocation feed; none of an issuer without one.
+    pub feed: Vec<PublicKey>,
     /// Whether this is a development issuer, at which whoever reaches the port can be anyone.
     pub dev: bool,
 }
@@ -27,7 +29,7 @@ impl IssuerKeys {
     pub fn parse(document: &[u8]) -> Result<Self, IssuerError> {
         let document: Document = serde_json::from_slice(document).map_err(|_| Reason::PeerAnswer)?;
         let log = VerifierKey::parse(&document.log.vkey).map_err(|_| Reason::PeerAnswer)?;
-        if log.name() != document.log.origin || document.issuer.len() > MAX_KEYS {
+        if log.name() != document.log.origin || document.issuer.len() > MAX_KEYS || document.feed.len() > MAX_KEYS {
             return Err(Reason::PeerAnswer.into());
         }
         let known = document.issuer.iter().filter_map(|key| Some((key, key.known()?)));
@@ -36,7 +38,8 @@ impl IssuerKeys {
             return Err(Reason::PeerAnswer.into());
         }
         let roots = Roots::new(keys).map_err(|_| Reason::PeerAnswer)?;
-        Ok(Self { roots, log, dev: document.dev })
+        let feed = document.feed.iter().filter(|key| key.alg == "Ed25519").map(FeedKey::read).collect::<Option<_>>();
+        Ok(Self { roots, log, feed: feed.ok_or(Reason::PeerAnswer)?, dev: document.dev })
     }
 }
 
@@ -44,6 +47,8 @@ impl IssuerKeys {
 struct Document {
     issuer: Vec<Key>,
     log: Log,
+    #[serde(default)]
+    feed: Vec<FeedKey>,
     #[serde(default)]
     dev: bool,
 }
@@ -59,9 +64,21 @@ struct Key {
 }
 
 #[derive(Deserialize)]
+struct FeedKey {
+    alg: String,
+    public_key: String,
+}
+
+#[derive(Deserialize)]
 struct Log {
     origin: String,
     vkey: String,
+}
+
+impl FeedKey {
+    fn read(&self) -> Option<PublicKey> {
+        PublicKey::from_bytes(&URL_SAFE_NO_PAD.decode(&self.public_key).ok()?).ok()
+    }
 }
 
 impl Key {
@@ -103,7 +120,15 @@ pub(super) mod tests {
     fn published_keys_become_roots() {
         let keys = document(|_| {}).unwrap();
         assert_eq!(keys.roots, RootKey { not_before: NOW - 10, ..root() }.into());
-        assert_eq!((keys.log, keys.dev), (log_key(), false));
+        assert_eq!((keys.log, keys.feed, keys.dev), (log_key(), Vec::new(), false));
+        let feed = narrows_verifier::public_key(&[9; 32]);
+        let published = |alg: &str, key: &[u8]| {
+            let keys = serde_json::json!([{"alg": alg, "public_key": URL_SAFE_NO_PAD.encode(key)}]);
+            document(|document| document["feed"] = keys.clone())
+        };
+        assert_eq!(published("Ed25519", feed.as_bytes()).unwrap().feed, [feed]);
+        assert_eq!(published("newer", feed.as_bytes()).unwrap().feed, []);
+        assert_eq!(published("Ed25519", &[1; 31]).err().and_then(|error| error.reason()), Some(Reason::PeerAnswer));
         assert!(document(|document| document["dev"] = true.into()).unwrap().dev);
     }
 

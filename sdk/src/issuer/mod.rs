@@ -4,6 +4,7 @@ mod error;
 mod exchange;
 mod keys;
 mod recorded;
+mod revoke;
 
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 
@@ -12,6 +13,7 @@ pub use error::{IssuerError, IssuerRefusal};
 pub use exchange::{ACCESS_TOKEN, ClientAuthentication, ExchangeAnswer, ExchangeRequest, ID_TOKEN};
 pub use keys::IssuerKeys;
 pub use recorded::Recorded;
+pub use revoke::Revoke;
 
 use narrows_verifier::{
     Reason, UnverifiedToken,
@@ -73,10 +75,40 @@ impl IssuerClient {
     pub async fn report(&self, report: &Report, keys: &IssuerKeys) -> Result<Recorded, IssuerError> {
         let token =
             UnverifiedToken::from_text(&report.token).and_then(|token| token.verify(&keys.roots)).map_err(|refusal| refusal.reason)?;
-        let body = Value::object([("token", Value::Text(report.token.clone())), ("proof", Value::Text(report.proof.clone()))]);
+        let answer = self.post_signed("/v1/derivations", report).await?;
+        Recorded::parse(&answer)?.check(&token, Kind::Hop, keys)
+    }
+
+    /// Ends authority, as a client. The answer comes when the end is in the log and in force at the issuer; tools refuse from
+    /// their next look at the feed on. `None` for a token that was none any more.
+    ///
+    /// # Errors
+    /// As [`IssuerClient::exchange`]; `TOKEN_OTHER_CLIENT` for what was issued to another client.
+    pub async fn revoke(
+        &self,
+        what: Revoke<'_>,
+        client: &ClientAuthentication<'_>,
+        keys: &IssuerKeys,
+    ) -> Result<Option<Recorded>, IssuerError> {
+        let (headers, body) = what.encode(client);
+        let answer = self.http.post("/oauth/revoke", headers, body).await?;
+        revoke::check(&error::success(answer)?, keys)
+    }
+
+    /// Ends a hop by the word of its holder, or of whoever made it: see [`crate::Held::give_up`] and
+    /// [`crate::Held::take_back`].
+    ///
+    /// # Errors
+    /// As [`IssuerClient::exchange`].
+    pub async fn end(&self, end: &Report, keys: &IssuerKeys) -> Result<Recorded, IssuerError> {
+        let answer = self.post_signed("/v1/revocations", end).await?;
+        revoke::check(&answer, keys)?.ok_or_else(|| Reason::PeerAnswer.into())
+    }
+
+    async fn post_signed(&self, path: &str, signed: &Report) -> Result<Vec<u8>, IssuerError> {
+        let body = Value::object([("token", Value::Text(signed.token.clone())), ("proof", Value::Text(signed.proof.clone()))]);
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        let answer = self.http.post("/v1/derivations", headers, body.canonical()).await?;
-        Recorded::parse(&error::success(answer)?)?.check(&token, Kind::Hop, keys)
+        error::success(self.http.post(path, headers, body.canonical()).await?)
     }
 
     /// Fetches a receipt of an entry that is recorded already, under a checkpoint that satisfies the policy, and checks it.

@@ -5,19 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use rand_core::RngCore;
 
 use narrows_verifier::{
-    BlockId, Call, Denial, Maker, Reason, Refusal, Roots, TaskId, VerifiedToken, Verifier,
-    json::{Limits, Value, parse},
+    BlockId, Denial, Reason, Refusal, Roots, TaskId, VerifiedToken, Verifier,
+    json::Value,
     log::Policy,
     proof::{
         Evidence, Once, ReplayCache,
         mcp::{McpProof, read_call},
     },
-    revocation::Revocations,
+    revocation::{Revocations, ToolClass},
 };
 
 use super::{
     Manifest, Proof, Requires, ToolKey,
-    possession::{Asked, OpenSessions},
+    possession::{Asked, OpenSessions, Proven},
+    presented::{Admitted, Presented, Sent},
     receipts::{Credentials, TrustedLogs},
 };
 
@@ -73,6 +74,8 @@ pub struct PermittedCall {
     pub task: TaskId,
     /// The person or workload at the root, by pseudonym unless the issuer's policy says otherwise.
     pub subject: String,
+    /// Those through whom the subject's authority came to the first agent, by the issuer's word. For information.
+    pub actors: Vec<String>,
     /// The agents from the first to the caller.
     pub principals: Vec<Principal>,
     /// The token's block ids, the authority block's first.
@@ -187,7 +190,8 @@ impl Guard {
         body: &[u8],
         now: u64,
     ) -> Result<PermittedCall, Refused> {
-        self.admit(credentials, tool)?.check(self, proof, body, now)
+        let url = self.manifest.url_of(tool);
+        self.admit(credentials, tool)?.check(self, proof, Sent { body, url: url.as_deref(), now })
     }
 
     /// Decides on one MCP tool call. `params` is the JSON text of the request's `params`, as it was received.
@@ -207,7 +211,8 @@ impl Guard {
             McpProof::Session(proof) => Proof::Session(proof),
         };
         let credentials = Credentials { token: &call.token, receipts: &call.receipts };
-        self.check(credentials, proof, &call.tool, call.arguments.canonical().as_bytes(), now)
+        let body = call.arguments.canonical();
+        self.admit(credentials, &call.tool)?.check(self, proof, Sent { body: body.as_bytes(), url: self.manifest.endpoint(), now })
     }
 
     /// Opens a session for a token: checks the holder's signed `opening` and gives the signed acceptance.
@@ -217,6 +222,16 @@ impl Guard {
     /// the opening is one that sessions are opened for, or when this guard opens none.
     pub fn open_session(&self, token: &str, opening: &str, now: u64) -> Result<String, Refused> {
         self.verify(token)?.open_session(self, opening, now)
+    }
+
+    /// What this guard guards.
+    pub(super) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Its sessions, if it opens any.
+    pub(super) fn sessions(&self) -> Option<&OpenSessions> {
+        self.sessions.as_ref()
     }
 
     /// Whether this guard opens sessions at all.
@@ -250,7 +265,7 @@ impl Guard {
     }
 
     /// Whether a verified token is still good: a body can take its time, and a key be tainted or a block revoked meanwhile.
-    fn stands(&self, token: &VerifiedToken, tool: &str, now: u64) -> Result<(), Refused> {
+    pub(super) fn stands(&self, token: &VerifiedToken, class: ToolClass, now: u64) -> Result<(), Refused> {
         let refused = |reason: Reason| Refused::Token(reason.into());
         self.roots().admit(token).map_err(refused)?;
         token.authority.issued_by(now).map_err(refused)?;
@@ -258,75 +273,34 @@ impl Guard {
             return Ok(());
         }
         let snapshot = self.revocations().ok_or(Refused::Guard(Reason::RevocationsMissing))?;
-        let class = self.manifest.class(tool).unwrap_or_default();
         snapshot.check(token, class, now).map_err(|refusal| match refusal.reason {
             Reason::RevocationsStale => Refused::Guard(refusal.reason),
             reason => refused(reason),
         })
     }
 
+    /// What a tool can do; the worst when nothing is said of it.
+    pub(super) fn class(&self, tool: &str) -> ToolClass {
+        self.manifest.class(tool).unwrap_or_default()
+    }
+
+    /// Whether the holder proves what was asked.
+    pub(super) fn prove(&self, proof: Proof<'_>, asked: &Asked<'_>) -> Result<Proven, Refused> {
+        proof.check(asked, self.sessions()).map_err(Refused::Proof)
+    }
+
+    /// Uses a proof up, at the end, so that only what is permitted does.
+    pub(super) fn settle(&self, proven: Proven, now: u64) -> Result<Evidence, Refused> {
+        proven.once.map_or(Ok(()), |once| self.spend(once, now))?;
+        Ok(proven.evidence)
+    }
+
     /// Takes note of a proof that was signed for one use.
-    fn spend(&self, once: Once, now: u64) -> Result<(), Refused> {
+    pub(super) fn spend(&self, once: Once, now: u64) -> Result<(), Refused> {
         let mut replay = self.replay.lock().map_err(|_| Refused::Guard(Reason::Internal))?;
         replay.accept(once, now).map_err(|reason| match reason {
             Reason::ReplayCacheFull => Refused::Guard(reason),
             reason => Refused::Proof(reason),
-        })
-    }
-}
-
-/// A verified token, and the text that it came in.
-pub(super) struct Presented {
-    token: Arc<VerifiedToken>,
-    text: String,
-}
-
-/// A verified token at a tool that accepts tokens.
-pub(super) struct Admitted {
-    token: Presented,
-    tool: String,
-}
-
-impl Presented {
-    pub(super) fn open_session(&self, guard: &Guard, opening: &str, now: u64) -> Result<String, Refused> {
-        let sessions = guard.sessions.as_ref().ok_or(Refused::Tool(Reason::SessionTool))?;
-        if now >= self.token.expires {
-            return Err(Refused::Token(Reason::Expired.into()));
-        }
-        let requested = OpenSessions::requested(&self.token, opening, &guard.manifest, now);
-        let (request, once, grant) = requested.map_err(|reason| match reason {
-            Reason::SessionTool => Refused::Tool(reason),
-            reason => Refused::Proof(reason),
-        })?;
-        grant.tools.iter().try_for_each(|tool| guard.stands(&self.token, tool, now))?;
-        guard.spend(once, now)?;
-        sessions.accept(&request, grant, now).map_err(|reason| match reason {
-            Reason::SessionsFull | Reason::Internal => Refused::Guard(reason),
-            reason => Refused::Proof(reason),
-        })
-    }
-}
-
-impl Admitted {
-    pub(super) fn check(self, guard: &Guard, proof: Proof<'_>, body: &[u8], now: u64) -> Result<PermittedCall, Refused> {
-        let Self { token: Presented { token, text }, tool } = self;
-        guard.stands(&token, &tool, now)?;
-        let audience = guard.manifest.audience();
-        let arguments = parse(body, Limits::ARGUMENTS).map_err(Refused::Arguments)?;
-        let asked = Asked { token: &token, text: &text, tool: &tool, args_digest: arguments.digest(), now };
-        let proven = proof.check(&asked, &guard.manifest, guard.sessions.as_ref()).map_err(Refused::Proof)?;
-        token.decide(&Call { tool: &tool, arguments: &arguments, audience, time: now }).map_err(Refused::Call)?;
-        if let Some(once) = proven.once {
-            guard.spend(once, now)?;
-        }
-        Ok(PermittedCall {
-            task: token.authority.task,
-            principals: principals(&token),
-            blocks: token.block_ids(),
-            subject: token.authority.subject.clone(),
-            evidence: proven.evidence,
-            tool,
-            arguments,
         })
     }
 }
@@ -349,15 +323,6 @@ pub(super) fn seed() -> [u64; 2] {
 }
 
 const REMEMBERED_TOKENS: usize = 4096;
-
-fn principals(token: &VerifiedToken) -> Vec<Principal> {
-    let named = token.blocks.iter().filter_map(|block| match &block.maker {
-        Maker::Issuer { agent, .. } => Some((agent, true)),
-        Maker::Delegator { agent, signer, .. } => Some((agent, *signer == token.root.key)),
-        Maker::Anyone => None,
-    });
-    named.map(|(agent, attested)| Principal { agent: agent.clone(), attested }).collect()
-}
 
 #[cfg(test)]
 pub(super) mod tests {

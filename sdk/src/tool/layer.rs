@@ -1,5 +1,5 @@
 //! The guard as a tower layer over HTTP: `POST /tools/<name>` with a JSON object as body, and `POST /sessions` with the
-//! opening of a session.
+//! opening of a session; or an MCP server's one address.
 
 use std::{
     future::Future,
@@ -10,28 +10,38 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING},
-};
-use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
+use http::{Request, Response};
+use http_body_util::{Either, Full};
 use narrows_verifier::{Reason, json::Limits, proof::session::MAX_STATEMENT};
 use tower::{BoxError, Layer, Service};
 
 use super::{
-    Clock, Credentials, Guard, PermittedCall, Proof, Refused,
-    answer::{Scheme, accepted, refuse, refuse_form},
+    Clock, Credentials, Guard, PermittedCall, Refused,
+    answer::{Hint, accepted, refuse},
+    mcp,
+    presented::Sent,
+    request::{BodyError, open_door, proof, read_body, receipts, replace_body},
 };
 
 /// Puts a [`Guard`] before a service of tools.
 ///
 /// The service behind it gets only permitted calls: [`PermittedCall`] in the request's extensions, the canonical
-/// arguments as body, and neither token nor proof. `/sessions` is answered here when the guard opens sessions. Time-outs
-/// for slow bodies are the server's.
+/// arguments as body, and neither token nor proof. `/sessions` is answered here when the guard opens sessions, and so is the
+/// metadata of RFC 9728 when the manifest names authorization servers. Time-outs for slow bodies are the server's.
 #[derive(Clone)]
 pub struct GuardLayer {
     guard: Arc<Guard>,
     clock: Clock,
+    door: Door,
+}
+
+/// How tools are called.
+#[derive(Clone, Copy)]
+enum Door {
+    /// Each at a path of its own.
+    Tools,
+    /// All at one address, by the Model Context Protocol.
+    Mcp,
 }
 
 /// A service behind a [`GuardLayer`].
@@ -40,12 +50,22 @@ pub struct Guarded<S> {
     inner: S,
     guard: Arc<Guard>,
     clock: Clock,
+    door: Door,
 }
 
 impl GuardLayer {
     /// A layer that decides with this guard at the time of this clock.
     pub fn new(guard: Guard, clock: Clock) -> Self {
-        Self { guard: Arc::new(guard), clock }
+        Self { guard: Arc::new(guard), clock, door: Door::Tools }
+    }
+
+    /// The same before a server of the Model Context Protocol, over HTTP without streams of its own.
+    ///
+    /// The server behind it gets the messages of permitted requests, as values that were read in one way and without token and proof: a
+    /// `tools/call` with [`PermittedCall`] in the request's extensions, whose arguments it runs, and the few methods that
+    /// run no tool with [`PermittedMessage`](super::PermittedMessage). Nothing else passes.
+    pub fn mcp(guard: Guard, clock: Clock) -> Self {
+        Self { guard: Arc::new(guard), clock, door: Door::Mcp }
     }
 
     /// The guard, to replace its root keys and revocations while it serves.
@@ -58,7 +78,7 @@ impl<S> Layer<S> for GuardLayer {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Guarded { inner, guard: Arc::clone(&self.guard), clock: Arc::clone(&self.clock) }
+        Guarded { inner, guard: Arc::clone(&self.guard), clock: Arc::clone(&self.clock), door: self.door }
     }
 }
 
@@ -79,12 +99,16 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (guard, clock) = (Arc::clone(&self.guard), Arc::clone(&self.clock));
+        let (guard, clock, door) = (Arc::clone(&self.guard), Arc::clone(&self.clock), self.door);
         // the clone is not known to be ready, the original is
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            match permit(&guard, &clock, request).await {
+            let permitted = match door {
+                Door::Tools => permit(&guard, &clock, request).await,
+                Door::Mcp => mcp::permit(&guard, &clock, request).await,
+            };
+            match permitted {
                 Ok(request) => Ok(inner.call(request).await?.map(Either::Right)),
                 Err(refusal) => Ok(refusal.map(Either::Left)),
             }
@@ -92,94 +116,70 @@ where
     }
 }
 
-/// Replaces a request by the permitted one, or by the answer that refuses it.
+/// Replaces a request by the permitted one, or by the answer to it: a refusal, a session, or what the server says of itself.
 async fn permit<B>(guard: &Guard, clock: &Clock, request: Request<B>) -> Result<Request<Full<Bytes>>, Response<Full<Bytes>>>
 where
     B: http_body::Body,
     B::Error: Into<BoxError>,
 {
     let (mut parts, body) = request.into_parts();
-    let malformed = || refuse_form(StatusCode::BAD_REQUEST, Reason::RequestMalformed);
-    if parts.method != Method::POST {
-        return Err(refuse_form(StatusCode::METHOD_NOT_ALLOWED, Reason::MethodNotAllowed));
-    }
-    // no proof covers a query, so an argument there would be nobody's
-    if parts.uri.query().is_some() {
-        return Err(malformed());
-    }
-    let (scheme, token) = token(&parts.headers).map_err(|reason| refuse(&Refused::Token(reason.into()), Scheme::Narrows))?;
-    let refused = |refused: Refused| refuse(&refused, scheme);
-    let too_large = |error: &BoxError| error.is::<LengthLimitError>();
+    let tool = parts.uri.path().strip_prefix(TOOLS).unwrap_or_default().to_owned();
+    let scope = guard.manifest().scope(&tool).unwrap_or_default();
+    let (scheme, token) = open_door(guard, &parts, scope).map_err(|answer| *answer)?;
+    let refused =
+        |refused: Refused, scope: &str| refuse(&refused, Hint { scheme, resource: guard.manifest().resource(), scope, request: None });
     if parts.uri.path() == SESSIONS && guard.opens_sessions() {
-        let presented = guard.verify(token).map_err(refused)?;
-        let opening = Limited::new(body, MAX_STATEMENT).collect().await;
-        let opening =
-            opening.map_err(|error| if too_large(&error) { refused(Refused::Proof(Reason::ProofMalformed)) } else { malformed() })?;
-        let opening = opening.to_bytes();
-        let opening = core::str::from_utf8(&opening).map_err(|_| refused(Refused::Proof(Reason::ProofMalformed)))?;
-        let accept = presented.open_session(guard, opening, clock()).map_err(refused)?;
-        return Err(accepted(accept));
+        let opened = open_session(guard, clock, token, body).await;
+        return Err(opened.map_or_else(|error| error.answer(|error| refused(error, scope)), accepted));
     }
-    let tool = parts.uri.path().strip_prefix(TOOLS).unwrap_or_default();
-    let receipts = single(&parts.headers, &RECEIPTS).ok_or_else(|| refused(Refused::Token(Reason::ReceiptsMalformed.into())))?;
-    let admitted = guard.admit(Credentials { token, receipts }, tool).map_err(refused)?;
-    let proof = proof(&parts.headers, scheme).ok_or_else(|| refused(Refused::Proof(Reason::ProofMalformed)))?;
-    let body = Limited::new(body, Limits::ARGUMENTS.bytes).collect().await;
-    let body = body.map_err(|error| if too_large(&error) { refused(Refused::Arguments(Reason::JsonTooLarge)) } else { malformed() })?;
-    let call = admitted.check(guard, proof, &body.to_bytes(), clock()).map_err(refused)?;
+    let presented = receipts(&parts.headers).ok_or(Refused::Token(Reason::ReceiptsMalformed.into()));
+    let admitted = presented.and_then(|receipts| guard.admit(Credentials { token, receipts }, &tool));
+    let admitted = admitted.map_err(|error| refused(error, scope))?;
+    let proof = proof(&parts.headers, scheme).ok_or_else(|| refused(Refused::Proof(Reason::ProofMalformed), scope))?;
+    let body = read_body(body, Limits::ARGUMENTS.bytes, Refused::Arguments(Reason::JsonTooLarge)).await;
+    let body = body.map_err(|error| error.answer(|error| refused(error, scope)))?;
+    let url = guard.manifest().url_of(&tool);
+    let call = admitted.check(guard, proof, Sent { body: &body, url: url.as_deref(), now: clock() });
+    let call = call.map_err(|error| refused(error, &admitted.scope(guard)))?;
     let canonical = call.arguments.canonical();
-    for header in [AUTHORIZATION, PROOF, SESSION, DPOP, RECEIPTS, TRANSFER_ENCODING] {
-        parts.headers.remove(header);
-    }
-    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(canonical.len()));
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    replace_body(&mut parts, canonical.len());
     parts.extensions.insert::<PermittedCall>(call);
     Ok(Request::from_parts(parts, Full::new(Bytes::from(canonical))))
 }
 
-/// The scheme and token of `Authorization: Narrows <token>` or `DPoP <token>`; empty when the header is missing.
-fn token(headers: &HeaderMap) -> Result<(Scheme, &str), Reason> {
-    let value = single(headers, &AUTHORIZATION).ok_or(Reason::TokenEncoding)?;
-    let (named, token) = value.split_once(' ').unwrap_or_default();
-    let scheme = [Scheme::Narrows, Scheme::Dpop].into_iter().find(|scheme| named.eq_ignore_ascii_case(scheme.name()));
-    // a credential of another scheme is no token of ours
-    Ok(scheme.map_or((Scheme::Narrows, ""), |scheme| (scheme, token)))
-}
-
-/// The one proof of a request, empty when there is none; `None` when there are two, or one of the other scheme.
-fn proof(headers: &HeaderMap, scheme: Scheme) -> Option<Proof<'_>> {
-    match (scheme, single(headers, &PROOF)?, single(headers, &SESSION)?, single(headers, &DPOP)?) {
-        (Scheme::Narrows, proof, "", "") => Some(Proof::Possession(proof)),
-        (Scheme::Narrows, "", session, "") => Some(Proof::Session(session)),
-        (Scheme::Dpop, "", "", dpop) => Some(Proof::Dpop(dpop)),
-        _ => None,
-    }
-}
-
-/// The value of a header, empty when it is missing; `None` when there are two, of which others might read the other.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Some(""),
-        (Some(value), None) => value.to_str().ok(),
-        (Some(_), Some(_)) => None,
-    }
+async fn open_session<B>(guard: &Guard, clock: &Clock, token: &str, body: B) -> Result<String, BodyError>
+where
+    B: http_body::Body,
+    B::Error: Into<BoxError>,
+{
+    let malformed = || Refused::Proof(Reason::ProofMalformed);
+    let presented = guard.verify(token)?;
+    let opening = read_body(body, MAX_STATEMENT, malformed()).await?;
+    let opening = core::str::from_utf8(&opening).map_err(|_| malformed())?;
+    Ok(presented.open_session(guard, opening, clock())?)
 }
 
 const TOOLS: &str = "/tools/";
 const SESSIONS: &str = "/sessions";
-const PROOF: HeaderName = HeaderName::from_static("narrows-proof");
-const SESSION: HeaderName = HeaderName::from_static("narrows-session");
-const DPOP: HeaderName = HeaderName::from_static("dpop");
-const RECEIPTS: HeaderName = HeaderName::from_static("narrows-receipts");
 
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
 
+    use http::{
+        HeaderValue, Method, StatusCode,
+        header::{AUTHORIZATION, HeaderName},
+    };
+    use http_body_util::BodyExt as _;
     use tower::{ServiceExt as _, service_fn};
 
-    use super::{super::guard::tests::guard, *};
+    use super::{
+        super::{
+            guard::tests::guard,
+            request::{DPOP, PROOF, RECEIPTS, SESSION},
+        },
+        *,
+    };
     use crate::{
         Presentation,
         tests::{AUDIENCE, NOW, arguments, held},
@@ -249,11 +249,11 @@ mod tests {
             request.headers_mut().append(name, HeaderValue::from_static(value));
             request
         };
-        let mut bearer = good();
-        bearer.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer AAAA"));
+        let mut foreign = good();
+        foreign.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Basic AAAA"));
         let table = [
             (without(AUTHORIZATION), "TOKEN_MISSING"),
-            (bearer, "TOKEN_MISSING"),
+            (foreign, "TOKEN_MISSING"),
             (with(AUTHORIZATION, "Narrows AAAA"), "TOKEN_ENCODING"),
             (without(PROOF), "PROOF_MISSING"),
             (with(PROOF, "a.b"), "PROOF_MALFORMED"),
@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(send(request("DPoP", &call)).await.0, StatusCode::OK);
         let (status, challenge, _) = send(request("DPoP", &Presentation { proof: "a.b.c".into(), ..call.clone() })).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
-        assert_eq!(challenge, r#"DPoP error="invalid_dpop_proof", reason="DPOP_MALFORMED", algs="EdDSA Ed25519""#);
+        assert_eq!(challenge, r#"DPoP error="invalid_dpop_proof", reason="DPOP_MALFORMED", algs="ES256 EdDSA Ed25519""#);
         assert_eq!(send(request("Narrows", &call)).await.2["reason"], "PROOF_MALFORMED");
         let mut two = request("DPoP", &call);
         two.headers_mut().append(DPOP, HeaderValue::from_static("x"));

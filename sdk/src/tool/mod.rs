@@ -1,22 +1,34 @@
 //! The guard of a tool: no call reaches the tool's body without a token, a proof and caveats that permit it.
 
 mod answer;
+mod challenge;
+#[cfg(test)]
+mod challenge_tests;
+mod feed;
 mod guard;
 mod key;
 mod layer;
 mod manifest;
+mod mcp;
+#[cfg(test)]
+mod mcp_tests;
 mod possession;
+mod presented;
 #[cfg(test)]
 mod receipt_tests;
 mod receipts;
+mod request;
+mod resource;
 #[cfg(test)]
 mod trust_tests;
+mod visit;
 
 use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
+pub use feed::RevocationFeed;
 pub use guard::{Guard, GuardOptions, PermittedCall, Principal, Refused, Revocation};
 pub use key::ToolKey;
 pub use layer::{GuardLayer, Guarded};
@@ -25,6 +37,7 @@ pub use narrows_verifier::log::{Policy, PolicyError, ReceiptDemand, VerifierKey}
 pub use narrows_verifier::proof::Evidence;
 pub use possession::Proof;
 pub use receipts::Credentials;
+pub use visit::PermittedMessage;
 
 /// Tells the time in seconds since the Unix epoch.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;

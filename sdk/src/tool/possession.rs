@@ -1,4 +1,4 @@
-//! The three ways in which a caller proves that it holds the token's key.
+//! The ways in which a caller proves that it holds the token's key, and the token for which nobody does.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +16,7 @@ use narrows_verifier::{
 use rand_core::{OsRng, RngCore as _};
 use zeroize::Zeroizing;
 
-use super::{Manifest, Requires, ToolKey, manifest::DpopProofs};
+use super::{Manifest, Requires, ToolKey, manifest::Weak};
 use crate::{Presentation, ProofKind};
 
 /// A proof of possession as it arrives.
@@ -28,6 +28,8 @@ pub enum Proof<'a> {
     Session(&'a str),
     /// A DPoP proof (`DPoP`) of a `POST` to the address that the manifest names.
     Dpop(&'a str),
+    /// None: the token is bound to no key (`Authorization: Bearer`).
+    Bearer,
 }
 
 /// The sessions of a guard, and the key that opens them.
@@ -44,6 +46,11 @@ pub(super) struct Asked<'a> {
     pub(super) text: &'a str,
     pub(super) tool: &'a str,
     pub(super) args_digest: [u8; 32],
+    /// Where it was sent; `None` when the manifest names no address, and DPoP proofs are not read.
+    pub(super) url: Option<&'a str>,
+    /// What is enough for it.
+    pub(super) weak: Weak,
+    pub(super) audience: &'a str,
     pub(super) now: u64,
 }
 
@@ -59,17 +66,17 @@ impl<'a> From<&'a Presentation> for Proof<'a> {
             ProofKind::Possession => Proof::Possession(&call.proof),
             ProofKind::Session => Proof::Session(&call.proof),
             ProofKind::Dpop => Proof::Dpop(&call.proof),
+            ProofKind::Bearer => Proof::Bearer,
         }
     }
 }
 
 impl Proof<'_> {
-    pub(super) fn check(&self, asked: &Asked<'_>, manifest: &Manifest, sessions: Option<&OpenSessions>) -> Result<Proven, Reason> {
-        let (Proof::Possession(text) | Proof::Session(text) | Proof::Dpop(text)) = *self;
-        if text.is_empty() {
+    pub(super) fn check(&self, asked: &Asked<'_>, sessions: Option<&OpenSessions>) -> Result<Proven, Reason> {
+        if let Proof::Possession("") | Proof::Session("") | Proof::Dpop("") = self {
             return Err(Reason::ProofMissing);
         }
-        let (token, tool, audience) = (asked.token, asked.tool, manifest.audience());
+        let (token, tool, audience) = (asked.token, asked.tool, asked.audience);
         let claims = PossessionClaims { block: token.newest(), tool, args_digest: asked.args_digest, audience };
         match self {
             Proof::Possession(text) => {
@@ -82,19 +89,25 @@ impl Proof<'_> {
                 Ok(Proven { once: None, evidence: session.accepts(&proof, &claims, asked.now)? })
             }
             Proof::Dpop(text) => {
-                let url = manifest.url_of(tool).ok_or(Reason::DpopOff)?;
+                let url = asked.url.ok_or(Reason::DpopOff)?;
                 let (method, args_digest) = ("POST", asked.args_digest);
-                let request = DpopRequest { method, url: &url, token: asked.text, nonce: None, tool, args_digest, audience };
+                let request = DpopRequest { method, url, token: asked.text, nonce: None, tool, args_digest, audience };
                 let holder = match &token.holder {
                     Holder::Key(key) => DpopHolder::Key(key),
                     Holder::Thumbprint(thumbprint) => DpopHolder::Thumbprint(thumbprint),
+                    Holder::Bearer => return Err(Reason::HolderBearer),
                 };
                 let (once, bound) = check_dpop(text, &request, holder, asked.now)?;
-                if bound == Bound::UrlOnly && manifest.dpop(tool) != DpopProofs::Url {
+                if bound == Bound::UrlOnly && !asked.weak.url_only {
                     return Err(Reason::DpopUrlOnly);
                 }
                 Ok(Proven { once: Some(once), evidence: bound.evidence() })
             }
+            Proof::Bearer => match token.holder {
+                Holder::Key(_) | Holder::Thumbprint(_) => Err(Reason::BearerBound),
+                Holder::Bearer if !asked.weak.bearer => Err(Reason::BearerOff),
+                Holder::Bearer => Ok(Proven { once: None, evidence: Evidence::Nobody }),
+            },
         }
     }
 }
@@ -275,18 +288,8 @@ mod tests {
         assert_eq!(check(&silent, &call, NOW).err(), Some(Reason::DpopOff));
     }
 
-    /// A proof as a client signs it that knows RFC 9449 and nothing of us.
     fn plain_dpop(holder: &Held, tool: &str, key: &HolderKey) -> Presentation {
-        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-        use ed25519_dalek::{Signer as _, SigningKey};
-        use sha2::{Digest as _, Sha256};
-        let x = URL_SAFE_NO_PAD.encode(key.public().as_bytes());
-        let header = format!(r#"{{"alg":"Ed25519","typ":"dpop+jwt","jwk":{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}}}"#);
-        let ath = URL_SAFE_NO_PAD.encode(Sha256::digest(holder.sealed()));
-        let claims = format!(r#"{{"htu":"{ORIGIN}/tools/{tool}","htm":"POST","jti":"-BwC3ESc6acc2lTc","iat":{NOW},"ath":"{ath}"}}"#);
-        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let signature = SigningKey::from_bytes(key.seed()).sign(input.as_bytes());
-        let proof = format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()));
+        let proof = crate::tests::plain_dpop(holder.sealed(), &format!("{ORIGIN}/tools/{tool}"), "-BwC3ESc6acc2lTc", key);
         Presentation { kind: ProofKind::Dpop, proof, ..holder.prove(tool, &arguments(r#"{"id":1}"#), AUDIENCE, NOW) }
     }
 

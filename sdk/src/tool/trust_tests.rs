@@ -10,11 +10,11 @@ use std::{
 
 use narrows_verifier::{
     BlockId, Reason, RootKey, RootState, Roots, public_key,
-    revocation::{MaxStaleness, RevocationList, Revocations},
+    revocation::{Entries, MaxStaleness, RevocationList, Revocations},
     token_text,
 };
 
-use super::{Guard, GuardOptions, Manifest, Proof, Refused, Revocation};
+use super::{Guard, GuardOptions, Manifest, Proof, Refused, Revocation, presented::Sent};
 use crate::{
     Held, HolderKey,
     tests::{AUDIENCE, ISSUER, NOW, arguments, held, mint_under, root},
@@ -64,7 +64,7 @@ fn a_key_tainted_while_the_body_arrives_refuses_the_call() {
     let call = holder.prove("crm.read", &arguments("{}"), AUDIENCE, NOW);
     let admitted = guard.admit(&call.token, "crm.read").unwrap();
     guard.replace_roots(RootKey { state: RootState::Tainted, ..root() }.into());
-    let refused = admitted.check(&guard, Proof::Possession(&call.proof), b"{}", NOW).err();
+    let refused = admitted.check(&guard, Proof::Possession(&call.proof), Sent { body: b"{}", url: None, now: NOW }).err();
     assert_eq!(refused, Some(Refused::Token(Reason::RootTainted.into())));
 }
 
@@ -150,16 +150,13 @@ fn call(guard: &Guard, holder: &Held) -> Result<(), Reason> {
     guard.check(&call.token, Proof::Possession(&call.proof), &call.tool, b"{}", NOW).map(drop).map_err(|refused| refused.reason())
 }
 
-fn snapshot(sequence: u64, issued: u64, blocks: &[BlockId]) -> Revocations {
+pub(super) fn snapshot(sequence: u64, issued: u64, blocks: &[BlockId]) -> Revocations {
     let list = RevocationList {
         issuer: ISSUER.to_owned(),
         sequence,
         issued,
         max_staleness: MaxStaleness::USUAL,
-        blocks: blocks.iter().copied().collect(),
-        tasks: [].into(),
-        subjects: [].into(),
-        keys: [].into(),
+        revoked: Entries { blocks: blocks.iter().copied().collect(), ..Entries::default() },
     };
     Revocations::load(&list.sign(&FEED).unwrap(), &public_key(&FEED), ISSUER, None, issued).unwrap()
 }

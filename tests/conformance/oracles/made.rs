@@ -94,6 +94,55 @@ pub(super) fn windows(count: u32) -> Vec<Case> {
     )
 }
 
+/// Constraints on up to two arguments, of all nine types and some malformed, and arguments from the same small alphabet.
+pub(super) fn constraints(count: u32) -> Vec<Case> {
+    let scalars =
+        [r#""a""#, r#""b""#, r#""ab""#, r#""""#, r#""1""#, "0", "1", "1.0", "2", "-3", "0.5", "1.5", "1e-7", "-2.5e-30", "true", "false"];
+    let scalar = || select(scalars.to_vec()).prop_map(str::to_owned);
+    let listed = |most: usize| prop::collection::vec(scalar(), 0..most).prop_map(|items| format!("[{}]", items.join(",")));
+    let odd = select(vec!["null", "[1]", "{}", "[null]"]).prop_map(str::to_owned);
+    let bound = || prop_oneof![4 => select(vec!["0", "1", "2", "-3", "0.5", "1.5", "1e-7", "-0.25"]), 1 => Just("")];
+    let flag = || select(vec!["", "true", "false"]);
+    let range = (bound(), bound(), flag(), flag()).prop_map(|(min, max, min_inclusive, max_inclusive)| {
+        let members = [("min", min), ("max", max), ("min_inclusive", min_inclusive), ("max_inclusive", max_inclusive)];
+        let members = members.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!(r#","{name}":{value}"#));
+        format!(r#"{{"constraint_type":"range"{}}}"#, members.collect::<String>())
+    });
+    let lists = select(vec![("one_of", "values"), ("not_one_of", "excluded"), ("contains", "required"), ("subset", "allowed")]);
+    let leaf = prop_oneof![
+        4 => scalar().prop_map(|value| format!(r#"{{"constraint_type":"exact","value":{value}}}"#)),
+        6 => range,
+        8 => (lists, listed(4)).prop_map(|((kind, member), values)| format!(r#"{{"constraint_type":"{kind}","{member}":{values}}}"#)),
+        1 => Just(r#"{"constraint_type":"wildcard"}"#.to_owned()),
+        1 => odd.prop_map(|value| format!(r#"{{"constraint_type":"exact","value":{value}}}"#)),
+    ];
+    let constraint = leaf.prop_recursive(3, 8, 3, |inner| {
+        (select(vec!["all", "any"]), prop::collection::vec(inner, 0..4))
+            .prop_map(|(kind, parts)| format!(r#"{{"constraint_type":"{kind}","constraints":[{}]}}"#, parts.join(",")))
+    });
+    let value = prop_oneof![
+        6 => scalar(),
+        3 => listed(4),
+        1 => Just("null".to_owned()),
+        1 => select(vec!["{}", r#"{"a":1}"#, "[[1]]", r#"["a",{}]"#, r#"[1,null,"b"]"#]).prop_map(str::to_owned),
+    ];
+    let object = |members: Vec<(&str, String)>| {
+        let members: Vec<_> = members.iter().map(|(name, value)| format!(r#""{name}":{value}"#)).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    // mostly the very names that are constrained
+    let names = prop_oneof![12 => Just(vec!["x"]), 3 => Just(vec!["x", "y"]), 1 => Just(vec![]), 1 => Just(vec!["y"])];
+    let case =
+        (names.clone(), prop_oneof![6 => Just(None), 1 => names.prop_map(Some)], [constraint.clone(), constraint], [value.clone(), value]);
+    make(
+        count,
+        case.prop_map(move |(constrained, given, constraints, values)| {
+            let given = given.unwrap_or_else(|| constrained.clone());
+            (object(constrained.into_iter().zip(constraints).collect()), object(given.into_iter().zip(values).collect()))
+        }),
+    )
+}
+
 fn joined(pieces: Vec<String>, most: usize) -> impl Strategy<Value = String> {
     prop::collection::vec(select(pieces), 0..=most).prop_map(|pieces| pieces.concat())
 }

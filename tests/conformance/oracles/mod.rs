@@ -14,8 +14,9 @@ use std::{
     thread,
 };
 
+use narrows_issuer::details::Details;
 use narrows_verifier::{
-    Reason,
+    Call, Reason, State,
     caveat::rule::{Cidr, Decimal, Glob, MAX_TEXT, Shell, Subpath, TimeWindow, Url},
     json::{Limits, Value, parse},
 };
@@ -77,6 +78,27 @@ fn time_windows_hold_as_pythons_datetime_lays_them_out() {
     agree("windows.py", made::windows(6000), |rule, text| Ok(TimeWindow::from_json(rule)?.test(text.parse().unwrap())), 100);
 }
 
+/// The type `attenuating_agent_token` of `authorization_details`, by what its caveats make of a call. A constraint of more
+/// alternatives than a caveat can hold is refused for that alone, of which the draft and so the script know nothing.
+#[test]
+fn constraints_on_arguments_mean_what_the_draft_of_agent_tokens_says() {
+    let made = made::constraints(8000);
+    let count = made.len();
+    let held: Vec<_> = made.into_iter().filter(|(rule, _)| details(rule).err() != Some(Reason::CaveatTooComplex)).collect();
+    assert!(held.len() * 20 > count * 19, "{} of {count} are beyond what a caveat can hold", count - held.len());
+    let ask = |rule: &Value, text: &str| {
+        let details = details(&rule.canonical())?;
+        let arguments = parse(text.as_bytes(), Limits::ARGUMENTS)?;
+        let call = Call { tool: "t", arguments: &arguments, audience: "https://a.example", time: 0 };
+        Ok(Some(details.caveats.iter().all(|caveat| caveat.permits(&call, 0, &State::default()))))
+    };
+    agree_on(&["accepts", "rejects", "refused"], "constraints.py", held, ask, 300);
+}
+
+fn details(constraints: &str) -> Result<Details, Reason> {
+    narrows_issuer::details::parse(&format!(r#"[{{"type":"attenuating_agent_token","tools":{{"t":{constraints}}}}}]"#))
+}
+
 /// Every rule with every known text, and so many made texts with a rule each.
 fn all(name: &str, made: u32) -> Vec<Case> {
     let inputs: Inputs = inputs::read(name);
@@ -86,9 +108,15 @@ fn all(name: &str, made: u32) -> Vec<Case> {
     cases
 }
 
-/// Asks both about every case. Each of the three answers must come up so often at least, or the inputs prove nothing.
+/// Asks both about every case. Each of the three answers of a rule on a text must come up so often at least.
 #[track_caller]
 fn agree(script: &str, cases: Vec<Case>, ask: Ask, at_least: usize) {
+    agree_on(&["accepts", "rejects", "unreadable"], script, cases, ask, at_least);
+}
+
+/// The same where these answers must come up, or the inputs prove nothing.
+#[track_caller]
+fn agree_on(answers: &[&str], script: &str, cases: Vec<Case>, ask: Ask, at_least: usize) {
     let theirs = oracle(script, &cases);
     assert_eq!(theirs.len(), cases.len(), "{script} answered another number of lines");
     let (mut wrong, mut seen) = (Vec::new(), BTreeMap::<&str, usize>::new());
@@ -106,8 +134,8 @@ fn agree(script: &str, cases: Vec<Case>, ask: Ask, at_least: usize) {
     }
     wrong.truncate(40);
     assert!(wrong.is_empty(), "of {} cases:\n  {}", cases.len(), wrong.join("\n  "));
-    for answer in ["accepts", "rejects", "unreadable"] {
-        let count = seen.get(answer).copied().unwrap_or_default();
+    for answer in answers {
+        let count = seen.get(*answer).copied().unwrap_or_default();
         assert!(count >= at_least, "{answer} came up {count} times: {seen:?}");
     }
 }

@@ -59,6 +59,13 @@ const DOCUMENTED: &[Row] = &[
         "`/user` of `login` must be a text other than `admin`, `root`",
     ),
     (
+        "caveat_arg_none_of",
+        "any value but some, whatever its type",
+        r#"{"is":{"none_of":[13,"admin"]},"kind":"arg","path":"/user","tool":"login"}"#,
+        r#"check if tool($t), $t !== "login" or arg_any("/user", $v), !{"13", "\"admin\""}.contains($v)"#,
+        "`/user` of `login` must be any value other than 13, `admin`",
+    ),
+    (
         "caveat_arg_range",
         "an integer within bounds",
         r#"{"is":{"range":{"max":500,"min":1}},"kind":"arg","path":"/amount","tool":"pay"}"#,
@@ -69,8 +76,15 @@ const DOCUMENTED: &[Row] = &[
         "caveat_arg_decimal",
         "any number within bounds",
         r#"{"is":{"decimal":{"max":"99.99","min":"0.01"}},"kind":"arg","path":"/amount","tool":"pay"}"#,
-        r#"check if tool($t), $t !== "pay" or arg_decimal("/amount", $v), $v.extern::decimal("{\"max\":\"99.99\",\"min\":\"0.01\"}")"#,
+        r#"check if tool($t), $t !== "pay" or arg_decimal("/amount", $v), $v.extern::number("{\"max\":\"99.99\",\"min\":\"0.01\"}")"#,
         "`/amount` of `pay` must be a decimal from 0.01 to 99.99",
+    ),
+    (
+        "caveat_arg_decimal_between",
+        "any number between bounds that are outside",
+        r#"{"is":{"decimal":{"above":"0","below":"1"}},"kind":"arg","path":"/share","tool":"pay"}"#,
+        r#"check if tool($t), $t !== "pay" or arg_decimal("/share", $v), $v.extern::number("{\"above\":\"0\",\"below\":\"1\"}")"#,
+        "`/share` of `pay` must be a decimal above 0 and below 1",
     ),
     (
         "caveat_arg_decimal_text",
@@ -101,6 +115,13 @@ const DOCUMENTED: &[Row] = &[
         "`/tags` of `docs.send` must be a list that holds `finance`, `reviewed`",
     ),
     (
+        "caveat_arg_array_contains",
+        "an array that holds all of some values and anything else",
+        r#"{"is":{"array_contains":["finance","reviewed"]},"kind":"arg","path":"/tags","tool":"docs.send"}"#,
+        r#"check if tool($t), $t !== "docs.send" or arg_array("/tags", $v), $v.contains({"\"finance\"", "\"reviewed\""})"#,
+        "`/tags` of `docs.send` must be a list that holds `finance`, `reviewed`",
+    ),
+    (
         "caveat_arg_subset",
         "a list that holds nothing but some values",
         r#"{"is":{"subset":["ana@a.example","bo@a.example"]},"kind":"arg","path":"/to","tool":"mail.send"}"#,
@@ -120,6 +141,13 @@ const DOCUMENTED: &[Row] = &[
         r#"{"is":{"type":"text"},"kind":"arg","path":"/note","tool":"pay"}"#,
         r#"check if tool($t), $t !== "pay" or arg_text("/note", $v)"#,
         "`/note` of `pay` must be a text",
+    ),
+    (
+        "caveat_arg_type_any",
+        "an argument that must be there",
+        r#"{"is":{"type":"any"},"kind":"arg","path":"/note","tool":"pay"}"#,
+        r#"check if tool($t), $t !== "pay" or arg_any("/note", $v)"#,
+        "`/note` of `pay` must be any value",
     ),
     (
         "caveat_arg_all",

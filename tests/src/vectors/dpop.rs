@@ -1,5 +1,7 @@
 //! DPoP proofs, written out as RFC 9449 has them.
 
+mod es256;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -80,6 +82,7 @@ pub(super) fn cases(cases: &mut Cases) {
     accepted_cases(cases);
     header_cases(cases);
     claim_cases(cases);
+    es256::cases(cases);
 }
 
 fn accepted_cases(cases: &mut Cases) {
@@ -234,10 +237,13 @@ fn dpop(vector: Vector) -> DpopVector {
     vector
 }
 
-/// SHA-256 over a word, the signer and the `jti`, each behind its length; every proof here is the executor's.
 fn accepted(bound: &str) -> DpopAnswer {
-    let key = EXECUTOR.key();
-    let parts = [b"narrows/dpop/1".as_slice(), key.as_bytes(), b"j-1"];
+    accepted_by(EXECUTOR.key().as_bytes(), bound)
+}
+
+/// SHA-256 over a word, the signer and the `jti`, each behind its length.
+fn accepted_by(signer: &[u8], bound: &str) -> DpopAnswer {
+    let parts = [b"narrows/dpop/1".as_slice(), signer, b"j-1"];
     let input: Vec<u8> = parts.iter().flat_map(|part| [&(part.len() as u64).to_be_bytes(), *part].concat()).collect();
     DpopAnswer::Accepted { bound: bound.to_owned(), replay_key: hex(&Sha256::digest(input)), forget_after: NOW + 60 }
 }

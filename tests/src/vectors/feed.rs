@@ -3,6 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use narrows_verifier::{BlockId, biscuit::AuthorityClaims};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{Cases, FeedAnswer, FeedCheck, FeedVector, Root, Vector};
 use crate::tokens::{
@@ -15,6 +16,7 @@ pub(super) fn cases(cases: &mut Cases) {
     forms(cases);
     looking_up(cases);
     staleness(cases);
+    deltas(cases);
 }
 
 fn loading(cases: &mut Cases) {
@@ -24,6 +26,7 @@ fn loading(cases: &mut Cases) {
         ("blocks", json!([hex(&[1; 32]), hex(&[2; 32])])),
         ("tasks", json!([hex(&[3; 16])])),
         ("subjects", json!([{"before": NOW, "subject": "p-1"}, {"before": 0, "subject": "p-2"}])),
+        ("agents", json!([{"agent": "crawler", "before": NOW}])),
         ("keys", json!([{"before": NOW + 5, "key": hex(&[4; 32])}])),
     ]);
     cases.add("feed", accepted(good()));
@@ -74,6 +77,8 @@ fn forms(cases: &mut Cases) {
     refuse("feed_short_task", "a task id of 15 bytes", changed("tasks", json!([hex(&[1; 15])])), malformed);
     let twice = json!([{"before": 1, "subject": "p-1"}, {"before": 2, "subject": "p-1"}]);
     refuse("feed_subject_twice", "two cut-offs for one subject", changed("subjects", twice), malformed);
+    let twice = json!([{"agent": "a", "before": 1}, {"agent": "a", "before": 2}]);
+    refuse("feed_agent_twice", "two cut-offs for one agent", changed("agents", twice), malformed);
     let text_time = json!([{"before": "1", "subject": "p-1"}]);
     refuse("feed_cut_off_text", "a cut-off that is a text", changed("subjects", text_time), malformed);
     let more = json!([{"before": 1, "key": one, "until": 2}]);
@@ -111,6 +116,11 @@ fn looking_up(cases: &mut Cases) {
     look("feed_key", "a holder in the middle of the chain", &token, &key(ISSUED + 1), revoked);
     look("feed_key_later", "issued in the second of the cut-off", &token, &key(ISSUED), None);
     look("feed_key_unused", "a holder that the token does not name", &sample(), &key(NOW), None);
+    let agent = |name: &str, before: u64| [("agents", json!([{"agent": name, "before": before}]))];
+    look("feed_agent", "an agent that a delegator named", &token, &agent("executor", ISSUED + 1), revoked);
+    look("feed_agent_first", "the agent that the issuer named", &token, &agent("planner", ISSUED + 1), revoked);
+    look("feed_agent_later", "issued in the second of the cut-off", &token, &agent("executor", ISSUED), None);
+    look("feed_agent_other_case", "another agent", &token, &agent("Executor", NOW), None);
     let changed = |change: &dyn Fn(&mut AuthorityClaims)| {
         let mut claims = claims(caveats(AUTHORITY_CAVEATS));
         change(&mut claims);
@@ -129,6 +139,77 @@ fn staleness(cases: &mut Cases) {
         let about = "a second older than the class allows";
         cases.add(&format!("feed_stale_{class}"), refused(at(age + 1, about), about, "REVOCATIONS_STALE"));
     }
+}
+
+/// Deltas to the snapshot of number 7, whose only entries are a block and a cut-off.
+fn deltas(cases: &mut Cases) {
+    let token = hop(&sample(), &PLANNER, &EXECUTOR, "[]");
+    let id = block_ids(&token).pop().expect("a hop");
+    let (one, two) = (hex(&[1; 32]), hex(&[2; 32]));
+    let base = with(&[("blocks", json!([one])), ("subjects", json!([{"before": 5, "subject": "p-1"}]))]);
+    let mut blocks = [id.clone(), two.clone()];
+    blocks.sort();
+    let next = json!({"sequence": 9, "issued": NOW, "blocks": blocks, "subjects": [{"before": 8, "subject": "p-1"}]});
+    let next = next.as_object().expect("an object").iter().fold(base.clone(), |mut next, (member, value)| {
+        next[member.as_str()] = value.clone();
+        next
+    });
+    let lists = |changes: &[(&str, Value)]| {
+        let mut lists = json!({"agents": [], "blocks": [], "keys": [], "subjects": [], "tasks": []});
+        changes.iter().for_each(|(list, entries)| lists[*list] = entries.clone());
+        lists
+    };
+    let good = json!({
+        "added": lists(&[("blocks", json!(blocks)), ("subjects", json!([{"before": 8, "subject": "p-1"}]))]),
+        "issued": NOW,
+        "issuer": "https://issuer.example",
+        "max_staleness": next["max_staleness"],
+        "removed": lists(&[("blocks", json!([one])), ("subjects", json!([{"before": 5, "subject": "p-1"}]))]),
+        "result": hex(&Sha256::digest(text(&next))),
+        "sequence": 9,
+        "since": 7,
+    });
+    let delta = |payload: &Value| statement("narrows/revocations-delta/1", &text(payload), &FEED);
+    let to = |about: &str, text: String| FeedVector { previous: Some(sign(&base)), ..vector(about, &text) };
+    let looked = |token: &[u8]| FeedVector { check: Some(check(token, "irreversible", NOW)), ..to("a delta", delta(&good)) };
+    cases.add("feed_delta", Vector::Feed(FeedVector { about: "the way to the next snapshot".to_owned(), ..looked(&sample()) }));
+    cases.add("feed_delta_revokes", refused(looked(&token), "the delta brought the token's hop", "REVOKED"));
+    let mut refuse = |name: &str, about: &str, text: String, reason: &str| cases.add(name, refused(to(about, text), about, reason));
+    let changed = |member: &str, value: Value| {
+        let mut payload = good.clone();
+        payload[member] = value;
+        delta(&payload)
+    };
+    refuse(
+        "feed_delta_other_key",
+        "signed by another key",
+        statement("narrows/revocations-delta/1", &text(&good), &THIEF.seed),
+        "FEED_SIGNATURE",
+    );
+    refuse("feed_delta_as_snapshot", "a delta under the snapshot's tag", signed(&text(&good)), "FEED_MALFORMED");
+    refuse("feed_delta_other_issuer", "of another issuer", changed("issuer", json!("https://other.example")), "FEED_ISSUER");
+    refuse("feed_delta_too_far_ahead", "issued 11 seconds ahead", changed("issued", json!(NOW + 11)), "FEED_AHEAD");
+    refuse("feed_delta_other_base", "to another snapshot than the one at hand", changed("since", json!(8)), "FEED_DELTA_BASE");
+    let mut older = good.clone();
+    (older["since"], older["sequence"]) = (json!(5), json!(6));
+    refuse("feed_delta_rolled_back", "to a snapshot below the one at hand", delta(&older), "FEED_ROLLED_BACK");
+    refuse("feed_delta_backwards", "from a higher number to a lower", changed("since", json!(9)), "FEED_MALFORMED");
+    refuse("feed_delta_other_result", "it does not lead where it says", changed("result", json!(one)), "FEED_DELTA_RESULT");
+    let fewer = lists(&[("blocks", json!([two])), ("subjects", json!([{"before": 8, "subject": "p-1"}]))]);
+    refuse("feed_delta_leaves_out", "a block of the next snapshot is left out", changed("added", fewer), "FEED_DELTA_RESULT");
+    refuse(
+        "feed_delta_removes_unknown",
+        "an entry goes that was never there",
+        changed("removed", lists(&[("tasks", json!([hex(&[9; 16])]))])),
+        "FEED_DELTA_RESULT",
+    );
+    refuse("feed_delta_keeps_old", "nothing goes", changed("removed", lists(&[])), "FEED_DELTA_RESULT");
+    let mut missing = good.clone();
+    missing["added"].as_object_mut().expect("an object").remove("agents");
+    refuse("feed_delta_missing_list", "no list of agents", delta(&missing), "FEED_MALFORMED");
+    refuse("feed_delta_unknown_member", "a member that may have been meant to revoke more", changed("also", json!([])), "FEED_MALFORMED");
+    let without = FeedVector { previous: None, ..to("", delta(&good)) };
+    cases.add("feed_delta_alone", refused(without, "a delta without a snapshot to apply it to", "FEED_SIGNATURE"));
 }
 
 fn vector(about: &str, text: &str) -> FeedVector {
@@ -156,6 +237,7 @@ fn check(token: &[u8], class: &str, now: u64) -> FeedCheck {
 /// A snapshot without entries. The map of `serde_json` is sorted, as RFC 8785 wants it.
 fn payload() -> Value {
     json!({
+        "agents": [],
         "blocks": [],
         "issued": NOW,
         "issuer": "https://issuer.example",

@@ -168,8 +168,8 @@ fn floods(cases: &mut Cases) {
     cases.refused("block_flood", "seventeen blocks", &flood, "TOO_MANY_BLOCKS", None);
     let facts: String = (0..58).map(|number| format!("agent(\"a{number}\");")).collect();
     cases.refused("fact_flood", "65 facts", &mint_block(authority(&(required_checks() + &facts))), "TOO_MANY_FACTS", Some(0));
-    let checks = "check if depth($d), $d <= 5;".repeat(17);
-    cases.refused("check_flood", "17 checks in a block", &plain_block(&sample(), block(&checks)), "TOO_MANY_CHECKS", Some(1));
+    let checks = "check if depth($d), $d <= 5;".repeat(129);
+    cases.refused("check_flood", "129 checks in a block", &plain_block(&sample(), block(&checks)), "TOO_MANY_CHECKS", Some(1));
     let queries = format!("check if {};", ["tool($t), $t.starts_with(\"a\")"; 9].join(" or "));
     cases.refused("query_flood", "nine alternatives in a check", &plain_block(&sample(), block(&queries)), "OUTSIDE_PROFILE", Some(1));
     let names: Vec<String> = (0..257).map(|number| format!("\"t{number}\"")).collect();

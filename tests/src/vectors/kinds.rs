@@ -243,11 +243,35 @@ const CLOSED: &[(&str, &str, &[ClosedRow])] = &[
     ),
 ];
 
-const CHECKS: [(&str, &str, &str, &str); 12] = [
+const CHECKS: [(&str, &str, &str, &str); 16] = [
     ("of_tool", "a check that a tools caveat would say otherwise", r#"check if tool($t), $t === "crm.read""#, "UNKNOWN_CAVEAT"),
     ("of_two_arguments", "a comparison of two arguments", r#"check if arg_int("/a", $a), arg_int("/b", $b), $a <= $b"#, "UNKNOWN_CAVEAT"),
     ("without_tool", "an argument of whatever tool", r#"check if arg_text("/a", $v), $v.starts_with("b")"#, "UNKNOWN_CAVEAT"),
     ("of_state", "a fact of the state outside a caveat's form", r#"check if calls("n", 0, $c), $c <= 5"#, "UNKNOWN_CAVEAT"),
+    (
+        "of_other_fact",
+        "a rule on texts, asked of a number",
+        r#"check if tool($t), $t !== "pay" or arg_decimal("/a", $v), $v.starts_with("1")"#,
+        "UNKNOWN_CAVEAT",
+    ),
+    (
+        "of_other_function",
+        "a rule on texts, asked of a number",
+        r#"check if tool($t), $t !== "pay" or arg_decimal("/a", $v), $v.extern::not_glob("\"1*\"")"#,
+        "UNKNOWN_CAVEAT",
+    ),
+    (
+        "of_number_in_text",
+        "a rule on numbers, asked of a text",
+        r#"check if tool($t), $t !== "pay" or arg_text("/a", $v), $v.extern::number("{\"max\":\"1\"}")"#,
+        "UNKNOWN_CAVEAT",
+    ),
+    (
+        "of_budget_with_two_bounds",
+        "a budget with a lower bound too",
+        r#"check if spend("b", "EUR", "/a", $s), $s.extern::decimal("{\"max\":\"1\",\"min\":\"0\"}")"#,
+        "UNKNOWN_CAVEAT",
+    ),
     ("of_function", "a function outside a caveat's form", r#"check if arg_text("/a", $v), $v.extern::glob("\"b*\"")"#, "UNKNOWN_CAVEAT"),
     (
         "of_denied_function",

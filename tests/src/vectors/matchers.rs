@@ -16,7 +16,7 @@ pub(super) struct Rule {
     pub(super) denial: bool,
     /// A value that it accepts.
     pub(super) accepted: &'static str,
-    /// A value of a type that it does not read.
+    /// A value of a type that it does not read, or `<none>`.
     pub(super) other_type: &'static str,
     /// Name, what it shows, the value and the answer.
     pub(super) rows: &'static [(&'static str, &'static str, &'static str, Answer)],
@@ -42,13 +42,12 @@ pub(super) fn cases(cases: &mut Cases) {
 impl Rule {
     pub(super) fn cases(&self, cases: &mut Cases) {
         let Self { name, is, .. } = self;
-        let standard = [
-            ("other_type", "a value of another type", format!(r#"{{"a":{}}}"#, self.other_type), Unread),
-            ("missing", "no value at the pointer", format!(r#"{{"b":{},"c":{{"a":1}}}}"#, self.accepted), Unread),
-        ];
+        let other = (self.other_type != "<none>")
+            .then(|| ("other_type", "a value of another type", format!(r#"{{"a":{}}}"#, self.other_type), Unread));
+        let standard = [("missing", "no value at the pointer", format!(r#"{{"b":{},"c":{{"a":1}}}}"#, self.accepted), Unread)];
         let shown = |value: &str| format!(r#"{{"a":{}}}"#, value.replace("<4097>", &"a".repeat(4097)).replace("<4000>", &"a".repeat(4000)));
         let rows = self.rows.iter().map(|(case, about, value, answer)| (*case, *about, shown(value), *answer));
-        let rows: Vec<_> = rows.chain(standard).collect();
+        let rows: Vec<_> = rows.chain(other).chain(standard).collect();
         let token = |path: &str, is: &str| plain(&sample(), &format!(r#"[{{"kind":"arg","tool":"crm.read","path":"{path}","is":{is}}}]"#));
         let mut add = |name: String, about: &str, token: &[u8], arguments: &str, met: bool| {
             let call = call("crm.read", arguments);
@@ -273,8 +272,76 @@ const PLAIN: &[Rule] = &[
             ("above", "just above the range", "99.9900000000001", Rejects),
             ("zero", "zero, also written with a minus", "-0.0", Rejects),
             ("negative", "a negative number", "-1", Rejects),
-            ("tiny", "a number whose canonical text has an exponent is not read", "1e-7", Unread),
+            ("tiny", "a number whose canonical text has an exponent is read", "1e-7", Rejects),
             ("null", "null is no number", "null", Unread),
+        ],
+    },
+    Rule {
+        name: "decimal_between",
+        is: r#"{"decimal":{"above":"0","below":"0.0000005"}}"#,
+        denial: true,
+        accepted: "1e-7",
+        other_type: r#""1e-7""#,
+        rows: &[
+            ("lower_end", "the bound itself is outside", "0", Rejects),
+            ("upper_end", "the other bound itself is outside", "5e-7", Rejects),
+            ("above_lower", "the smallest number that is read", "1e-100", Accepts),
+            ("below_lower", "just below it", "-1e-100", Rejects),
+            ("below_upper", "just below the upper bound, in its 15th digit", "4.99999999999999e-7", Accepts),
+            ("above_upper", "just above it, in its 15th digit", "5.00000000000001e-7", Rejects),
+            ("whole", "a whole number", "1", Rejects),
+        ],
+    },
+    Rule {
+        name: "none_of",
+        is: r#"{"none_of":["root",0]}"#,
+        denial: true,
+        accepted: r#"["root"]"#,
+        other_type: "<none>",
+        rows: &[
+            ("text", "another text", r#""guest""#, Accepts),
+            ("as_text", "the text of the number", r#""0""#, Accepts),
+            ("flag", "a value of a type that is not listed", "false", Accepts),
+            ("decimal", "a number with a fraction", "0.5", Accepts),
+            ("object", "an object", "{}", Accepts),
+            ("listed_text", "the text", r#""root""#, Rejects),
+            ("listed_number", "the number in another spelling", "0.0", Rejects),
+        ],
+    },
+    Rule {
+        name: "none_of_in_all",
+        is: r#"{"all":[{"decimal":{"min":"1","max":"50"}},{"none_of":[13,"x"]}]}"#,
+        denial: true,
+        accepted: "12.5",
+        other_type: "<none>",
+        rows: &[
+            ("met", "a number within that is not denied", "50", Accepts),
+            ("denied", "the number that is denied", "13", Rejects),
+            ("close", "a number close by", "13.0000000000001", Accepts),
+            ("outside", "a number outside of the range", "51", Rejects),
+        ],
+    },
+    Rule {
+        name: "none_of_numbers",
+        is: r#"{"all":[{"type":"number"},{"none_of":[1]}]}"#,
+        denial: false,
+        accepted: "1.5",
+        other_type: r#""2""#,
+        rows: &[("whole", "another whole number", "2", Accepts), ("denied", "the number that is denied", "1.0", Rejects)],
+    },
+    Rule {
+        name: "array_contains",
+        is: r#"{"array_contains":["a",1]}"#,
+        denial: true,
+        accepted: r#"[1,"a"]"#,
+        other_type: r#"{"a":1}"#,
+        rows: &[
+            ("with_nested", "all values beside arrays and objects", r#"[[],"a",{"x":1},null,1]"#, Accepts),
+            ("missed", "one of the values is lacking", r#"["a",2]"#, Rejects),
+            ("in_nested", "one of the values stands in an array in the array", r#"["a",[1]]"#, Rejects),
+            ("mark", "the text that stands for an array among the facts", r#"["[","a"]"#, Rejects),
+            ("empty", "no values", "[]", Rejects),
+            ("text", "a text is no array", r#""a1""#, Unread),
         ],
     },
     Rule {
@@ -484,6 +551,26 @@ const PLAIN: &[Rule] = &[
         rows: &[
             ("mixed", "plain values of all types", r#"[null,1,2.5,"a",true]"#, Accepts),
             ("with_array", "a list with an array in it is no list of plain values", "[[]]", Unread),
+        ],
+    },
+    Rule {
+        name: "type_array",
+        is: r#"{"type":"array"}"#,
+        denial: false,
+        accepted: "[[],{}]",
+        other_type: "{}",
+        rows: &[("plain", "an array of plain values", "[1]", Accepts), ("text", "the text of an array", r#""[]""#, Unread)],
+    },
+    Rule {
+        name: "type_any",
+        is: r#"{"type":"any"}"#,
+        denial: false,
+        accepted: "null",
+        other_type: "<none>",
+        rows: &[
+            ("flag", "false is a value", "false", Accepts),
+            ("empty", "the empty text is a value", r#""""#, Accepts),
+            ("object", "an object is a value", "{}", Accepts),
         ],
     },
     Rule {

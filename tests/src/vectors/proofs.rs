@@ -11,6 +11,8 @@ pub(super) fn cases(cases: &mut Cases) {
     possession_cases(cases);
     holder_cases(cases);
     report_cases(cases);
+    narrow_cases(cases);
+    revoke_cases(cases);
 }
 
 /// SHA-256 in base64url over arguments that are canonical already.
@@ -174,6 +176,75 @@ fn report_cases(cases: &mut Cases) {
     add("report_to_other_issuer", "made for another issuer", of("https://other.example", &block, &PLANNER), refused("PROOF_MISMATCH"));
 }
 
+/// Parameters that are signed stand in the digest by name, whatever their order; the others are somebody else's word, or proofs.
+fn narrow_cases(cases: &mut Cases) {
+    let block = "04".repeat(32);
+    let new_holder = [5; 32];
+    let given = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", "t"),
+        ("scope", ""),
+        ("resource", "https://b.example/"),
+        ("audience", "mail"),
+        ("resource", "https://a.example/"),
+        ("req_cnf", "not in the digest"),
+        ("client_id", "not in the digest"),
+        ("unknown", "not in the digest"),
+    ];
+    let asked = r#"{"audience":["mail"],"grant_type":["urn:ietf:params:oauth:grant-type:token-exchange"],"resource":["https://b.example/","https://a.example/"],"subject_token":["t"]}"#;
+    let parameters: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let claims = Claims::Narrow {
+        issuer: ISSUER_NAME.to_owned(),
+        client: "planner-app".to_owned(),
+        block: block.clone(),
+        new_holder: hex(&new_holder),
+        parameters,
+    };
+    let of = |issuer: &str, client: &str, block: &str, jkt: &[u8], asked: &str, holder: &Party| {
+        let [jkt, request] = [jkt, &Sha256::digest(asked)[..]].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+        let payload = format!(
+            r#"{{"aud":"{issuer}","block":"{block}","client_id":"{client}","iat":{NOW},"jkt":"{jkt}","nonce":"{NONCE}","request":"{request}"}}"#
+        );
+        statement(NARROW, &payload, &holder.seed)
+    };
+    let good = |holder| of(ISSUER_NAME, "planner-app", &block, &new_holder, asked, holder);
+    let mut add = |name: &str, about: &str, text, expect| {
+        let vector = ProofVector { about: about.to_owned(), text, now: NOW, signers: vec![PLANNER.hex()], claims: claims.clone(), expect };
+        cases.add(name, Vector::Proof(vector));
+    };
+    add("narrow", "the holder wants a narrower token", good(&PLANNER), accepted(NARROW, &PLANNER));
+    add("narrow_by_thief", "a thief of the bytes wants one", good(&THIEF), refused("PROOF_SIGNATURE"));
+    let other = "https://other.example";
+    let reordered = asked.replace(r#""https://b.example/","https://a.example/""#, r#""https://a.example/","https://b.example/""#);
+    for (name, about, text) in [
+        ("other_issuer", "made for another issuer", of(other, "planner-app", &block, &new_holder, asked, &PLANNER)),
+        ("other_client", "made for another client", of(ISSUER_NAME, "other-app", &block, &new_holder, asked, &PLANNER)),
+        ("other_block", "made for another token", of(ISSUER_NAME, "planner-app", &"03".repeat(32), &new_holder, asked, &PLANNER)),
+        ("other_key", "made for another new holder", of(ISSUER_NAME, "planner-app", &block, &[6; 32], asked, &PLANNER)),
+        ("other_request", "resources in another order", of(ISSUER_NAME, "planner-app", &block, &new_holder, &reordered, &PLANNER)),
+    ] {
+        add(&format!("narrow_{name}"), about, text, refused("PROOF_MISMATCH"));
+    }
+}
+
+fn revoke_cases(cases: &mut Cases) {
+    let block = "02".repeat(32);
+    let claims = Claims::Revoke { issuer: ISSUER_NAME.to_owned(), block: block.clone() };
+    let payload = |issuer: &str, block: &str| format!(r#"{{"aud":"{issuer}","block":"{block}","iat":{NOW},"nonce":"{NONCE}"}}"#);
+    let of = |issuer: &str, block: &str, signer: &Party| statement(REVOKE, &payload(issuer, block), &signer.seed);
+    let mut add = |name: &str, about: &str, text, expect| {
+        let signers = vec![PLANNER.hex(), EXECUTOR.hex()];
+        cases.add(name, Vector::Proof(ProofVector { about: about.to_owned(), text, now: NOW, signers, claims: claims.clone(), expect }));
+    };
+    add("revoke_by_delegator", "the delegator takes its hop back", of(ISSUER_NAME, &block, &PLANNER), accepted(REVOKE, &PLANNER));
+    add("revoke_by_holder", "the holder gives the hop up", of(ISSUER_NAME, &block, &EXECUTOR), accepted(REVOKE, &EXECUTOR));
+    add("revoke_by_thief", "a thief of the bytes ends the hop", of(ISSUER_NAME, &block, &THIEF), refused("PROOF_SIGNATURE"));
+    add("revoke_of_other_block", "made for another block", of(ISSUER_NAME, &"03".repeat(32), &PLANNER), refused("PROOF_MISMATCH"));
+    add("revoke_to_other_issuer", "made for another issuer", of("https://other.example", &block, &PLANNER), refused("PROOF_MISMATCH"));
+    let report = statement(REPORT, &payload(ISSUER_NAME, &block), &PLANNER.seed);
+    add("revoke_by_report", "a report of the same block is no revocation", report, refused("PROOF_SIGNATURE"));
+}
+
 /// SHA-256 over tag, signer and the nonce's text, each behind its length.
 fn accepted(tag: &str, signer: &Party) -> ProofAnswer {
     let key = signer.key();
@@ -194,6 +265,8 @@ fn bare(payload: &str, signer: &Party) -> String {
 const POSSESSION: &str = "narrows/possession/1";
 const HOLDER: &str = "narrows/holder/1";
 const REPORT: &str = "narrows/report/1";
+const NARROW: &str = "narrows/narrow/1";
+const REVOKE: &str = "narrows/revoke/1";
 const READ: &str = "crm.read";
 const ISSUER_NAME: &str = "https://issuer.example";
 /// Sixteen bytes of 3.

@@ -295,7 +295,7 @@ pub(super) fn read_operator(kind: op_binary::Kind) -> Option<Operator> {
 /// Datalog 3.3 as Biscuit numbers it.
 const LATEST_SCHEMA: u32 = 6;
 pub(super) const MAX_FACTS: usize = 64;
-pub(super) const MAX_CHECKS: usize = 16;
+pub(super) const MAX_CHECKS: usize = 128;
 pub(super) const MAX_QUERIES: usize = 8;
 pub(super) const MAX_PREDICATES: usize = 4;
 pub(super) const MAX_EXPRESSIONS: usize = 8;

@@ -27,9 +27,11 @@ pub struct AuthorityClaims {
     pub issuer: String,
     /// A pairwise pseudonym of the person or workload, or its name where a pack says so.
     pub subject: String,
+    /// Those through whom the subject's authority came to the first agent, the latest last: at most 8, for information.
+    pub actors: Vec<String>,
     /// The first agent's name, by the issuer's word.
     pub agent: String,
-    /// The key that the first agent has proved to hold.
+    /// The key that the first agent has proved to hold, or the word that it holds none.
     pub holder: Holder,
     /// The blocks that this token is made from, at most 32 and none twice; empty for a token of its own.
     pub lineage: Vec<BlockId>,
@@ -68,9 +70,11 @@ pub fn authority_block(claims: &AuthorityClaims) -> Result<BiscuitBuilder, Reaso
         match claims.holder {
             Holder::Key(key) => Predicate::new("holder", [Term::Bytes(key.as_bytes().to_vec())]),
             Holder::Thumbprint(thumbprint) => Predicate::new("holder_jkt", [Term::Bytes(thumbprint.to_vec())]),
+            Holder::Bearer => Predicate::new("bearer", [Term::Flag(true)]),
         },
         Predicate::new("issued", [Term::Date(claims.issued)]),
     ];
+    facts.extend((1..).zip(&claims.actors).map(|(index, name)| Predicate::new("actor", [Term::Integer(index), Term::text(name)])));
     facts.extend(claims.lineage.iter().map(|block| Predicate::new("from", [Term::Bytes(block.0.to_vec())])));
     if claims.dev {
         facts.push(Predicate::new("dev", [Term::Flag(true)]));
@@ -254,6 +258,7 @@ mod tests {
             issued: 1_699_999_990,
             issuer: "https://issuer.example".into(),
             subject: "p-1".into(),
+            actors: vec!["desk".into(), "front".into()],
             agent: "planner".into(),
             holder: public_key(&[11; 32]).into(),
             lineage: vec![BlockId([3; 32]), BlockId([4; 32])],

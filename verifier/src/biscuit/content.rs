@@ -179,6 +179,7 @@ mod tests {
             entry: EntryId([2; 16]),
             issuer: "https://issuer.example".into(),
             subject: "p".into(),
+            actors: vec!["desk".into()],
             agent: "planner".into(),
             holder: public_key(&[11; 32]).into(),
             dev: true,

@@ -170,6 +170,7 @@ impl Caveat {
             }
             Caveat::Budget(budget) => {
                 bounded_text(&budget.unit, MAX_UNIT)?;
+                sound(budget.max.only_max().is_some())?;
                 sound(!matches!(&budget.cost, Cost::Each(each) if rule::plain(each).is_none_or(|each| each.is_sign_negative())))
             }
             Caveat::RequiresPrior(prior) => filled_set(&prior.actions, MAX_SET, MAX_NAME),
@@ -208,7 +209,7 @@ impl Directive {
 impl Budget {
     /// The limit as its text.
     pub(super) fn max_text(&self) -> Value {
-        self.max.to_json().as_object().and_then(|members| members.get(&Key("max".to_owned()))).cloned().unwrap_or(Value::Null)
+        self.max.only_max().map_or(Value::Null, Value::Text)
     }
 }
 
@@ -290,7 +291,7 @@ pub(super) fn bounded_set(set: &BTreeSet<String>, count: usize, length: usize) -
     if set.len() > count { Err(Reason::CaveatMalformed) } else { set.iter().try_for_each(|text| bounded_text(text, length)) }
 }
 
-const MAX_CAVEATS: usize = 16;
+const MAX_CAVEATS: usize = 128;
 const MAX_DENIALS: usize = 8;
 const MAX_UNIT: usize = 32;
 /// A year.

@@ -7,11 +7,13 @@ use crate::{
     json::{Limits, Value, parse},
 };
 
-/// A rule on a text, or on the canonical text of a number.
+/// A rule on a text, or on a number by its canonical text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Rich {
     Cidr(Cidr),
     Decimal(Decimal),
+    /// The same on numbers instead of texts.
+    Number(Decimal),
     Glob(Glob),
     Length(Length),
     Shell(Shell),
@@ -25,6 +27,7 @@ impl Rich {
         Ok(match name {
             "cidr" => Rich::Cidr(Cidr::from_json(value)?),
             "decimal" => Rich::Decimal(Decimal::from_json(value)?),
+            "number" => Rich::Number(Decimal::from_json(value)?),
             "glob" => Rich::Glob(Glob::from_json(value)?),
             "length" => Rich::Length(Length::from_json(value)?),
             "shell" => Rich::Shell(Shell::from_json(value)?),
@@ -42,7 +45,7 @@ impl Rich {
     pub(crate) fn to_json(&self) -> Value {
         match self {
             Rich::Cidr(rule) => rule.to_json(),
-            Rich::Decimal(rule) => rule.to_json(),
+            Rich::Decimal(rule) | Rich::Number(rule) => rule.to_json(),
             Rich::Glob(rule) => rule.to_json(),
             Rich::Length(rule) => rule.to_json(),
             Rich::Shell(rule) => rule.to_json(),
@@ -51,11 +54,12 @@ impl Rich {
         }
     }
 
-    /// The name of the rule and of its function.
+    /// The name of its function.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Rich::Cidr(_) => "cidr",
             Rich::Decimal(_) => "decimal",
+            Rich::Number(_) => "number",
             Rich::Glob(_) => "glob",
             Rich::Length(_) => "length",
             Rich::Shell(_) => "shell",
@@ -69,6 +73,7 @@ impl Rich {
         match self {
             Rich::Cidr(rule) => rule.test(text),
             Rich::Decimal(rule) => rule.test(text),
+            Rich::Number(rule) => rule.test_number(text),
             Rich::Glob(rule) => rule.test(text),
             Rich::Length(rule) => rule.test(text),
             Rich::Shell(rule) => rule.test(text),
@@ -77,15 +82,15 @@ impl Rich {
         }
     }
 
-    /// The same for a whole number, which only a decimal range reads.
+    /// The same for a whole number.
     pub(crate) fn test_integer(&self, number: i64) -> Option<bool> {
-        if let Rich::Decimal(rule) = self { Some(rule.holds(number.into())) } else { None }
+        if let Rich::Number(rule) = self { Some(rule.holds(number.into())) } else { None }
     }
 
     pub(crate) fn sentence(&self) -> String {
         match self {
             Rich::Cidr(rule) => rule.sentence(),
-            Rich::Decimal(rule) => rule.sentence(),
+            Rich::Decimal(rule) | Rich::Number(rule) => rule.sentence(),
             Rich::Glob(rule) => rule.sentence(),
             Rich::Length(rule) => rule.sentence(),
             Rich::Shell(rule) => rule.sentence(),

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Call, Reason, State,
-    datalog::{CHECK_FACTS, typecheck},
+    datalog::{CHECK_FACTS, Expression, Function, Operator, Predicate, Query, Term, typecheck},
     json::{Key, Limits, Pointer, Value, parse},
     steps::Steps,
 };
@@ -33,6 +33,16 @@ fn every_kind_reads_back_from_json_and_from_its_check() {
         r#"{"is":{"type":"null"},"kind":"arg","path":"/a","tool":"pay"}"#,
         r#"{"is":{"type":"object"},"kind":"arg","path":"/a","tool":"pay"}"#,
         r#"{"is":{"decimal":{"max":"99.99","min":"0.01"}},"kind":"arg","path":"/a","tool":"pay"}"#,
+        r#"{"is":{"decimal":{"above":"0","below":"1"}},"kind":"arg","path":"/a","tool":"pay"}"#,
+        r#"{"is":{"decimal":{"above":"-1","max":"1"}},"kind":"arg","path":"/a","tool":"pay"}"#,
+        r#"{"is":{"not":{"decimal":{"below":"1"}}},"kind":"arg","path":"/a","tool":"pay"}"#,
+        r#"{"is":{"type":"any"},"kind":"arg","path":"/a","tool":"pay"}"#,
+        r#"{"is":{"type":"array"},"kind":"arg","path":"/a","tool":"pay"}"#,
+        r#"{"is":{"none_of":[true,1,1.5,"a"]},"kind":"arg","path":"/a","tool":"pay"}"#,
+        r#"{"is":{"all":[{"type":"number"},{"none_of":[1]}]},"kind":"arg","path":"/a","tool":"pay"}"#,
+        r#"{"is":{"all":[{"not_one_of":[1,1.5]},{"none_of":[2]}]},"kind":"arg","path":"/a","tool":"pay"}"#,
+        r#"{"is":{"array_contains":[1,"a"]},"kind":"arg","path":"/a","tool":"pay"}"#,
+        r#"{"is":{"not":{"array_contains":[1]}},"kind":"arg","path":"/a","tool":"pay"}"#,
         r#"{"is":{"decimal_text":{"max":"99.99"}},"kind":"arg","path":"/a","tool":"pay"}"#,
         r#"{"is":{"glob":"db-*"},"kind":"arg","path":"/a","tool":"pay"}"#,
         r#"{"is":{"not":{"glob":"db-*"}},"kind":"arg","path":"/a","tool":"pay"}"#,
@@ -197,6 +207,9 @@ fn any_matcher() -> impl Strategy<Value = Value> {
         r#"{"glob":"a*"}"#,
         r#"{"length":{"max":2}}"#,
         r#"{"decimal":{"min":"-1.5","max":"2"}}"#,
+        r#"{"decimal":{"above":"-0.0000003","below":"1.5"}}"#,
+        r#"{"type":"any"}"#,
+        r#"{"type":"array"}"#,
         r#"{"decimal_text":{"max":"1"}}"#,
         r#"{"subpath":"/a"}"#,
         r#"{"type":"text"}"#,
@@ -207,7 +220,7 @@ fn any_matcher() -> impl Strategy<Value = Value> {
     .prop_map(|text| parse(text.as_bytes(), Limits::CAVEATS).unwrap());
     let leaf = prop_oneof![
         scalar.prop_map(|value| Value::object([("exact", value)])),
-        (prop::sample::select(vec!["one_of", "not_one_of", "contains", "subset"]), set)
+        (prop::sample::select(vec!["one_of", "not_one_of", "none_of", "contains", "array_contains", "subset"]), set)
             .prop_map(|(name, values)| Value::object([(name, Value::Array(values))])),
         (prop::sample::select(vec!["range", "count"]), range()).prop_map(|(name, range)| Value::object([(name, range)])),
         (prop::sample::select(vec!["prefix", "suffix"]), "[a-c]{0,2}").prop_map(|(name, text)| Value::object([(name, Value::Text(text))])),
@@ -230,10 +243,15 @@ fn any_value() -> impl Strategy<Value = Value> {
             (-4_i64..4).prop_map(Value::Integer),
             any::<bool>().prop_map(Value::Flag),
             Just(Value::Null),
-            Just(parse(b"1.5", Limits::CAVEATS).unwrap()),
+            prop::sample::select(vec!["1.5", "1e-7", "-3e-7", "2e-50"])
+                .prop_map(|number| parse(number.as_bytes(), Limits::CAVEATS).unwrap()),
         ]
     };
-    prop_oneof![4 => leaf(), 1 => prop::collection::vec(leaf(), 0..4).prop_map(Value::Array), 1 => leaf().prop_map(|value| Value::object([("a", value)]))]
+    let nested = (prop::collection::vec(leaf(), 0..3), any::<bool>()).prop_map(|(mut items, object)| {
+        items.push(if object { Value::object([]) } else { Value::Array(Vec::new()) });
+        Value::Array(items)
+    });
+    prop_oneof![1 => nested, 4 => leaf(), 1 => prop::collection::vec(leaf(), 0..4).prop_map(Value::Array), 1 => leaf().prop_map(|value| Value::object([("a", value)]))]
 }
 
 /// What a matcher's JSON says of a value, read straight from the definition: accepted, rejected, or not readable.
@@ -255,6 +273,11 @@ fn answer(matcher: &Value, value: &Value) -> Option<bool> {
             };
             items.iter().any(same_kind).then(|| items.contains(value))
         }
+        "none_of" => Some(!matches!(inner, Value::Array(items) if items.contains(value))),
+        "array_contains" => match (inner, value) {
+            (Value::Array(wanted), Value::Array(items)) => Some(wanted.iter().all(|wanted| items.contains(wanted))),
+            _ => None,
+        },
         "exact" => answer(&Value::object([("one_of", Value::Array(vec![inner.clone()]))]), value),
         "type" => Some(Matcher::from_json(matcher).unwrap().accepts(value, &mut Steps::of_one_decision()).unwrap()).filter(|yes| *yes),
         _ => match Matcher::from_json(matcher) {
@@ -279,6 +302,99 @@ fn a_denied_integer_beside_a_denied_fraction_stays_denied() {
     }
     let both = caveat(r#"{"kind":"arg","tool":"t","path":"/a","is":{"not_one_of":[1.5,-4]}}"#).unwrap();
     assert!(!passes(&both, "t", r#"{"a":1.5}"#) && passes(&both, "t", r#"{"a":2.5}"#));
+}
+
+/// A check that asks a rule of a fact of another kind would be decided otherwise than by the engine, and has no JSON.
+#[test]
+fn a_check_on_a_fact_of_another_kind_is_no_caveat() {
+    let check = |fact: &str, expression: Expression| {
+        let query = |body: Predicate, expression: Expression| Query { body: vec![body], expressions: vec![expression] };
+        let other = Expression::binary(Operator::NotEqual, Term::variable("t"), Term::text("pay"));
+        let queries = vec![
+            query(Predicate::new("tool", [Term::variable("t")]), other),
+            query(Predicate::new(fact, [Term::text("/a"), Term::variable("v")]), expression),
+        ];
+        Check { queries }
+    };
+    let binary = |operator, right: Term| Expression::binary(operator, Term::variable("v"), right);
+    let function = |rule, parameter: &str| binary(Operator::Extern(Function { rule, negated: false }), Term::text(parameter));
+    let at_least = || binary(Operator::GreaterOrEqual, Term::Integer(1));
+    assert!(Caveat::read(&check("arg_int", at_least())).is_some());
+    for (fact, expression) in [
+        ("arg_int", Expression::Not(Box::new(at_least()))),
+        ("arg_decimal", binary(Operator::StartsWith, Term::text("1"))),
+        ("arg_any", binary(Operator::EndsWith, Term::text("1"))),
+        ("arg_decimal", function("glob", "\"1*\"")),
+        ("arg_decimal", function("decimal", "{\"max\":\"1\"}")),
+        ("arg_text", function("number", "{\"max\":\"1\"}")),
+        ("arg_any", function("number", "{\"max\":\"1\"}")),
+    ] {
+        let check = check(fact, expression);
+        assert_eq!(typecheck(&check, CHECK_FACTS), Ok(()), "{check}");
+        assert_eq!(Caveat::read(&check), None, "{check}");
+    }
+}
+
+#[test]
+fn a_value_that_is_held_as_json_is_bounded_as_json() {
+    let of = |rule: &str, length: usize| {
+        caveat(&format!(r#"{{"kind":"arg","tool":"t","path":"/a","is":{{"{rule}":["{}"]}}}}"#, "x".repeat(length))).map(drop)
+    };
+    assert_eq!((of("one_of", 1024), of("one_of", 1025)), (Ok(()), Err(Reason::CaveatMalformed)));
+    for rule in ["contains", "array_contains", "subset", "none_of"] {
+        assert_eq!((of(rule, 1022), of(rule, 1023)), (Ok(()), Err(Reason::CaveatMalformed)), "{rule}");
+    }
+}
+
+/// A whole number is a number, and a list an array, so neither pair is taken to exclude each other.
+#[test]
+fn matchers_on_overlapping_kinds_meet_in_what_both_accept() {
+    let matcher = |text: &str| Matcher::from_json(&parse(text.as_bytes(), Limits::CAVEATS).unwrap()).unwrap();
+    let met = |one: &str, other: &str| match matcher(one).meet(&matcher(other)) {
+        Meet::Matcher(met) => met.to_json().canonical(),
+        Meet::Nothing => "nothing".to_owned(),
+        Meet::Both => "both".to_owned(),
+    };
+    for (one, other, expected) in [
+        (r#"{"range":{"max":5}}"#, r#"{"decimal":{"min":"0.5"}}"#, "both"),
+        (r#"{"range":{"max":5}}"#, r#"{"type":"number"}"#, "both"),
+        (r#"{"type":"array"}"#, r#"{"count":{"max":5}}"#, "both"),
+        (r#"{"type":"text"}"#, r#"{"type":"number"}"#, "nothing"),
+        (r#"{"type":"any"}"#, r#"{"prefix":"a"}"#, r#"{"prefix":"a"}"#),
+        (r#"{"none_of":["a",1]}"#, r#"{"none_of":["b"]}"#, r#"{"none_of":[1,"a","b"]}"#),
+        (r#"{"type":"list"}"#, r#"{"array_contains":[1]}"#, r#"{"contains":[1]}"#),
+        (r#"{"decimal":{"min":"1","max":"5"}}"#, r#"{"decimal":{"above":"1","max":"9"}}"#, r#"{"decimal":{"above":"1","max":"5"}}"#),
+        (r#"{"decimal":{"max":"1"}}"#, r#"{"decimal":{"min":"2"}}"#, r#"{"all":[{"decimal":{"max":"1"}},{"decimal":{"min":"2"}}]}"#),
+    ] {
+        assert_eq!(met(one, other), expected, "{one} {other}");
+    }
+}
+
+#[test]
+fn a_tighter_range_is_within_a_wider_one_of_the_same_or_a_wider_kind() {
+    let matcher = |text: &str| Matcher::from_json(&parse(text.as_bytes(), Limits::CAVEATS).unwrap()).unwrap();
+    for (inner, outer, expected) in [
+        (r#"{"decimal":{"min":"1","max":"50"}}"#, r#"{"decimal":{"min":"1","max":"500"}}"#, true),
+        (r#"{"decimal":{"above":"1"}}"#, r#"{"decimal":{"min":"1"}}"#, true),
+        (r#"{"decimal":{"min":"1"}}"#, r#"{"decimal":{"above":"1"}}"#, false),
+        (r#"{"range":{"min":1,"max":50}}"#, r#"{"decimal":{"min":"1","max":"500"}}"#, true),
+        (r#"{"range":{"min":1}}"#, r#"{"decimal":{"min":"1","max":"500"}}"#, false),
+        (r#"{"range":{"min":1,"max":50}}"#, r#"{"decimal":{"above":"1"}}"#, false),
+        (r#"{"decimal":{"min":"1","max":"50"}}"#, r#"{"range":{"min":1,"max":500}}"#, false),
+        (r#"{"all":[{"decimal":{"max":"50"}},{"none_of":[13]}]}"#, r#"{"decimal":{"max":"500"}}"#, true),
+        (r#"{"decimal":{"max":"12"}}"#, r#"{"none_of":[13,"x"]}"#, true),
+        (r#"{"decimal":{"max":"13"}}"#, r#"{"none_of":[13,"x"]}"#, false),
+        (r#"{"prefix":"b"}"#, r#"{"not_one_of":["admin"]}"#, true),
+        (r#"{"prefix":"a"}"#, r#"{"not_one_of":["admin"]}"#, false),
+        (r#"{"prefix":"b"}"#, r#"{"not_one_of":[1]}"#, false),
+        (r#"{"contains":[1,2]}"#, r#"{"array_contains":[1]}"#, true),
+        (r#"{"array_contains":[1,2]}"#, r#"{"contains":[1]}"#, false),
+        (r#"{"type":"object"}"#, r#"{"type":"any"}"#, true),
+        (r#"{"type":"any"}"#, r#"{"type":"object"}"#, false),
+        (r#"{"type":"array"}"#, r#"{"count":{}}"#, true),
+    ] {
+        assert_eq!(matcher(inner).within(&matcher(outer)), expected, "{inner} {outer}");
+    }
 }
 
 proptest! {

@@ -67,11 +67,12 @@ impl Function {
 /// The one function of a time.
 pub(crate) const TIME_WINDOW: &str = "time_window";
 
-const RULES: [(&str, &str, Type); 8] = [
+const RULES: [(&str, &str, Type); 9] = [
     ("cidr", "not_cidr", Type::Text),
     ("decimal", "not_decimal", Type::Text),
     ("glob", "not_glob", Type::Text),
     ("length", "not_length", Type::Text),
+    ("number", "not_number", Type::Text),
     ("shell", "not_shell", Type::Text),
     ("subpath", "not_subpath", Type::Text),
     (TIME_WINDOW, "not_time_window", Type::Date),

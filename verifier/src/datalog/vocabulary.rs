@@ -44,8 +44,10 @@ pub const CHECK_FACTS: Vocabulary = &[
     Signature { name: "arg_flag", types: &[Type::Text, Type::Flag] },
     Signature { name: "arg_null", types: &[Type::Text] },
     Signature { name: "arg_items", types: &[Type::Text, Type::Texts] },
+    Signature { name: "arg_array", types: &[Type::Text, Type::Texts] },
     Signature { name: "arg_count", types: &[Type::Text, Type::Integer] },
     Signature { name: "arg_names", types: &[Type::Text, Type::Texts] },
+    Signature { name: "arg_any", types: &[Type::Text, Type::Text] },
     // from here on: the state
     Signature { name: "calls", types: &[Type::Text, Type::Integer, Type::Integer] },
     Signature { name: "uses", types: &[Type::Text, Type::Integer] },
@@ -62,7 +64,7 @@ pub const CALL_FACTS: Vocabulary = CHECK_FACTS.split_at(FIRST_STATE_FACT).0;
 /// Facts that only a service with memory, or a plane that enforces, can supply.
 pub const STATE_FACTS: Vocabulary = CHECK_FACTS.split_at(FIRST_STATE_FACT).1;
 
-const FIRST_STATE_FACT: usize = 12;
+const FIRST_STATE_FACT: usize = 14;
 
 /// Facts that only blocks carry. No check may ask for them, so no block vouches for itself.
 pub const PROFILE_FACTS: Vocabulary = &[
@@ -74,6 +76,8 @@ pub const PROFILE_FACTS: Vocabulary = &[
     Signature { name: "agent", types: &[Type::Text] },
     Signature { name: "holder", types: &[Type::Bytes] },
     Signature { name: "holder_jkt", types: &[Type::Bytes] },
+    Signature { name: "bearer", types: &[Type::Flag] },
+    Signature { name: "actor", types: &[Type::Integer, Type::Text] },
     Signature { name: "issued", types: &[Type::Date] },
     Signature { name: "from", types: &[Type::Bytes] },
     Signature { name: "dev", types: &[Type::Flag] },
@@ -86,7 +90,7 @@ mod tests {
 
     #[test]
     fn facts_of_checks_and_of_the_profile_are_disjoint() {
-        assert_eq!(CALL_FACTS.last().map(|fact| fact.name), Some("arg_names"));
+        assert_eq!(CALL_FACTS.last().map(|fact| fact.name), Some("arg_any"));
         assert_eq!(STATE_FACTS.first().map(|fact| fact.name), Some("calls"));
         for call in CHECK_FACTS {
             assert_eq!(CHECK_FACTS.iter().filter(|other| other.name == call.name).count(), 1, "{}", call.name);

@@ -3,7 +3,7 @@
 use super::{Key, Value};
 
 /// A pointer, split once so that following it allocates nothing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pointer {
     text: String,
     steps: Vec<Step>,
@@ -28,6 +28,11 @@ impl Pointer {
         }
         let steps = tokens.map(Step::parse).collect::<Option<_>>()?;
         Some(Self { text: text.to_owned(), steps })
+    }
+
+    /// The arguments themselves.
+    pub fn root() -> Self {
+        Self::default()
     }
 
     /// The pointer's text.

@@ -96,11 +96,11 @@ kinds! {
     }
     Mint = "mint": "the issuer made a token of a new task, or its policy refused to" {
         verdicts: DONE_OR_NOT, task: WhenMade, chain: Required, blocks: WhenMade, pack: Required,
-        required: &["audience", "client", "tools"], allowed: &["caveats"]
+        required: &["audience", "client", "tools"], allowed: &["actor", "caveats", "life"]
     }
     Exchange = "exchange": "the issuer made a token of a task from another token of it, or its policy refused to" {
         verdicts: DONE_OR_NOT, task: Required, chain: Required, blocks: WhenMade, parents: Required, pack: Required,
-        required: &["audience", "client", "tools"], allowed: &["caveats"]
+        required: &["audience", "client", "tools"], allowed: &["actor", "caveats", "life"]
     }
     Hop = "hop": "a holder narrowed a token and reported it" {
         task: Required, chain: Required, blocks: Required, parents: Required, required: &["caveats"]
@@ -135,7 +135,8 @@ kinds! {
         verdicts: &[Verdict::Block], task: Required, of: Required, allowed: &["detail"]
     }
     Revoke = "revoke": "authority was ended before its time: the blocks named, the task, or what the commitments say" {
-        verdicts: DONE_OR_NOT, task: Allowed, blocks: Allowed, of: Allowed, required: &["by"], allowed: &["cut_off", "detail", "holder", "subject"]
+        verdicts: DONE_OR_NOT, task: Allowed, blocks: Allowed, of: Allowed, required: &["by"],
+        allowed: &["agent", "cut_off", "detail", "holder", "subject", "until"]
     }
     Pause = "pause": "a task was held until it is resumed" {
         verdicts: &[Verdict::Pause, Verdict::Block], task: Required, of: Allowed, pack: Allowed, required: &["by"], allowed: &["detail", "until"]

@@ -1,21 +1,23 @@
-//! DPoP proofs (RFC 9449) by Ed25519 keys, for clients and gateways that know these and not our own statements.
+//! DPoP proofs (RFC 9449) by Ed25519 and P-256 keys, for clients and gateways that know these and not our own statements.
 //!
 //! A plain DPoP proof signs method and address. The same address takes every argument, so ours also sign tool,
 //! `args_digest` and audience; whether one that doesn't is enough is for the caller to say ([`Bound`]).
 
 mod jws;
+mod key;
 mod url;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use super::{Evidence, Once, encode, once, seconds, within_window};
+use super::{Evidence, MAX_AGE_SECONDS, Once, encode, seconds, within_window};
 use crate::{
     PublicKey, Reason,
     json::{Key, Value},
     key::{public_key, sign},
 };
 
+pub use key::{DpopKey, P256Key};
 pub use url::normal_url;
 
 /// A request as the verifier has it before it, and as the holder signs it.
@@ -42,7 +44,7 @@ pub struct DpopRequest<'a> {
 pub enum DpopHolder<'a> {
     /// By its key.
     Key(&'a PublicKey),
-    /// By its key's thumbprint ([`thumbprint`]), as `cnf.jkt` has it.
+    /// By its key's thumbprint ([`DpopKey::thumbprint`]), as `cnf.jkt` has it; the only way for a P-256 key.
     Thumbprint(&'a [u8; 32]),
 }
 
@@ -68,7 +70,7 @@ impl Bound {
 /// Signs a proof that is bound to the call. `jti` is fresh randomness, `time` seconds since the Unix epoch.
 pub fn sign_dpop(request: &DpopRequest<'_>, time: u64, jti: &[u8; 16], seed: &[u8; 32]) -> String {
     let text = |text: &str| Value::Text(text.to_owned());
-    let header = Value::object([("alg", text("EdDSA")), ("jwk", jwk(&public_key(seed))), ("typ", text(jws::TYPE))]);
+    let header = Value::object([("alg", text("EdDSA")), ("jwk", DpopKey::Ed25519(public_key(seed)).jwk()), ("typ", text(jws::TYPE))]);
     let mut claims = vec![
         ("args_digest", encode(&request.args_digest)),
         ("ath", encode(&Sha256::digest(request.token))),
@@ -96,8 +98,8 @@ pub fn sign_dpop(request: &DpopRequest<'_>, time: u64, jti: &[u8; 16], seed: &[u
 pub fn check_dpop(text: &str, request: &DpopRequest<'_>, holder: DpopHolder<'_>, now: u64) -> Result<(Once, Bound), Reason> {
     let proof = jws::open(text)?;
     let same = match holder {
-        DpopHolder::Key(key) => proof.key == *key,
-        DpopHolder::Thumbprint(expected) => thumbprint(&proof.key) == *expected,
+        DpopHolder::Key(key) => proof.key == DpopKey::Ed25519(*key),
+        DpopHolder::Thumbprint(expected) => proof.key.thumbprint() == *expected,
     };
     if !same || !proof.key.verifies(proof.input.as_bytes(), &proof.signature) {
         return Err(Reason::ProofSignature);
@@ -129,19 +131,16 @@ pub fn check_dpop(text: &str, request: &DpopRequest<'_>, holder: DpopHolder<'_>,
     if jti.is_empty() || jti.len() > MAX_JTI {
         return Err(Reason::DpopMalformed);
     }
-    Ok((once(TAG, &proof.key, jti, signed), bound))
+    Ok((proof.key.once(jti, signed.saturating_add(MAX_AGE_SECONDS)), bound))
 }
 
-/// The RFC 7638 thumbprint of a key in its JWK form (RFC 8037 §2), as `jkt` carries it in base64url.
+/// The RFC 7638 thumbprint of an Ed25519 key in its JWK form (RFC 8037 §2).
 pub fn thumbprint(key: &PublicKey) -> [u8; 32] {
-    // the required members in the order of their names, without spaces, is RFC 7638's input and RFC 8785's form alike
-    jwk(key).digest()
+    DpopKey::Ed25519(*key).thumbprint()
 }
 
-fn jwk(key: &PublicKey) -> Value {
-    let text = |text: &str| Value::Text(text.to_owned());
-    Value::object([("crv", text("Ed25519")), ("kty", text("OKP")), ("x", encode(key.as_bytes()))])
-}
+/// The names of what signs the proofs that are read here, for those who publish them.
+pub const ALGORITHMS: &[&str] = &["ES256", "EdDSA", "Ed25519"];
 
 /// Under which a used `jti` is remembered; nothing is signed behind it.
 const TAG: &str = "narrows/dpop/1";

@@ -13,6 +13,12 @@ pub const META_KEY: &str = "dev.narrows/authorization";
 /// Bounds for the parameters of a call: the arguments' own, with room for token, proof, receipts and other members.
 pub const PARAMETERS: Limits = Limits { bytes: 256 * 1024, depth: 34, values: 2048 };
 
+/// Bounds for a whole message: those of the parameters, and what stands around them.
+pub const MESSAGE: Limits = Limits { bytes: PARAMETERS.bytes + 1024, depth: PARAMETERS.depth + 1, values: PARAMETERS.values + 4 };
+
+/// The method that calls a tool.
+pub const CALL: &str = "tools/call";
+
 /// A tool call with its authorization, as its parameters say. Nothing in it has been verified.
 pub struct McpCall {
     /// The token's text.
@@ -37,6 +43,35 @@ pub enum McpProof {
     Session(String),
 }
 
+/// What stands in our member of `_meta`.
+pub struct McpAuthorization {
+    /// The token's text.
+    pub token: String,
+    /// How the caller proves possession.
+    pub proof: McpProof,
+    /// Receipts of the token's derivations as they travel; empty where there are none.
+    pub receipts: String,
+}
+
+/// A JSON-RPC request or notification to an MCP server. Nothing in it has been verified.
+pub struct McpMessage {
+    /// The method.
+    pub method: String,
+    /// The tool and the arguments, when the method is `tools/call`.
+    pub call: Option<(String, Value)>,
+    /// The authorization that came in `_meta`; a client that knows nothing of us puts it into headers.
+    pub authorization: Option<McpAuthorization>,
+    /// The message without that, as the value that was read: what a server behind a guard takes for the message.
+    pub message: Value,
+}
+
+impl McpMessage {
+    /// The request's id; null for a notification, which has none.
+    pub fn id(&self) -> Value {
+        self.message.as_object().and_then(|message| message.get(&Key("id".to_owned()))).cloned().unwrap_or(Value::Null)
+    }
+}
+
 /// Reads the `params` of a `tools/call` request, from its JSON text.
 ///
 /// Give it the text as received and run the call that it returns: a lenient reader elsewhere may take another of two members
@@ -47,20 +82,57 @@ pub enum McpProof {
 /// holds a token alone.
 pub fn read_call(params: &[u8]) -> Result<McpCall, Reason> {
     let Value::Object(mut params) = parse(params, PARAMETERS)? else { return Err(Reason::McpMalformed) };
-    let tool = take_text(&mut params, "name")?.filter(|name| !name.is_empty()).ok_or(Reason::McpMalformed)?;
-    let arguments = take(&mut params, "arguments").unwrap_or_else(|| Value::object([]));
-    if arguments.as_object().is_none() {
+    let (tool, arguments) = tool_of(&params)?;
+    let McpAuthorization { token, proof, receipts } = take_authorization(&mut params)?.ok_or(Reason::TokenMissing)?;
+    Ok(McpCall { token, proof, receipts, tool, arguments })
+}
+
+/// Reads a whole message, as it is the body of an HTTP request: a request or a notification, never a batch.
+///
+/// # Errors
+/// A reason of the JSON reader; `MCP_MALFORMED`; `PROOF_MISSING` when our member of `_meta` holds a token alone.
+pub fn read_message(body: &[u8]) -> Result<McpMessage, Reason> {
+    let Value::Object(mut message) = parse(body, MESSAGE)? else { return Err(Reason::McpMalformed) };
+    let known = ["id", "jsonrpc", "method", "params"];
+    let version = message.get(&Key("jsonrpc".to_owned())).and_then(Value::as_text);
+    let id = message.get(&Key("id".to_owned()));
+    if version != Some("2.0")
+        || !matches!(id, None | Some(Value::Integer(_) | Value::Text(_)))
+        || !message.keys().all(|key| known.contains(&key.0.as_str()))
+    {
         return Err(Reason::McpMalformed);
     }
+    let method = message.get(&Key("method".to_owned())).and_then(Value::as_text).ok_or(Reason::McpMalformed)?.to_owned();
+    let (mut call, mut authorization) = (None, None);
+    match message.get_mut(&Key("params".to_owned())) {
+        Some(Value::Object(params)) => {
+            call = if method == CALL { Some(tool_of(params)?) } else { None };
+            authorization = take_authorization(params)?;
+        }
+        None if method != CALL => {}
+        None | Some(_) => return Err(Reason::McpMalformed),
+    }
+    Ok(McpMessage { method, call, authorization, message: Value::Object(message) })
+}
+
+fn tool_of(params: &BTreeMap<Key, Value>) -> Result<(String, Value), Reason> {
+    let tool = params.get(&Key("name".to_owned())).and_then(Value::as_text).filter(|name| !name.is_empty());
+    let arguments = params.get(&Key("arguments".to_owned())).cloned().unwrap_or_else(|| Value::object([]));
+    let tool = tool.filter(|_| arguments.as_object().is_some()).ok_or(Reason::McpMalformed)?;
     // whatever carries a call, its arguments have the same bounds
     parse(arguments.canonical().as_bytes(), Limits::ARGUMENTS)?;
-    let mut meta = match take(&mut params, "_meta") {
-        None => return Err(Reason::TokenMissing),
+    Ok((tool.to_owned(), arguments))
+}
+
+/// Takes our member out of `_meta`.
+fn take_authorization(params: &mut BTreeMap<Key, Value>) -> Result<Option<McpAuthorization>, Reason> {
+    let meta = match params.get_mut(&Key("_meta".to_owned())) {
+        None => return Ok(None),
         Some(Value::Object(meta)) => meta,
         Some(_) => return Err(Reason::McpMalformed),
     };
-    let mut ours = match take(&mut meta, META_KEY) {
-        None => return Err(Reason::TokenMissing),
+    let mut ours = match take(meta, META_KEY) {
+        None => return Ok(None),
         Some(Value::Object(ours)) => ours,
         Some(_) => return Err(Reason::McpMalformed),
     };
@@ -73,7 +145,7 @@ pub fn read_call(params: &[u8]) -> Result<McpCall, Reason> {
     };
     let receipts = take_text(&mut ours, "receipts")?.unwrap_or_default();
     // what is left is not understood, and may have been meant to restrict
-    if ours.is_empty() { Ok(McpCall { token, proof, receipts, tool, arguments }) } else { Err(Reason::McpMalformed) }
+    if ours.is_empty() { Ok(Some(McpAuthorization { token, proof, receipts })) } else { Err(Reason::McpMalformed) }
 }
 
 /// Puts a call with its authorization into `params`, beside what is there already.
@@ -173,5 +245,47 @@ mod tests {
         }
         assert!(write_call(Value::Null, &read(&ours(good)).ok().unwrap()).is_err());
         assert!(write_call(Value::object([("_meta", Value::Null)]), &read(&ours(good)).ok().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_message_is_read_with_its_call_and_without_our_member() {
+        let params =
+            r#"{"_meta":{"dev.narrows/authorization":{"token":"t","proof":"p"},"progressToken":7},"arguments":{"id":1.0},"name":"x"}"#;
+        let message =
+            read_message(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#).as_bytes()).ok().unwrap();
+        assert_eq!(message.call.map(|(tool, arguments)| (tool, arguments.canonical())), Some(("x".to_owned(), r#"{"id":1}"#.to_owned())));
+        assert_eq!(message.authorization.map(|ours| ours.token).as_deref(), Some("t"));
+        let left =
+            r#"{"id":1,"jsonrpc":"2.0","method":"tools/call","params":{"_meta":{"progressToken":7},"arguments":{"id":1},"name":"x"}}"#;
+        assert_eq!(message.message.canonical(), left);
+        for text in
+            [r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, r#"{"jsonrpc":"2.0","id":"a","method":"tools/list","params":{}}"#]
+        {
+            let message = read_message(text.as_bytes()).ok().unwrap();
+            assert!(message.call.is_none() && message.authorization.is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_single_message_is_refused() {
+        let good = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#;
+        assert!(read_message(good.as_bytes()).is_ok());
+        let table = [
+            format!("[{good}]"),
+            good.replace("2.0", "1.0"),
+            good.replace(r#""id":1"#, r#""id":null"#),
+            good.replace(r#""id":1"#, r#""id":1.5"#),
+            good.replace(r#""id":1"#, r#""also":1"#),
+            good.replace(r#","params":{"name":"x"}"#, ""),
+            good.replace(r#"{"name":"x"}"#, r#"["x"]"#),
+            good.replace(r#"{"name":"x"}"#, "{}"),
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(),
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":[]}"#.to_owned(),
+        ];
+        for text in table {
+            assert_eq!(read_message(text.as_bytes()).err(), Some(Reason::McpMalformed), "{text}");
+        }
+        let twice = good.replace(r#""id":1"#, r#""id":1,"id":2"#);
+        assert_eq!(read_message(twice.as_bytes()).err(), Some(Reason::JsonDuplicateKey));
     }
 }

@@ -10,9 +10,11 @@
 pub mod dpop;
 mod holder;
 pub mod mcp;
+mod narrow;
 mod possession;
 mod replay;
 mod report;
+mod revoke;
 pub mod session;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -25,9 +27,11 @@ use crate::{
 };
 
 pub use holder::{HolderClaims, check_holder, sign_holder};
+pub use narrow::{NARROW_PARAMETERS, NarrowClaims, check_narrow, narrow_request_digest, sign_narrow};
 pub use possession::{PossessionClaims, check_possession, sign_possession};
 pub use replay::ReplayCache;
 pub use report::{ReportClaims, check_report, sign_report};
+pub use revoke::{RevokeClaims, check_revoke, sign_revoke};
 
 /// How long a proof is accepted, in seconds.
 pub const MAX_AGE_SECONDS: u64 = 60;
@@ -51,6 +55,8 @@ pub enum Evidence {
     Holder,
     /// The tool's: it knows that the holder asked, but could have made the same proof itself, or chosen the arguments.
     ToolWord,
+    /// Nobody's: the token is bound to no key, and all that is known is that somebody had it.
+    Nobody,
 }
 
 /// Signs a payload under a tag.
@@ -137,12 +143,16 @@ fn within_window(signed: u64, now: u64) -> Result<u64, Reason> {
 
 /// What remembers a proof: its kind, its signer, and the text that is unique among the signer's proofs of that kind.
 fn once(tag: &str, signer: &PublicKey, nonce: &str, signed: u64) -> Once {
+    Once { key: remembered(tag, signer.as_bytes(), nonce), forget_after: signed.saturating_add(MAX_AGE_SECONDS) }
+}
+
+fn remembered(tag: &str, signer: &[u8], unique: &str) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [tag.as_bytes(), signer.as_bytes(), nonce.as_bytes()] {
+    for part in [tag.as_bytes(), signer, unique.as_bytes()] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    Once { key: hash.finalize().into(), forget_after: signed.saturating_add(MAX_AGE_SECONDS) }
+    hash.finalize().into()
 }
 
 pub(crate) fn message(tag: &str, payload: &[u8]) -> Vec<u8> {

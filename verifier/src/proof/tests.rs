@@ -26,6 +26,44 @@ fn a_proof_of_possession_is_bound_to_the_whole_call() {
 }
 
 #[test]
+fn consent_to_a_narrower_token_is_bound_to_the_whole_request() {
+    let asked = |value| narrow_request_digest([("scope", "read"), ("resource", value), ("resource", "b"), ("req_cnf", "x")]);
+    let claims = || NarrowClaims {
+        issuer: "https://issuer.example",
+        client: "planner-app",
+        block: BlockId([1; 32]),
+        new_holder: [2; 32],
+        request_digest: asked("a"),
+    };
+    let text = sign_narrow(&claims(), NOW, &[3; 16], &SEED);
+    let holder = public_key(&SEED);
+    assert!(check_narrow(&text, &claims(), &holder, NOW).is_ok());
+    let others = [
+        NarrowClaims { issuer: "https://other.example", ..claims() },
+        NarrowClaims { client: "other-app", ..claims() },
+        NarrowClaims { block: BlockId([9; 32]), ..claims() },
+        NarrowClaims { new_holder: [9; 32], ..claims() },
+        NarrowClaims { request_digest: asked("c"), ..claims() },
+    ];
+    for other in others {
+        assert_eq!(check_narrow(&text, &other, &holder, NOW), Err(Reason::ProofMismatch));
+    }
+    assert_eq!(check_narrow(&text, &claims(), &public_key(&[8; 32]), NOW), Err(Reason::ProofSignature));
+    assert_eq!(check_narrow(&text, &claims(), &holder, NOW + 61), Err(Reason::ProofTime));
+}
+
+#[test]
+fn the_digest_of_a_request_covers_what_is_asked_and_nothing_else() {
+    let digest = |parameters: &[(&'static str, &'static str)]| narrow_request_digest(parameters.iter().copied());
+    let plain = digest(&[("scope", "a"), ("audience", "b")]);
+    assert_eq!(digest(&[("audience", "b"), ("client_id", "x"), ("new", "y"), ("scope", ""), ("scope", "a")]), plain);
+    for (name, value) in [("scope", "b"), ("audience", "c"), ("resource", "b"), ("expires_in", "1"), ("actor_token", "x")] {
+        assert_ne!(digest(&[("scope", "a"), ("audience", "b"), (name, value)]), plain, "{name}");
+    }
+    assert_ne!(digest(&[("audience", "a"), ("audience", "b")]), digest(&[("audience", "b"), ("audience", "a")]));
+}
+
+#[test]
 fn a_proof_outside_its_window_is_refused() {
     let text = sign_possession(&possession(), NOW, &[3; 16], &SEED);
     let holder = public_key(&SEED);
@@ -72,7 +110,7 @@ fn malformed_proofs_are_refused_with_a_reason() {
 
 #[test]
 fn no_proof_can_be_read_as_a_hop_signature() {
-    for tag in ["narrows/possession/1", "narrows/holder/1", "narrows/report/1"] {
+    for tag in ["narrows/possession/1", "narrows/holder/1", "narrows/report/1", "narrows/narrow/1"] {
         assert_ne!(message(tag, b"{}").first(), Some(&0));
     }
 }

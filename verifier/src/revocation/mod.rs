@@ -2,23 +2,28 @@
 //!
 //! A snapshot travels as `base64url(payload) "." base64url(signature)`, in the form of holders' proofs and under a tag and
 //! a key of its own. The payload is canonical JSON (RFC 8785). Each snapshot is complete, so the newest is all that a
-//! verifier keeps, and past the age that it allows for a class of tools it denies.
+//! verifier keeps, and past the age that it allows for a class of tools it denies. Who holds one gets the next as a delta.
 
+mod delta;
+mod entries;
+mod form;
 mod list;
-
-use core::fmt;
+mod lookup;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    BlockId, Holder, PublicKey, Reason, TaskId, VerifiedToken,
-    json::{Limits, parse},
+    PublicKey, Reason, VerifiedToken,
+    json::{Limits, Value, parse},
     key::sign,
     proof::{MAX_AHEAD_SECONDS, message},
 };
 
+pub use delta::{Changes, RevocationDelta};
+pub use entries::{Entries, Revocation};
 pub use list::RevocationList;
+pub use lookup::{Matched, NotCurrent};
 
 /// What a tool can do, which says how fresh the knowledge of revocations must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,50 +59,31 @@ pub struct Revocations {
     digest: [u8; 32],
 }
 
-/// Why a token does not pass a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotCurrent {
-    /// The stable reason.
-    pub reason: Reason,
-    /// The entry that revokes the token, when one does.
-    pub matched: Option<Matched>,
-}
-
-/// The entry of a snapshot that revokes a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Matched {
-    /// A block of the token.
-    Block {
-        /// Its id.
-        id: BlockId,
-        /// Its place, counted from the authority block at 0.
-        index: usize,
-    },
-    /// A block that the token was made from.
-    Lineage(BlockId),
-    /// The token's task.
-    Task(TaskId),
-    /// The token's subject; it was issued before this time, in seconds since the Unix epoch.
-    Subject(u64),
-    /// The key, or its thumbprint, of a holder that a block names.
-    Key {
-        /// The key's 32 bytes, or the thumbprint.
-        key: [u8; 32],
-        /// The token was issued before this time, in seconds since the Unix epoch.
-        before: u64,
-    },
-}
-
 impl RevocationList {
     /// The snapshot's text, signed by the issuer's feed key.
     ///
     /// # Errors
     /// `FEED_TOO_LARGE` or `FEED_MALFORMED` for a list that no verifier would load.
     pub fn sign(&self, seed: &[u8; 32]) -> Result<String, Reason> {
-        let payload = self.to_json()?.canonical();
-        let signature = sign(seed, &message(TAG, payload.as_bytes()));
-        let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(payload), URL_SAFE_NO_PAD.encode(signature));
-        if text.len() > MAX_BYTES { Err(Reason::FeedTooLarge) } else { Ok(text) }
+        signed(SNAPSHOT, &self.to_json()?, seed)
+    }
+
+    /// SHA-256 of the snapshot's payload, by which a delta names it.
+    ///
+    /// # Errors
+    /// As [`RevocationList::sign`].
+    pub fn digest(&self) -> Result<[u8; 32], Reason> {
+        Ok(self.to_json()?.digest())
+    }
+}
+
+impl RevocationDelta {
+    /// The delta's text, signed by the issuer's feed key.
+    ///
+    /// # Errors
+    /// `FEED_TOO_LARGE` or `FEED_MALFORMED` for a delta that no verifier would take.
+    pub fn sign(&self, seed: &[u8; 32]) -> Result<String, Reason> {
+        signed(DELTA, &self.to_json()?, seed)
     }
 }
 
@@ -109,33 +95,51 @@ impl Revocations {
     /// `FEED_TOO_LARGE`, `FEED_MALFORMED`, `JSON_NOT_CANONICAL`, `FEED_SIGNATURE`, `FEED_ISSUER`, `FEED_AHEAD`; and
     /// `FEED_ROLLED_BACK` for a lower sequence number than the previous one's, or the same with another content.
     pub fn load(text: &str, feed_key: &PublicKey, issuer: &str, previous: Option<&Revocations>, now: u64) -> Result<Self, Reason> {
-        if text.len() > MAX_BYTES {
-            return Err(Reason::FeedTooLarge);
-        }
-        let (payload, signature) = text.split_once('.').ok_or(Reason::FeedMalformed)?;
-        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::FeedMalformed);
-        let payload = decode(payload)?;
-        let signature = decode(signature)?.try_into().map_err(|_| Reason::FeedMalformed)?;
-        // megabytes are parsed only when the issuer has signed them
-        if !feed_key.verifies(&message(TAG, &payload), &signature) {
+        let statement = Statement::read(text)?;
+        if !statement.signed_by(feed_key, SNAPSHOT) {
             return Err(Reason::FeedSignature);
         }
-        let value = parse(&payload, LIMITS).map_err(|reason| match reason {
-            Reason::JsonTooLarge => Reason::FeedTooLarge,
-            _ => Reason::FeedMalformed,
-        })?;
-        if value.canonical().as_bytes() != payload {
-            return Err(Reason::JsonNotCanonical);
-        }
-        let loaded = Self { list: RevocationList::from_json(&value)?, digest: Sha256::digest(&payload).into() };
-        if loaded.list.issuer != issuer {
-            return Err(Reason::FeedIssuer);
-        }
-        if loaded.list.issued > now.saturating_add(MAX_AHEAD_SECONDS) {
-            return Err(Reason::FeedAhead);
-        }
+        let loaded = Self { list: RevocationList::from_json(&statement.value()?)?, digest: Sha256::digest(&statement.payload).into() };
+        of_issuer(&loaded.list.issuer, issuer)?;
+        issued_by(loaded.list.issued, now)?;
         previous.map_or(Ok(()), |previous| loaded.follows(previous))?;
         Ok(loaded)
+    }
+
+    /// The snapshot that a delta leads to from this one. It is the very one that [`Revocations::load`] would give.
+    ///
+    /// # Errors
+    /// As [`Revocations::load`], with `FEED_DELTA_BASE` for a delta that follows another snapshot than this one and
+    /// `FEED_DELTA_RESULT` for one that does not lead where it says. Then fetch a snapshot.
+    pub fn apply(&self, text: &str, feed_key: &PublicKey, now: u64) -> Result<Self, Reason> {
+        let statement = Statement::read(text)?;
+        if !statement.signed_by(feed_key, DELTA) {
+            return Err(Reason::FeedSignature);
+        }
+        let delta = RevocationDelta::from_json(&statement.value()?)?;
+        of_issuer(&delta.issuer, &self.list.issuer)?;
+        issued_by(delta.issued, now)?;
+        if delta.sequence < self.list.sequence {
+            return Err(Reason::FeedRolledBack);
+        }
+        if delta.since != self.list.sequence {
+            return Err(Reason::FeedDeltaBase);
+        }
+        let list = delta.apply(&self.list).ok_or(Reason::FeedDeltaResult)?;
+        let digest = list.digest()?;
+        if digest == delta.result { Ok(Self { list, digest }) } else { Err(Reason::FeedDeltaResult) }
+    }
+
+    /// Takes what an issuer answers to whoever holds `previous`: a snapshot, or a delta to it. The tag of the signature tells
+    /// which of the two it is.
+    ///
+    /// # Errors
+    /// As [`Revocations::load`] and [`Revocations::apply`].
+    pub fn update(text: &str, feed_key: &PublicKey, issuer: &str, previous: Option<&Revocations>, now: u64) -> Result<Self, Reason> {
+        match (Self::load(text, feed_key, issuer, previous, now), previous) {
+            (Err(Reason::FeedSignature), Some(previous)) => previous.apply(text, feed_key, now),
+            (loaded, _) => loaded,
+        }
     }
 
     /// Whether this snapshot may take the place of another one: it is newer, or the same.
@@ -168,7 +172,7 @@ impl Revocations {
         if token.authority.issuer != self.list.issuer {
             return Err(Reason::FeedIssuer.into());
         }
-        if let Some(matched) = self.matched(token) {
+        if let Some(matched) = self.list.revoked.matched(token) {
             return Err(NotCurrent { reason: Reason::Revoked, matched: Some(matched) });
         }
         token.authority.issued_by(now)?;
@@ -180,29 +184,6 @@ impl Revocations {
     pub fn is_fresh(&self, class: ToolClass, now: u64) -> bool {
         let possible = self.list.issued <= now.saturating_add(MAX_AHEAD_SECONDS);
         possible && now.saturating_sub(self.list.issued) <= self.list.max_staleness.of(class)
-    }
-
-    fn matched(&self, token: &VerifiedToken) -> Option<Matched> {
-        let (list, authority) = (&self.list, &token.authority);
-        if list.tasks.contains(&authority.task) {
-            return Some(Matched::Task(authority.task));
-        }
-        if let Some((index, block)) = token.blocks.iter().enumerate().find(|(_, block)| list.blocks.contains(&block.id)) {
-            return Some(Matched::Block { id: block.id, index });
-        }
-        if let Some(id) = authority.lineage.iter().find(|id| list.blocks.contains(id)) {
-            return Some(Matched::Lineage(*id));
-        }
-        if let Some(before) = list.subjects.get(&authority.subject).filter(|before| authority.issued < **before) {
-            return Some(Matched::Subject(*before));
-        }
-        token.principals().find_map(|(_, holder, _)| {
-            let key = match holder {
-                Holder::Key(key) => *key.as_bytes(),
-                Holder::Thumbprint(thumbprint) => thumbprint,
-            };
-            list.keys.get(&key).filter(|before| authority.issued < **before).map(|before| Matched::Key { key, before: *before })
-        })
     }
 }
 
@@ -242,32 +223,57 @@ impl MaxStaleness {
     }
 }
 
-impl From<Reason> for NotCurrent {
-    fn from(reason: Reason) -> Self {
-        Self { reason, matched: None }
-    }
+/// A signed text in its two parts.
+struct Statement {
+    payload: Vec<u8>,
+    signature: [u8; 64],
 }
 
-impl fmt::Display for NotCurrent {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.matched {
-            None => write!(formatter, "{}: {}", self.reason, self.reason.meaning()),
-            Some(Matched::Block { id, index }) => write!(formatter, "{}: block {index}, `{id}`", self.reason),
-            Some(Matched::Lineage(id)) => write!(formatter, "{}: made from block `{id}`", self.reason),
-            Some(Matched::Task(task)) => write!(formatter, "{}: task `{task}`", self.reason),
-            Some(Matched::Subject(before)) => write!(formatter, "{}: the subject's tokens issued before {before}", self.reason),
-            Some(Matched::Key { before, .. }) => write!(formatter, "{}: a holder key's tokens issued before {before}", self.reason),
+impl Statement {
+    fn read(text: &str) -> Result<Self, Reason> {
+        if text.len() > MAX_BYTES {
+            return Err(Reason::FeedTooLarge);
         }
+        let (payload, signature) = text.split_once('.').ok_or(Reason::FeedMalformed)?;
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::FeedMalformed);
+        Ok(Self { payload: decode(payload)?, signature: decode(signature)?.try_into().map_err(|_| Reason::FeedMalformed)? })
+    }
+
+    fn signed_by(&self, feed_key: &PublicKey, tag: &str) -> bool {
+        feed_key.verifies(&message(tag, &self.payload), &self.signature)
+    }
+
+    /// What the payload says. Megabytes are parsed only when the issuer has signed them, so ask for the signature first.
+    fn value(&self) -> Result<Value, Reason> {
+        let value = parse(&self.payload, LIMITS).map_err(|reason| match reason {
+            Reason::JsonTooLarge => Reason::FeedTooLarge,
+            _ => Reason::FeedMalformed,
+        })?;
+        if value.canonical().as_bytes() == self.payload { Ok(value) } else { Err(Reason::JsonNotCanonical) }
     }
 }
 
-impl core::error::Error for NotCurrent {}
+fn signed(tag: &str, payload: &Value, seed: &[u8; 32]) -> Result<String, Reason> {
+    let payload = payload.canonical();
+    let signature = sign(seed, &message(tag, payload.as_bytes()));
+    let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(payload), URL_SAFE_NO_PAD.encode(signature));
+    if text.len() > MAX_BYTES { Err(Reason::FeedTooLarge) } else { Ok(text) }
+}
 
-const TAG: &str = "narrows/revocations/1";
+fn of_issuer(issuer: &str, expected: &str) -> Result<(), Reason> {
+    if issuer == expected { Ok(()) } else { Err(Reason::FeedIssuer) }
+}
+
+fn issued_by(issued: u64, now: u64) -> Result<(), Reason> {
+    if issued <= now.saturating_add(MAX_AHEAD_SECONDS) { Ok(()) } else { Err(Reason::FeedAhead) }
+}
+
+const SNAPSHOT: &str = "narrows/revocations/1";
+const DELTA: &str = "narrows/revocations-delta/1";
 /// 4 MiB of text: about 46,000 blocks.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// The payload of a text of that size; each entry has at most three values.
-const LIMITS: Limits = Limits { bytes: MAX_BYTES / 4 * 3, depth: 4, values: list::MAX_ENTRIES * 3 + 16 };
+const LIMITS: Limits = Limits { bytes: MAX_BYTES / 4 * 3, depth: 5, values: form::MAX_ENTRIES * 3 + 32 };
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! The facts of the authority block: the issuer's word about task, subject, first agent and origin.
 
+use std::collections::BTreeMap;
+
 use super::{Holder, Maker, PROFILE};
 use crate::{
     BlockId, EntryId, PublicKey, Reason, TaskId,
@@ -18,6 +20,9 @@ pub struct Authority {
     pub issuer: String,
     /// The person or workload, by pseudonym unless a pack says otherwise.
     pub subject: String,
+    /// Those through whom the subject's authority came before the first agent, the latest last. For information: no
+    /// authority depends on them.
+    pub actors: Vec<String>,
     /// The blocks that the service made this token from: revoking one of them revokes this token.
     pub lineage: Vec<BlockId>,
     /// Whether a development issuer made it.
@@ -46,8 +51,9 @@ pub(super) fn read(
 ) -> Result<(Authority, Maker, Holder), Reason> {
     let profile = single(facts, "profile")?;
     let dev = facts.iter().any(|fact| fact.name == "dev");
-    let lineage = lineage(facts)?;
-    if profile.terms.first() != Some(&Term::text(PROFILE)) || facts.len() != 8 + usize::from(dev) + lineage.len() {
+    let (lineage, actors) = (lineage(facts)?, actors(facts)?);
+    let expected = 8 + usize::from(dev) + lineage.len() + actors.len();
+    if profile.terms.first() != Some(&Term::text(PROFILE)) || facts.len() != expected {
         return Err(Reason::ProfileFacts);
     }
     if dev && single(facts, "dev")?.terms != [Term::Flag(true)] {
@@ -63,6 +69,7 @@ pub(super) fn read(
         issued: *issued,
         issuer: text("issuer")?,
         subject: text("subject")?,
+        actors,
         lineage,
         dev,
     };
@@ -71,8 +78,13 @@ pub(super) fn read(
     Ok((authority, Maker::Issuer { agent: text("agent")?, holder, entry }, holder))
 }
 
-/// One key or one thumbprint, never both: two holders would be two answers to who may present the token.
+/// One key, one thumbprint or the word that there is none, never two of them: two holders would be two answers to who may
+/// present the token. That nobody holds it is said, so that no minter says so by forgetting the holder.
 fn holder(facts: &[Predicate], decode: impl FnOnce(&[u8]) -> Result<PublicKey, Reason>) -> Result<Holder, Reason> {
+    if facts.iter().any(|fact| fact.name == "bearer") {
+        let said = single(facts, "bearer")?.terms == [Term::Flag(true)];
+        return if said { Ok(Holder::Bearer) } else { Err(Reason::ProfileFacts) };
+    }
     if facts.iter().any(|fact| fact.name == "holder_jkt") {
         let thumbprint = bytes(facts, "holder_jkt")?.try_into().map_err(|_| Reason::ProfileFacts)?;
         return Ok(Holder::Thumbprint(thumbprint));
@@ -93,6 +105,19 @@ fn lineage(facts: &[Predicate]) -> Result<Vec<BlockId>, Reason> {
     Ok(lineage)
 }
 
+/// Numbered from 1 without a gap, since facts have no order of their own.
+fn actors(facts: &[Predicate]) -> Result<Vec<String>, Reason> {
+    let mut actors = BTreeMap::new();
+    for fact in facts.iter().filter(|fact| fact.name == "actor") {
+        let [Term::Integer(index), Term::Text(name)] = fact.terms.as_slice() else { return Err(Reason::ProfileFacts) };
+        if name.is_empty() || actors.insert(*index, name.to_string()).is_some() {
+            return Err(Reason::ProfileFacts);
+        }
+    }
+    let consecutive = actors.keys().copied().eq((1..).take(actors.len()));
+    if consecutive && actors.len() <= MAX_ACTORS { Ok(actors.into_values().collect()) } else { Err(Reason::ProfileFacts) }
+}
+
 fn bytes<'a>(facts: &'a [Predicate], name: &str) -> Result<&'a [u8], Reason> {
     match single(facts, name)?.terms.as_slice() {
         [Term::Bytes(bytes)] => Ok(bytes),
@@ -109,4 +134,6 @@ fn single<'a>(facts: &'a [Predicate], name: &str) -> Result<&'a Predicate, Reaso
 }
 
 /// Two whole tokens: a token has at most 16 blocks.
-pub(crate) const MAX_LINEAGE: usize = 32;
+const MAX_LINEAGE: usize = 32;
+/// A chain of delegation that is longer than this before it reaches us is refused where it comes in.
+pub(super) const MAX_ACTORS: usize = 8;

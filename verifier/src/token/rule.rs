@@ -38,6 +38,9 @@ impl Trail {
         let refuse = |reason| Refusal::at(reason, 0);
         let (authority, maker, holder) = authority::read(&first.body.facts, |holder| decoded(holder, later, keys)).map_err(refuse)?;
         let bounds = Bounds::of_authority(&first.body.caveats).map_err(refuse)?;
+        if holder == Holder::Bearer && bounds.depth != 0 {
+            return Err(refuse(Reason::BearerForm));
+        }
         let mut trail = Self {
             root: *root,
             authority: Arc::new(authority),
@@ -64,8 +67,12 @@ impl Trail {
     }
 
     /// The token whose blocks these are.
-    pub(crate) fn token(&self, sealed: bool) -> VerifiedToken {
-        VerifiedToken {
+    pub(crate) fn token(&self, sealed: bool) -> Result<VerifiedToken, Reason> {
+        // who has an open one could hang blocks on it, and hand on what nobody answers for
+        if self.holder == Holder::Bearer && !sealed {
+            return Err(Reason::BearerForm);
+        }
+        Ok(VerifiedToken {
             authority: self.authority.clone(),
             blocks: self.blocks.clone(),
             holder: self.holder,
@@ -73,7 +80,7 @@ impl Trail {
             expires: self.bounds.expires,
             sealed,
             hops: self.hops,
-        }
+        })
     }
 
     /// How many blocks there are.
@@ -82,6 +89,9 @@ impl Trail {
     }
 
     fn admit(&mut self, block: &SignedBlock, later: &[SignedBlock], keys: KnownKeys<'_>) -> Result<Maker, Reason> {
+        if self.holder == Holder::Bearer {
+            return Err(Reason::BearerForm);
+        }
         let caveats = &block.body.caveats;
         let issuer = block.external.as_ref().is_some_and(|external| external.key == self.root.key);
         if !issuer && caveats.iter().any(|caveat| matches!(caveat, Caveat::Datalog(_))) {

@@ -44,6 +44,7 @@ impl Recover {
         let key = service::read_log_key(&config.data_dir)?;
         let leaves = replay(&service::log_file(&config), &key, &config.anchor_file(), &source)?;
         say!("{leaves} leaves are back, up to what was anchored");
+        say!("if `narrows audit verify` names a leaf with LOG_REVOCATIONS_CHANGED, revoke again what it revoked");
         say!("names, tasks and spent proofs of these leaves are not; wait until proofs from before are too old, then start the service");
         Ok(())
     }
@@ -53,6 +54,10 @@ fn begin_anew(config: Config, origin: String, cause: String) -> anyhow::Result<(
     let begun = service::begin_log_anew(&config, &origin, cause, system_clock()())?;
     say!("log key   {}", begun.key);
     say!("the old log is at {}", begun.old.display());
+    if let Some(why) = begun.revocations_lost {
+        say!("WARNING: {why}");
+        say!("revoke again what was revoked, or give up the issuer key; and raise `feed.sequence_offset`");
+    }
     say!("next: set `log.origin` to \"{origin}\" in the configuration, hand the new log key to verifiers, start the service");
     Ok(())
 }

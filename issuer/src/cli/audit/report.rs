@@ -22,6 +22,7 @@ pub(super) fn object(report: &Report, pinned: bool, more: Vec<(&'static str, Val
         "root": report.root.to_base64(),
         "checkpoints": report.checkpoints,
         "derivations": report.derivations,
+        "revocations": report.revocations,
         "disclosures": {
             "open": report.disclosures, "erased": report.erased, "expired": report.expired, "withheld": report.withheld,
         },

@@ -89,6 +89,7 @@ impl Verify {
         say!("root         {}", report.root.to_base64());
         say!("checkpoints  {} signed and consistent", report.checkpoints);
         say!("receipts     {} of {} given verify against this log", report.receipts, receipts.len());
+        say!("revocations  {} in the table, as the leaves say", report.revocations);
         say!(
             "disclosures  {} open their commitments, {} erased, {} expired, {} withheld",
             report.disclosures,

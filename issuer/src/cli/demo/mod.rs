@@ -9,9 +9,10 @@ use std::sync::Arc;
 use anyhow::{Context, bail, ensure};
 use narrows::{
     CallError, ClientAuthentication, ExchangeRequest, Held, HolderKey, ID_TOKEN, IssuerClient, IssuerError, NarrowRequest, Presentation,
-    Reason, ToolClient, arguments,
+    Reason, Revoke, ToolClient, arguments,
     caveat::{Tools, parse_list},
     json::{Limits, parse},
+    tool::RevocationFeed,
 };
 use narrows_issuer::{
     clock::system_clock,
@@ -43,7 +44,7 @@ async fn play(dev: DevService) -> anyhow::Result<()> {
     let now = || system_clock()() / 1000;
     let issuer = IssuerClient::new(&config.issuer)?;
     let keys = issuer.discover().await?;
-    let audience = tool::start(keys.roots.clone()).await?;
+    let (audience, guard) = tool::start(&config.issuer, &keys).await?;
 
     step("A development issuer and a tool server are up", "nothing but this process, loopback only");
     say("issuer", &config.issuer);
@@ -125,8 +126,21 @@ async fn play(dev: DevService) -> anyhow::Result<()> {
     let stolen = Presentation { proof: own_proof, ..stolen };
     expect_tool_refusal(&tool, &stolen, Reason::ProofSignature).await?;
 
+    step(
+        "The executor's authority is taken back",
+        "RFC 7009; in force at once at the issuer, and at the tool with its next look at the feed",
+    );
+    let client = ClientAuthentication::SecretBasic { client: CLIENT, secret: &client_secret };
+    let revoked = issuer.revoke(Revoke::Token(&narrowed.token), &client, &keys).await?.context("the token was none any more")?;
+    say("log", &format!("revocation {} is durable", revoked.entry));
+    RevocationFeed::new(&config.issuer, &keys)?.poll(&guard, now()).await?;
+    let late = call(&executor, "payments.send", r#"{"amount":10,"currency":"EUR","to":"Example Ltd"}"#)?;
+    expect_tool_refusal(&tool, &late, Reason::Revoked).await?;
+    let answer = tool.call(&call(&planner, "crm.read", "{}")?).await?;
+    say("allowed", &format!("what it was made from stands: crm.read -> {answer}"));
+
     step("An auditor checks the log", "every leaf hashed anew, root and signatures compared, receipts checked");
-    audit(&config, &[granted.recorded, reported])?;
+    audit(&config, &[granted.recorded, reported, revoked])?;
     say!("\nEverything above was checked while it was told.");
     Ok(())
 }
@@ -137,9 +151,9 @@ fn audit(config: &Config, recorded: &[narrows::Recorded]) -> anyhow::Result<()> 
     let key = service::read_log_key(&config.data_dir)?;
     let receipts: Vec<_> = recorded.iter().map(|recorded| (recorded.receipt.clone(), recorded.leaf.clone())).collect();
     let report = check_database(&database, &key, Evidence { receipts: &receipts, checkpoints: &[] })?;
-    ensure!(report.receipts == 2, "{} of 2 receipts verify", report.receipts);
+    ensure!(report.receipts == 3, "{} of 3 receipts verify", report.receipts);
     say("root", &format!("{} over {} leaves, signed by {}", report.root.to_base64(), report.size, report.origin));
-    say("receipts", "both verify against this very log");
+    say("receipts", "all three verify against this very log");
     for tree in task_trees(&database, None, usize::MAX)?.0 {
         say!("\n{}", indent(&tree.to_string()));
     }

@@ -1,14 +1,14 @@
 //! The demo's tool: two tools behind the SDK's guard, served over real HTTP by the issuer's own accept loop.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use narrows::{
-    Roots,
-    tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, Revocation, system_clock},
+    IssuerKeys,
+    tool::{Guard, GuardLayer, GuardOptions, Manifest, PermittedCall, Revocation, RevocationFeed, system_clock},
 };
 use narrows_issuer::{
     config::Limits,
@@ -17,20 +17,23 @@ use narrows_issuer::{
 use tokio::net::TcpListener;
 use tower::{Layer, service_fn};
 
-/// Starts the tool server on a port of its own and gives its address, which is also its audience.
-pub(super) async fn start(roots: Roots) -> anyhow::Result<String> {
+/// Starts the tool server on a port of its own and gives its address, which is also its audience, and its guard, which follows the issuer's revocation feed.
+pub(super) async fn start(issuer: &str, keys: &IssuerKeys) -> anyhow::Result<(String, Arc<Guard>)> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let audience = format!("http://{}", listener.local_addr()?);
     let manifest = Manifest::parse(MANIFEST)?.at_audience(&audience)?;
-    // the issuer is a development one without a revocation feed, and this tool is told so
-    let options = GuardOptions { accept_dev: true, replay_capacity: 1024, revocation: Revocation::NotChecked };
-    let guard = Guard::new(manifest, roots, options);
-    let service = GuardLayer::new(guard, system_clock()).layer(service_fn(run_tool));
+    let options = GuardOptions { accept_dev: true, replay_capacity: 1024, revocation: Revocation::Required };
+    let layer = GuardLayer::new(Guard::new(manifest, keys.roots.clone(), options), system_clock());
+    let guard = Arc::clone(layer.guard());
+    let (feed, polled) = (RevocationFeed::new(issuer, keys)?, Arc::clone(&guard));
+    feed.poll(&guard, system_clock()()).await?;
+    tokio::spawn(async move { feed.follow(&polled, system_clock(), || tokio::time::sleep(POLL)).await });
+    let service = layer.layer(service_fn(run_tool));
     tokio::spawn(async move {
         let metrics = Arc::new(Metrics::new(&[]));
         serve(listener, service, &Limits::default(), metrics, std::future::pending()).await
     });
-    Ok(audience)
+    Ok((audience, guard))
 }
 
 /// Runs only permitted calls: the guard in front has parsed, verified and decided, and hands over what it decided on.
@@ -42,6 +45,9 @@ async fn run_tool(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>
     });
     Ok(Response::new(Full::from(result.unwrap_or_default().to_string())))
 }
+
+/// Well within the ten seconds for which a snapshot decides on what can't be undone.
+const POLL: Duration = Duration::from_secs(3);
 
 /// Both tools accept a token; a real payment tool would ask for a permit.
 const MANIFEST: &str = r#"

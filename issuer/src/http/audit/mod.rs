@@ -9,7 +9,7 @@ mod reading;
 pub(super) use access::{READING, read_tile, recorded};
 pub(super) use erasures::erasures;
 pub(super) use evidence::{entry, export, search, task};
-pub(super) use proofs::{consistency, head, proof};
+pub(super) use proofs::{consistency, head, number, optional, proof};
 pub(super) use reading::reading;
 
 use http::Uri;
@@ -19,7 +19,7 @@ use super::error::ApiError;
 use crate::log::LogError;
 
 /// The query's parameters; one that is not among `known` may have been meant to narrow the answer.
-fn parameters(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, ApiError> {
+pub(super) fn parameters(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, ApiError> {
     let query = uri.query().unwrap_or_default().as_bytes();
     let pairs: Vec<(String, String)> =
         form_urlencoded::parse(query).take(MAX_PARAMETERS + 1).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();

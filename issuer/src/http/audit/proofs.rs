@@ -62,13 +62,17 @@ pub(in crate::http) async fn consistency(State(app): State<Arc<App>>, uri: Uri) 
     Ok(open(json!({ "from": from, "to": found.to, "proof": proof, "path": path, "checkpoint": found.checkpoint })))
 }
 
-pub(super) fn optional<T>(pairs: &[(String, String)], name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
+pub(in crate::http) fn optional<T>(
+    pairs: &[(String, String)],
+    name: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, ApiError> {
     let value = pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value);
     let bad = || ApiError::plain(Reason::ParameterInvalid, format!("`{name}` has a bad value"));
     value.map(|value| read(value).ok_or_else(bad)).transpose()
 }
 
-pub(super) fn number(text: &str) -> Option<u64> {
+pub(in crate::http) fn number(text: &str) -> Option<u64> {
     let number: u64 = text.parse().ok()?;
     (number.to_string() == text && i64::try_from(number).is_ok()).then_some(number)
 }

@@ -149,8 +149,8 @@ async fn a_login_ends_in_an_id_token_that_the_federation_accepts_over_http() {
         "issuer": issuer, "audiences": ["client-1"], "allow_loopback_http": true,
         "claims": ["groups", "email", "nonce", "auth_time"],
     });
-    let federation = Federation::new(vec![serde_json::from_value(trusted).unwrap()]).unwrap();
-    let subject = federation.verify_subject(&id_token, TokenType::IdToken, START_MS / 1000).await.unwrap();
+    let federation = Federation::new(vec![serde_json::from_value(trusted).unwrap()], "https://narrows.example", START_MS / 1000).unwrap();
+    let subject = federation.verify(&id_token, TokenType::IdToken, START_MS / 1000).await.unwrap();
     assert_eq!((subject.issuer.as_str(), subject.subject.as_str()), (issuer.as_str(), "alice"));
     assert_eq!(subject.expires_s, START_MS / 1000 + 600);
     let expected = json!({

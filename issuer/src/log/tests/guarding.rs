@@ -6,11 +6,10 @@ use std::sync::mpsc::channel;
 use narrows_verifier::log::Leaf;
 
 use super::*;
+use crate::revocation::Target;
 
-fn revocation(number: u16) -> Leaf {
-    let disclosure = disclosure("by", "officer");
-    let by = commit(&disclosure.salt, &disclosure.name, &disclosure.value);
-    Leaf { fields: [("by".to_owned(), by)].into(), ..Leaf::draft(Kind::Revoke, entry(number), mint(number).trace) }
+fn revocation(number: u8) -> (Leaf, Vec<SideRow>) {
+    revoking::revocation(number.into(), &Target::Block(block(number)), None)
 }
 
 fn leaf_at(log: &Log, index: u64) -> Leaf {
@@ -87,12 +86,14 @@ async fn the_end_of_the_disk_is_kept_for_what_takes_authority_away() {
     free.store(79 << 20, Ordering::Relaxed);
     let error = log.append(mint(2), Vec::new()).await.unwrap_err();
     assert_eq!((error.reason(), error.retry_after_s()), (Reason::AuditDiskReserve, Some(60)));
-    appended(&log, revocation(3), Vec::new()).await;
+    let (leaf, rows) = revocation(3);
+    appended(&log, leaf, rows).await;
     // what needs no room is still answered
     assert!(matches!(log.append(mint(4), block_row()).await.unwrap(), Outcome::Existing { index: 1, .. }));
 
     free.store(9 << 20, Ordering::Relaxed);
-    assert_eq!(log.append(revocation(5), Vec::new()).await.unwrap_err().reason(), Reason::AuditDiskReserve);
+    let (fifth, rows) = revocation(5);
+    assert_eq!(log.append(fifth, rows).await.unwrap_err().reason(), Reason::AuditDiskReserve);
     assert_eq!(log.halted(), None);
 
     free.store(100 << 20, Ordering::Relaxed);
@@ -115,19 +116,20 @@ async fn a_flood_of_hops_delays_no_revocation() {
     });
     let settings = Settings { queue: 3, urgent_queue: 1, ..patient() };
     let log = Arc::new(Log::open(&place.database(), signer(), held, settings).unwrap());
-    let send = |draft: Leaf| {
+    let send = |(leaf, rows): (Leaf, Vec<SideRow>)| {
         let log = Arc::clone(&log);
-        tokio::spawn(async move { log.append(draft, Vec::new()).await })
+        tokio::spawn(async move { log.append(leaf, rows).await })
     };
-    let first = send(mint(1));
+    let first = send((mint(1), Vec::new()));
     tokio::task::yield_now().await;
     writer_entered.recv().unwrap();
-    let flood = [2, 3, 4].map(|number| send(derivation(Kind::Hop, number, &["alice"])));
+    let flood = [2, 3, 4].map(|number| send((derivation(Kind::Hop, number, &["alice"]), Vec::new())));
     tokio::task::yield_now().await;
     assert_eq!(log.append(mint(5), Vec::new()).await.unwrap_err().reason(), Reason::AuditUnavailable);
     let urgent = send(revocation(6));
     tokio::task::yield_now().await;
-    assert_eq!(log.append(revocation(7), Vec::new()).await.unwrap_err().reason(), Reason::AuditUnavailable, "bounded as well");
+    let (seventh, rows) = revocation(7);
+    assert_eq!(log.append(seventh, rows).await.unwrap_err().reason(), Reason::AuditUnavailable, "bounded as well");
     drop(release);
     let index = |answer: Result<Outcome, LogError>| match answer.unwrap() {
         Outcome::Appended { index, .. } => index,

@@ -71,6 +71,39 @@ async fn missing_leaves_come_back_from_a_copy_or_from_tiles_with_every_receipt()
 }
 
 #[tokio::test]
+async fn revocations_come_back_with_their_leaves_and_the_check_names_those_that_do_not() {
+    use crate::revocation::Target;
+    let place = Place::new();
+    Log::init(&place.database(), &signer(), opening()).unwrap();
+    drop(open(&place).unwrap());
+    let old = std::fs::read(place.database()).unwrap();
+    let log = open(&place).unwrap();
+    let targets = [(Target::Block(block(1)), None), (Target::Task(task(2)), None), (Target::Key([4; 32]), Some(NOW_MS / 1000))];
+    for (number, (target, before)) in (1..).zip(&targets) {
+        revoking::revoke(&log, number, target, *before).await;
+    }
+    export(&log, &place);
+    let known: Vec<_> = log.live().at(0).0.iter().collect();
+    drop(log);
+    let newer = place.directory.join("newer.db");
+    std::fs::rename(place.database(), &newer).unwrap();
+    let back = |source: &Source| {
+        std::fs::write(place.database(), &old).unwrap();
+        assert_eq!(replay(&place.database(), &verifier_key(), &anchor_file(&place), source).unwrap(), 3);
+        let entries: Vec<_> = open(&place).unwrap().live().at(0).0.iter().collect();
+        (
+            entries,
+            check_database(&place.database(), &verifier_key(), Evidence::default()).map_err(|finding| (finding.reason, finding.index)),
+        )
+    };
+    // the copy's disclosures stay there, so what a cut-off reaches is taken from its row
+    assert_eq!(back(&Source::Database(newer)).0, known);
+    let (entries, checked) = back(&Source::Bundles(place.directory.join("tiles")));
+    assert_eq!(entries, known[..2], "a cut-off names nobody in clear");
+    assert_eq!(checked.unwrap_err(), (Reason::LogRevocationsChanged, Some(3)));
+}
+
+#[tokio::test]
 async fn what_does_not_lead_to_the_anchor_is_not_replayed() {
     let place = Place::new();
     let (newer, _) = rolled_back(&place, 6).await;
@@ -100,14 +133,20 @@ async fn a_new_log_names_the_old_one_its_end_and_the_cause() {
 
     let new = Place::new();
     let signer = || LogSigner::new("log.example/narrows-2", &Zeroizing::new([5; 32])).unwrap();
-    let previous = Previous { checkpoint: known.clone(), cause: "the disk was lost".to_owned() };
+    let revoked = revoking::revoked(&crate::revocation::Target::Block(block(1)), None);
+    let kept = Kept { revoked: vec![revoked], epoch: 5 };
+    let previous = Previous { checkpoint: known.clone(), cause: "the disk was lost".to_owned(), kept };
     Log::init_after(&new.database(), &signer(), opening(), &previous).unwrap();
     let log = Log::open(&new.database(), signer(), clock(NOW_MS), patient()).unwrap();
     let first = log.proof(0).unwrap().unwrap();
     let leaf = Leaf::parse(&first.leaf).unwrap();
     assert_eq!(leaf.fields.keys().collect::<Vec<_>>(), ["cause", "previous"]);
     let report = check_database(&new.database(), signer().verifier_key(), Evidence::default()).unwrap();
-    assert_eq!((report.size, report.disclosures), (1, 2));
+    assert_eq!((report.size, report.disclosures, report.revocations), (1, 2, 1));
+    assert_eq!(log.epoch(), 6, "from which the feed counts on");
+    assert_eq!(log.live().at(0).0.len(), 1);
+    drop(log);
+    assert_eq!(recover::kept(&new.database()).unwrap(), Kept { epoch: 6, ..previous.kept });
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ impl Matcher {
 }
 
 impl Clause {
-    fn accepts(&self, value: &Value, steps: &mut Steps) -> Result<bool, Reason> {
+    pub(super) fn accepts(&self, value: &Value, steps: &mut Steps) -> Result<bool, Reason> {
         steps.take(1)?;
         if !self.of.is_of(value, steps)? {
             return Ok(false);
@@ -41,7 +41,9 @@ impl ValueKind {
             | (ValueKind::Flag, Value::Flag(_))
             | (ValueKind::Null, Value::Null)
             | (ValueKind::Count, Value::Array(_) | Value::Object(_))
-            | (ValueKind::Object, Value::Object(_)) => true,
+            | (ValueKind::Array, Value::Array(_))
+            | (ValueKind::Object, Value::Object(_))
+            | (ValueKind::Any, _) => true,
             (ValueKind::List, Value::Array(items)) => {
                 steps.take(items.len())?;
                 !items.iter().any(|item| matches!(item, Value::Array(_) | Value::Object(_)))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Clause, Literal, Matcher, Scalar, Test, ValueKind};
+use super::{Clause, Literal, Matcher, Scalar, Test, ValueKind, join::Joined};
 use crate::{
     Reason,
     caveat::{
@@ -10,7 +10,7 @@ use crate::{
         members::{Members, only},
         rich::Rich,
     },
-    json::{Key, Value},
+    json::Value,
 };
 
 impl Matcher {
@@ -25,11 +25,6 @@ impl Matcher {
         Ok(matcher)
     }
 
-    /// The normal form as JSON, which [`Matcher::from_json`] reads back to the same.
-    pub fn to_json(&self) -> Value {
-        one_or("any", self.any.iter().map(Clause::to_json).collect())
-    }
-
     /// Checks sizes, so that what was read from JSON always fits a check, and the reverse.
     pub(in crate::caveat) fn within_bounds(&self) -> Result<(), Reason> {
         if self.any.is_empty() {
@@ -39,34 +34,14 @@ impl Matcher {
         if self.any.len() > MAX_CLAUSES || most > MAX_LITERALS {
             return Err(Reason::CaveatTooComplex);
         }
-        let sound = self.any.iter().all(|clause| clause.all.iter().all(|literal| literal.within_bounds(clause.of)) && clause.can_hold());
+        let sound = self.any.iter().all(|clause| {
+            clause.all.iter().all(|literal| literal.fits(clause.of) && literal.test.within_bounds(clause.of)) && clause.can_hold()
+        });
         if sound { Ok(()) } else { Err(Reason::CaveatMalformed) }
     }
 }
 
 impl Clause {
-    fn to_json(&self) -> Value {
-        let mut parts = Vec::new();
-        let mut literals = self.all.iter().peekable();
-        let ranged = if self.of == ValueKind::Count { "count" } else { "range" };
-        while let Some(literal) = literals.next() {
-            parts.push(match (&literal.test, literals.peek().map(|next| &next.test)) {
-                (Test::AtLeast(min), Some(Test::AtMost(max))) => {
-                    literals.next();
-                    Value::object([(ranged, bounds(Some(*min), Some(*max)))])
-                }
-                (Test::AtLeast(min), _) => Value::object([(ranged, bounds(Some(*min), None))]),
-                (Test::AtMost(max), _) => Value::object([(ranged, bounds(None, Some(*max)))]),
-                _ => literal.to_json(self.of),
-            });
-        }
-        match (parts.is_empty(), self.of.type_name()) {
-            (true, Some(name)) => Value::object([("type", Value::Text(name.to_owned()))]),
-            (true, None) => Value::object([("count", Value::object([]))]),
-            (false, _) => one_or("all", parts),
-        }
-    }
-
     /// Bounds that exclude each other make a caveat that nobody meant to write.
     fn can_hold(&self) -> bool {
         let least = self.all.iter().filter_map(|literal| if let Test::AtLeast(min) = literal.test { Some(min) } else { None }).max();
@@ -76,41 +51,30 @@ impl Clause {
 }
 
 impl Literal {
-    fn to_json(&self, of: ValueKind) -> Value {
-        let array = |values: &BTreeSet<Scalar>| Value::Array(values.iter().map(Scalar::to_json).collect());
-        let plain = match &self.test {
-            Test::OneOf(values) if self.negated => return Value::object([("not_one_of", array(values))]),
-            Test::OneOf(values) => match (values.len(), values.first()) {
-                (1, Some(only)) => Value::object([("exact", only.to_json())]),
-                _ => Value::object([("one_of", array(values))]),
-            },
-            Test::AtLeast(min) => Value::object([("range", bounds(Some(*min), None))]),
-            Test::AtMost(max) => Value::object([("range", bounds(None, Some(*max)))]),
-            Test::Prefix(text) => Value::object([("prefix", Value::Text(text.clone()))]),
-            Test::Suffix(text) => Value::object([("suffix", Value::Text(text.clone()))]),
-            Test::Contains(values) => Value::object([("contains", array(values))]),
-            Test::Subset(values) => Value::object([("subset", array(values))]),
-            Test::Rich(rich) => Value::object([(rich_name(rich, of), rich.to_json())]),
-        };
-        if self.negated { Value::object([("not", plain)]) } else { plain }
-    }
-}
-
-impl Literal {
-    fn within_bounds(&self, of: ValueKind) -> bool {
+    /// Whether this is a rule on values of the kind, as it is written about them: a check can be spelled that asks something
+    /// else of a fact, and has no JSON.
+    fn fits(&self, of: ValueKind) -> bool {
         match &self.test {
             // without a fraction it would be written as a set of integers, which is another caveat
-            Test::OneOf(values) if of == ValueKind::Number => {
-                self.test.within_bounds() && values.iter().any(|value| matches!(value, Scalar::Decimal(_)))
+            Test::OneOf(values) if of == ValueKind::Number && !self.negated => {
+                values.iter().any(|value| matches!(value, Scalar::Decimal(_)))
             }
-            test => test.within_bounds(),
+            Test::OneOf(values) => (of != ValueKind::Any || self.negated) && values.iter().all(|value| of.holds(value)),
+            Test::AtLeast(_) | Test::AtMost(_) => !self.negated && matches!(of, ValueKind::Integer | ValueKind::Count),
+            Test::Prefix(_) | Test::Suffix(_) => of == ValueKind::Text,
+            Test::Contains(_) => matches!(of, ValueKind::List | ValueKind::Array),
+            Test::Subset(_) => of == ValueKind::List,
+            Test::Rich(Rich::Number(_)) => of == ValueKind::Number,
+            Test::Rich(_) => of == ValueKind::Text,
         }
     }
 }
 
 impl Test {
-    fn within_bounds(&self) -> bool {
+    fn within_bounds(&self, of: ValueKind) -> bool {
         let bounded = |scalar: &Scalar| match scalar {
+            // a text of the token holds the value as JSON then, with its quotes and escapes
+            Scalar::Text(_) if of.is_canonical() => scalar.to_json().canonical().len() <= MAX_TEXT,
             Scalar::Text(text) => text.len() <= MAX_TEXT,
             Scalar::Integer(number) => number.unsigned_abs() <= MAX_INTEGER,
             Scalar::Flag(_) | Scalar::Decimal(_) => true,
@@ -131,29 +95,17 @@ impl ValueKind {
         Self::TYPES.into_iter().find(|kind| kind.type_name() == Some(name))
     }
 
-    /// Whether some value is of both kinds, which are not the same.
-    fn overlaps(self, other: Self) -> bool {
-        let pair = |one, two| {
-            matches!((one, two), (ValueKind::Integer, ValueKind::Number) | (ValueKind::List | ValueKind::Object, ValueKind::Count))
-        };
-        pair(self, other) || pair(other, self)
-    }
-
-    pub(super) fn type_name(self) -> Option<&'static str> {
-        match self {
-            ValueKind::Text => Some("text"),
-            ValueKind::Integer => Some("integer"),
-            ValueKind::Number => Some("number"),
-            ValueKind::Flag => Some("flag"),
-            ValueKind::Null => Some("null"),
-            ValueKind::List => Some("list"),
-            ValueKind::Object => Some("object"),
-            ValueKind::Count => None,
-        }
-    }
-
-    const TYPES: [ValueKind; 7] =
-        [ValueKind::Text, ValueKind::Integer, ValueKind::Number, ValueKind::Flag, ValueKind::Null, ValueKind::List, ValueKind::Object];
+    const TYPES: [ValueKind; 9] = [
+        ValueKind::Text,
+        ValueKind::Integer,
+        ValueKind::Number,
+        ValueKind::Flag,
+        ValueKind::Null,
+        ValueKind::List,
+        ValueKind::Array,
+        ValueKind::Object,
+        ValueKind::Any,
+    ];
 }
 
 /// The clauses of a matcher, or of its denial.
@@ -179,18 +131,30 @@ fn normal_form(value: &Value, negated: bool) -> Result<Vec<Clause>, Reason> {
             let Value::Array(items) = inner else { return Err(Reason::CaveatMalformed) };
             one_of(items, negated != (rule == "not_one_of"))
         }
+        "none_of" => {
+            let values = scalars(inner)?;
+            let denial = Literal { negated: true, test: Test::OneOf(values.clone()) };
+            match (negated, values.is_empty()) {
+                (_, true) => Err(Reason::CaveatMalformed),
+                (false, false) => Ok(vec![Clause { of: ValueKind::Any, all: vec![denial] }]),
+                (true, false) => Ok(Matcher::one_of(values).any),
+            }
+        }
         "range" => between(ValueKind::Integer, inner, negated),
         "count" => between(ValueKind::Count, inner, negated),
         "prefix" => literal(ValueKind::Text, Test::Prefix(inner.as_text().ok_or(Reason::CaveatMalformed)?.to_owned())),
         "suffix" => literal(ValueKind::Text, Test::Suffix(inner.as_text().ok_or(Reason::CaveatMalformed)?.to_owned())),
         "contains" => literal(ValueKind::List, Test::Contains(scalars(inner)?)),
         "subset" => literal(ValueKind::List, Test::Subset(scalars(inner)?)),
+        "array_contains" => literal(ValueKind::Array, Test::Contains(scalars(inner)?)),
         "type" if !negated => {
             let of = inner.as_text().and_then(ValueKind::named).ok_or(Reason::CaveatMalformed)?;
             Ok(vec![Clause { of, all: Vec::new() }])
         }
-        "decimal" => literal(ValueKind::Number, Test::Rich(Rich::from_json("decimal", inner)?)),
+        "decimal" => literal(ValueKind::Number, Test::Rich(Rich::from_json("number", inner)?)),
         "decimal_text" => literal(ValueKind::Text, Test::Rich(Rich::from_json("decimal", inner)?)),
+        // the name of a function and of no rule
+        "number" => Err(Reason::CaveatMalformed),
         name => literal(ValueKind::Text, Test::Rich(Rich::from_json(name, inner)?)),
     }
 }
@@ -229,14 +193,17 @@ fn either(mut one: Vec<Clause>, other: Vec<Clause>) -> Result<Vec<Clause>, Reaso
     if one.len() > MAX_CLAUSES { Err(Reason::CaveatTooComplex) } else { Ok(one) }
 }
 
-/// Clauses of two kinds have nothing in common, but for an integer, which is a number, and what has a count. Those would take
-/// two facts, and to drop them would be to mean less than was written.
+/// Clauses of two kinds have nothing in common, or one of the kinds is the narrower one, or it would take two facts to say
+/// both; to drop those would be to mean less than was written.
 fn both(one: &[Clause], other: &[Clause]) -> Result<Vec<Clause>, Reason> {
-    if one.iter().any(|left| other.iter().any(|right| left.of.overlaps(right.of))) {
-        return Err(Reason::CaveatTooComplex);
+    let mut clauses = Vec::new();
+    for (left, right) in one.iter().flat_map(|left| other.iter().map(move |right| (left, right))) {
+        match left.join(right) {
+            Joined::Clause(clause) => clauses.push(clause),
+            Joined::Nothing => {}
+            Joined::TwoKinds => return Err(Reason::CaveatTooComplex),
+        }
     }
-    let pairs = one.iter().flat_map(|left| other.iter().filter(|right| right.of == left.of).map(move |right| (left, right)));
-    let clauses: Vec<_> = pairs.map(|(left, right)| Clause { of: left.of, all: [left.all.as_slice(), &right.all].concat() }).collect();
     match clauses.len() {
         0 => Err(Reason::CaveatMalformed),
         count if count > MAX_CLAUSES || clauses.iter().any(|clause| clause.all.len() > MAX_LITERALS) => Err(Reason::CaveatTooComplex),
@@ -248,29 +215,6 @@ fn scalars(value: &Value) -> Result<BTreeSet<Scalar>, Reason> {
     let Value::Array(items) = value else { return Err(Reason::CaveatMalformed) };
     let set: BTreeSet<Scalar> = items.iter().map(|item| Scalar::of(item).ok_or(Reason::CaveatMalformed)).collect::<Result<_, _>>()?;
     if set.len() == items.len() { Ok(set) } else { Err(Reason::CaveatMalformed) }
-}
-
-fn bounds(min: Option<i64>, max: Option<i64>) -> Value {
-    let sides = [("min", min), ("max", max)].into_iter().filter_map(|(name, side)| Some((Key(name.to_owned()), Value::Integer(side?))));
-    Value::Object(sides.collect())
-}
-
-fn one_or(name: &str, mut parts: Vec<Value>) -> Value {
-    match (parts.len(), parts.pop()) {
-        (1, Some(only)) => only,
-        (_, last) => {
-            parts.extend(last);
-            Value::object([(name, Value::Array(parts))])
-        }
-    }
-}
-
-/// The same rule has two names, by the kind of value that it reads.
-pub(super) fn rich_name(rich: &Rich, of: ValueKind) -> &'static str {
-    match (rich.name(), of) {
-        ("decimal", ValueKind::Text) => "decimal_text",
-        (name, _) => name,
-    }
 }
 
 /// A check has at most eight queries, one of which lets other tools pass.

@@ -1,6 +1,7 @@
 //! What two matchers accept together, as one.
 
-use super::{Clause, Literal, Matcher, Scalar, Test, ValueKind};
+use super::{Clause, Literal, Matcher, Scalar, Test, ValueKind, join::Joined};
+use crate::caveat::rich::Rich;
 
 /// What two matchers have in common.
 pub(crate) enum Meet {
@@ -15,11 +16,12 @@ pub(crate) enum Meet {
 impl Matcher {
     /// A matcher that accepts exactly what both accept.
     pub(crate) fn meet(&self, other: &Matcher) -> Meet {
-        let pairs = self.any.iter().flat_map(|one| other.any.iter().filter(|two| two.of == one.of).map(move |two| (one, two)));
         let mut any: Vec<Clause> = Vec::new();
-        for clause in pairs.filter_map(|(one, two)| one.meet(two)) {
-            if !any.contains(&clause) {
-                any.push(clause);
+        for (one, two) in self.any.iter().flat_map(|one| other.any.iter().map(move |two| (one, two))) {
+            match one.join(two) {
+                Joined::Clause(joined) => any.extend(joined.merged().filter(|clause| !any.contains(clause))),
+                Joined::Nothing => {}
+                Joined::TwoKinds => return Meet::Both,
             }
         }
         let met = Matcher { any };
@@ -32,10 +34,10 @@ impl Matcher {
 }
 
 impl Clause {
-    /// Both clauses in one; `None` when their plain rules exclude each other.
-    fn meet(&self, other: &Clause) -> Option<Clause> {
+    /// The clause with one rule where several say the same; `None` when its plain rules exclude each other.
+    fn merged(&self) -> Option<Clause> {
         let mut all: Vec<Literal> = Vec::new();
-        for literal in self.all.iter().chain(&other.all) {
+        for literal in &self.all {
             if all.contains(literal) {
                 continue;
             }
@@ -76,6 +78,7 @@ impl Literal {
     fn merge(&self, other: &Literal) -> Option<Test> {
         match (&self.test, self.negated, &other.test, other.negated) {
             (Test::AtLeast(one), false, Test::AtLeast(two), false) => Some(Test::AtLeast(*one.max(two))),
+            (Test::Rich(one), false, Test::Rich(two), false) => one.meet(two).map(Test::Rich),
             (Test::AtMost(one), false, Test::AtMost(two), false) => Some(Test::AtMost(*one.min(two))),
             (Test::OneOf(one), false, Test::OneOf(two), false) => Some(Test::OneOf(one & two)),
             (Test::OneOf(one), true, Test::OneOf(two), true) => Some(Test::OneOf(one | two)),
@@ -85,6 +88,17 @@ impl Literal {
             (Test::Prefix(one), false, Test::Prefix(two), false) if two.starts_with(one.as_str()) => Some(Test::Prefix(two.clone())),
             (Test::Suffix(one), false, Test::Suffix(two), false) if one.ends_with(two.as_str()) => Some(Test::Suffix(one.clone())),
             (Test::Suffix(one), false, Test::Suffix(two), false) if two.ends_with(one.as_str()) => Some(Test::Suffix(two.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl Rich {
+    /// What both accept as one rule, where there is one.
+    fn meet(&self, other: &Rich) -> Option<Rich> {
+        match (self, other) {
+            (Rich::Decimal(one), Rich::Decimal(other)) => one.meet(other).map(Rich::Decimal),
+            (Rich::Number(one), Rich::Number(other)) => one.meet(other).map(Rich::Number),
             _ => None,
         }
     }

@@ -7,11 +7,13 @@
 //! rule can't read is never let through by denying the rule.
 
 mod accept;
+mod join;
 mod json;
 mod meet;
 mod render;
 mod sentence;
 mod within;
+mod write;
 
 use std::collections::BTreeSet;
 
@@ -53,10 +55,14 @@ pub(super) enum ValueKind {
     Null,
     /// An array without arrays and objects in it, as the set of its elements' canonical texts.
     List,
+    /// Any array, as the set of its plain elements' canonical texts and of a mark for each kind of nested ones.
+    Array,
     /// How many elements or members an array or object has.
     Count,
     /// An object, by its member names.
     Object,
+    /// Any value, as the canonical text of what is plain and a mark for what is not.
+    Any,
 }
 
 /// A rule on a value of one kind.

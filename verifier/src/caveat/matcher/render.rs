@@ -43,8 +43,10 @@ impl ValueKind {
             ValueKind::Flag => "arg_flag",
             ValueKind::Null => "arg_null",
             ValueKind::List => "arg_items",
+            ValueKind::Array => "arg_array",
             ValueKind::Count => "arg_count",
             ValueKind::Object => "arg_names",
+            ValueKind::Any => "arg_any",
         }
     }
 
@@ -52,16 +54,23 @@ impl ValueKind {
         Self::ALL.into_iter().find(|kind| kind.predicate() == name)
     }
 
-    const ALL: [ValueKind; 8] = [
+    const ALL: [ValueKind; 10] = [
         ValueKind::Text,
         ValueKind::Integer,
         ValueKind::Number,
         ValueKind::Flag,
         ValueKind::Null,
         ValueKind::List,
+        ValueKind::Array,
         ValueKind::Count,
         ValueKind::Object,
+        ValueKind::Any,
     ];
+
+    /// Whether values of this kind are told apart by their canonical JSON, so that a set of one type can hold them all.
+    pub(super) fn is_canonical(self) -> bool {
+        matches!(self, ValueKind::List | ValueKind::Array | ValueKind::Any)
+    }
 }
 
 impl Literal {
@@ -91,7 +100,9 @@ impl Literal {
         let Expression::Binary(operator, left, right) = plain else { return None };
         let (Expression::Term(left), Expression::Term(right)) = (&**left, &**right) else { return None };
         let test = match (operator, left, right) {
-            (Operator::Contains, Term::Set(values), _) if of == ValueKind::List => Test::Subset(scalars(values, of)?),
+            (Operator::Contains, Term::Set(values), _) if matches!(of, ValueKind::List | ValueKind::Array) => {
+                Test::Subset(scalars(values, of)?)
+            }
             (Operator::Contains, Term::Set(values), _) => Test::OneOf(scalars(values, of)?),
             (Operator::Contains, _, Term::Set(values)) => Test::Contains(scalars(values, of)?),
             (Operator::GreaterOrEqual, _, Term::Integer(min)) => Test::AtLeast(*min),
@@ -111,7 +122,7 @@ impl Literal {
 /// Elements of a list and numbers with a fraction are held as their canonical texts, since a set has one type.
 fn set(values: &BTreeSet<Scalar>, of: ValueKind) -> Term {
     let term = |scalar: &Scalar| match (scalar, of) {
-        (scalar, ValueKind::List) => Term::text(&scalar.to_json().canonical()),
+        (scalar, of) if of.is_canonical() => Term::text(&scalar.to_json().canonical()),
         (Scalar::Flag(flag), _) => Term::Flag(*flag),
         (Scalar::Integer(number), ValueKind::Number) => Term::text(&number.to_string()),
         (Scalar::Integer(number), _) => Term::Integer(*number),
@@ -123,7 +134,7 @@ fn set(values: &BTreeSet<Scalar>, of: ValueKind) -> Term {
 
 fn scalars(terms: &BTreeSet<Term>, of: ValueKind) -> Option<BTreeSet<Scalar>> {
     let scalar = |term: &Term| match (term, of) {
-        (Term::Text(text), ValueKind::List | ValueKind::Number) => Scalar::of(&canonical(text)?),
+        (Term::Text(text), of) if of.is_canonical() || of == ValueKind::Number => Scalar::of(&canonical(text)?),
         (Term::Flag(flag), _) => Some(Scalar::Flag(*flag)),
         (Term::Integer(number), _) => Some(Scalar::Integer(*number)),
         (Term::Text(text), _) => Some(Scalar::Text(text.to_string())),

@@ -21,7 +21,9 @@ impl Clause {
             ValueKind::Flag => "true or false",
             ValueKind::Null => "null",
             ValueKind::List => "a list of plain values",
+            ValueKind::Array => "a list",
             ValueKind::Object => "an object",
+            ValueKind::Any => "any value",
         };
         let (least, most) = (self.side(at_least), self.side(at_most));
         let mut parts: Vec<String> = match (self.of, least, most) {

@@ -22,7 +22,7 @@ pub(super) fn embeds_ipv4(address: Ipv6Addr) -> bool {
 }
 
 /// Whether the address is one that the whole Internet reaches by the IANA special-purpose registries (RFC 6890).
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|network| network.contains(&address)),
         IpAddr::V6(address) => {

@@ -14,6 +14,7 @@ mod subpath;
 mod time_window;
 mod url;
 
+pub use address::is_public;
 pub use cidr::Cidr;
 pub use decimal::{Decimal, plain};
 pub use glob::Glob;

@@ -2,8 +2,9 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use super::DpopKey;
 use crate::{
-    PublicKey, Reason,
+    Reason,
     json::{Key, Limits, Value, parse},
 };
 
@@ -15,7 +16,7 @@ pub(super) struct Unverified<'a> {
     /// What is signed: header and claims as they travel.
     pub(super) input: &'a str,
     /// The key that the header brings along; whose it is remains to be seen.
-    pub(super) key: PublicKey,
+    pub(super) key: DpopKey,
     pub(super) signature: [u8; 64],
     pub(super) claims: Members,
 }
@@ -34,21 +35,28 @@ pub(super) fn open(text: &str) -> Result<Unverified<'_>, Reason> {
 }
 
 /// A header that says anything else (`crit`, `kid`, `b64`, a private `d` in the key) is refused and not skipped over.
-fn header_key(header: &Members) -> Result<PublicKey, Reason> {
+fn header_key(header: &Members) -> Result<DpopKey, Reason> {
     header.only(&["alg", "jwk", "typ"])?;
-    // RFC 9864 gives the second name to what RFC 8037 calls by the first; with this kind of key both mean one algorithm
-    if header.text("typ")? != TYPE || !matches!(header.text("alg")?, "EdDSA" | "Ed25519") {
+    if header.text("typ")? != TYPE {
         return Err(Reason::DpopMalformed);
     }
     let jwk = Members(header.member("jwk").ok_or(Reason::DpopMalformed)?.clone());
-    jwk.only(&["crv", "kty", "x"])?;
-    if jwk.text("kty")? != "OKP" || jwk.text("crv")? != "Ed25519" {
-        return Err(Reason::DpopMalformed);
+    let key = read_key(&jwk).map_err(|reason| if reason == Reason::WeakKey { reason } else { Reason::DpopMalformed })?;
+    if key.signs_with(header.text("alg")?) { Ok(key) } else { Err(Reason::DpopMalformed) }
+}
+
+fn read_key(jwk: &Members) -> Result<DpopKey, Reason> {
+    match (jwk.text("kty")?, jwk.text("crv")?) {
+        ("OKP", "Ed25519") => {
+            jwk.only(&["crv", "kty", "x"])?;
+            DpopKey::ed25519(&decode(jwk.text("x")?)?)
+        }
+        ("EC", "P-256") => {
+            jwk.only(&["crv", "kty", "x", "y"])?;
+            DpopKey::p256(&decode(jwk.text("x")?)?, &decode(jwk.text("y")?)?)
+        }
+        _ => Err(Reason::DpopMalformed),
     }
-    PublicKey::from_bytes(&decode(jwk.text("x")?)?).map_err(|reason| match reason {
-        Reason::WeakKey => reason,
-        _ => Reason::DpopMalformed,
-    })
 }
 
 impl Members {

@@ -50,6 +50,29 @@ fn the_thumbprint_is_that_of_rfc_8037() {
 }
 
 #[test]
+fn the_thumbprint_of_a_p256_key_is_that_of_rfc_9449() {
+    let decode = |text| URL_SAFE_NO_PAD.decode(text).unwrap();
+    let (x, y) = (decode("l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs"), decode("9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"));
+    let key = DpopKey::p256(&x, &y).unwrap();
+    assert_eq!(URL_SAFE_NO_PAD.encode(key.thumbprint()), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+}
+
+#[test]
+fn a_p256_signature_is_that_of_rfc_7515() {
+    let decode = |text| URL_SAFE_NO_PAD.decode(text).unwrap();
+    let (x, y) = (decode("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"), decode("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"));
+    let key = DpopKey::p256(&x, &y).unwrap();
+    let input = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    let signature = decode("DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q");
+    let signature: [u8; 64] = signature.try_into().unwrap();
+    assert!(key.verifies(input.as_bytes(), &signature));
+    assert!(!key.verifies(b"other", &signature) && !key.verifies(input.as_bytes(), &[0; 64]));
+    for (half, reason) in [(&x[..31], Reason::KeyAlgorithm), (&y[..], Reason::WeakKey)] {
+        assert_eq!(DpopKey::p256(&x, half).err().or(DpopKey::p256(half, &y).err()), Some(reason));
+    }
+}
+
+#[test]
 fn our_proof_is_bound_to_the_whole_call() {
     let text = sign_dpop(&request(), NOW, &[3; 16], &SEED);
     let (once, bound) = check(&text, &request()).unwrap();
