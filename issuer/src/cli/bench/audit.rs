@@ -1,7 +1,5 @@
 //! `narrows bench audit`: the log's figures, on the disk that is asked about.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +18,8 @@ use narrows_verifier::{
 };
 use rand_core::{OsRng, RngCore};
 
-use super::load::{Load, Measured, append, random};
+use super::appends::{Load, Measured, append, random};
+use super::machine::{fsync, machine, ms};
 use crate::cli::serve::Scratch;
 
 /// The flags of `narrows bench audit`.
@@ -140,35 +139,6 @@ fn proofs(log: &Log, size: u64) -> anyhow::Result<Duration> {
     }
     each.sort_unstable();
     Ok(each.get(each.len() / 2).copied().unwrap_or_default())
-}
-
-/// Median of appending 4 KiB and making it durable, which no commit can beat.
-fn fsync(place: &Path) -> anyhow::Result<Duration> {
-    let path = place.join("fsync");
-    let mut file: File = OpenOptions::new().create(true).append(true).open(&path)?;
-    let mut each = Vec::new();
-    for _ in 0..200 {
-        let started = Instant::now();
-        file.write_all(&[7; 4096])?;
-        file.sync_data()?;
-        each.push(started.elapsed());
-    }
-    std::fs::remove_file(path)?;
-    each.sort_unstable();
-    Ok(each.get(each.len() / 2).copied().unwrap_or_default())
-}
-
-/// Load and cores: without them no figure means anything.
-fn machine() -> String {
-    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).map_or("", |rest| rest.trim_start_matches(['\t', ':', ' ']));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{model}, {cores} cores; load average {}", read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "))
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }
 
 /// Appends at once while a log is filled.
