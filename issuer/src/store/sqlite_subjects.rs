@@ -63,6 +63,10 @@ struct State {
     connection: Option<Connection>,
     /// Keys made for the transaction at hand, which must be durable before it is.
     fresh: HashMap<Pseudonym, Key>,
+    /// The key that was used last within the transaction at hand: an entry has many disclosures, and most are about one person.
+    last: Option<(Pseudonym, Key)>,
+    /// The key under which people are named, once it was asked for. It never changes.
+    naming: Option<Key>,
 }
 
 type Key = Zeroizing<[u8; 32]>;
@@ -97,11 +101,11 @@ impl Subjects {
 
     /// Closes the file; from then on, everything is withheld.
     pub(super) fn close(&self) {
-        self.state().connection = None;
+        *self.state() = State { connection: None, fresh: HashMap::new(), last: None, naming: None };
     }
 
     fn new(connection: Option<Connection>) -> Self {
-        Self { state: Mutex::new(State { connection, fresh: HashMap::new() }) }
+        Self { state: Mutex::new(State { connection, fresh: HashMap::new(), last: None, naming: None }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -110,9 +114,7 @@ impl Subjects {
 
     /// The name by which the store knows this person.
     pub(crate) fn pseudonym(&self, issuer: &str, subject: &str) -> Result<Pseudonym, StoreError> {
-        let state = self.state();
-        let connection = state.connection.as_ref().ok_or(StoreError::SubjectsMissing)?;
-        let key: Key = Zeroizing::new(connection.prepare_cached("SELECT key FROM naming")?.query_row([], |row| row.get(0))?);
+        let key = self.state().naming_key()?;
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key.as_slice()).map_err(StoreError::failed)?;
         for part in [NAMING, issuer, subject] {
             // With lengths, no two pairs of names run into one text.
@@ -168,7 +170,8 @@ impl Subjects {
     /// a disclosure without its key would be lost.
     pub(super) fn keep_fresh(&self) -> Result<(), StoreError> {
         let mut state = self.state();
-        let State { connection, fresh } = &mut *state;
+        let State { connection, fresh, last, .. } = &mut *state;
+        *last = None;
         if fresh.is_empty() {
             return Ok(());
         }
@@ -183,7 +186,9 @@ impl Subjects {
 
     /// Forgets keys of a transaction that did not come about.
     pub(super) fn drop_fresh(&self) {
-        self.state().fresh.clear();
+        let mut state = self.state();
+        state.fresh.clear();
+        state.last = None;
     }
 
     /// Everybody who has a key, or had one that may still be in the file.
@@ -197,6 +202,7 @@ impl Subjects {
     /// Destroys people's keys, in the file and in its journal.
     pub(super) fn destroy(&self, subjects: &[Pseudonym]) -> Result<(), StoreError> {
         let mut state = self.state();
+        state.last = None;
         let connection = state.connection.as_mut().ok_or(StoreError::SubjectsMissing)?;
         clean(connection)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -234,13 +240,27 @@ impl State {
     }
 
     fn key_or_fresh(&mut self, subject: Pseudonym) -> Result<Key, StoreError> {
-        if let Some(key) = self.fresh.get(&subject) {
+        if let Some((_, key)) = self.last.as_ref().filter(|(of, _)| *of == subject) {
             return Ok(key.clone());
         }
-        if let Some(key) = self.key(subject)? {
-            return Ok(key);
+        let key = match self.fresh.get(&subject) {
+            Some(key) => key.clone(),
+            None => match self.key(subject)? {
+                Some(key) => key,
+                None => self.fresh.entry(subject).or_insert_with(fresh_key).clone(),
+            },
+        };
+        self.last = Some((subject, key.clone()));
+        Ok(key)
+    }
+
+    fn naming_key(&mut self) -> Result<Key, StoreError> {
+        if let Some(key) = &self.naming {
+            return Ok(key.clone());
         }
-        Ok(self.fresh.entry(subject).or_insert_with(fresh_key).clone())
+        let connection = self.connection.as_ref().ok_or(StoreError::SubjectsMissing)?;
+        let key: Key = Zeroizing::new(connection.prepare_cached("SELECT key FROM naming")?.query_row([], |row| row.get(0))?);
+        Ok(self.naming.insert(key).clone())
     }
 }
 
