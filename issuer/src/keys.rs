@@ -78,11 +78,8 @@ impl SecretKey {
     /// `KEY_FILE_MISSING`, `KEY_FILE_MODE` (any access for group or others, or another owner than this process),
     /// `KEY_FILE_MALFORMED`, `KEY_ROLE`.
     pub fn read(path: &Path, role: KeyRole) -> Result<Self, KeyError> {
-        let file = bounded_file::open(path).map_err(|error| unreadable(path, &error))?;
-        check_access(path, &file)?;
-        let mut text = Zeroizing::new(String::with_capacity(KEY_FILE_BYTES));
-        file.take(KEY_FILE_BYTES as u64).read_to_string(&mut text).map_err(|error| unreadable(path, &error))?;
-        let key = Self::parse(&text).ok_or_else(|| KeyError {
+        let bytes = read_private(path, KEY_FILE_BYTES)?;
+        let key = core::str::from_utf8(&bytes).ok().and_then(Self::parse).ok_or_else(|| KeyError {
             reason: Reason::KeyFileMalformed,
             message: format!("`{}` is not one line `narrows-key ed25519 <role> <base64url seed>`", path.display()),
         })?;
@@ -100,7 +97,7 @@ impl SecretKey {
     /// # Errors
     /// `KEY_FILE_EXISTS`, or `KEY_FILE_MISSING` when the directory can't be written.
     pub fn write_new(&self, path: &Path) -> Result<(), KeyError> {
-        let mut line = Zeroizing::new(String::with_capacity(KEY_FILE_BYTES));
+        let mut line = Zeroizing::new(String::with_capacity(KEY_FILE_BYTES as usize));
         line.push_str("narrows-key ed25519 ");
         line.push_str(self.role.name());
         line.push(' ');
@@ -176,6 +173,24 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     .map_err(failed)
 }
 
+/// Reads a file that holds a secret, and that nobody but this account may read.
+///
+/// # Errors
+/// `KEY_FILE_MISSING`, `KEY_FILE_MODE` (any access for group or others, or another owner than this process), or
+/// `KEY_FILE_MALFORMED` for more than `most` bytes.
+pub(crate) fn read_private(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let file = bounded_file::open(path).map_err(|error| unreadable(path, &error))?;
+    check_access(path, &file)?;
+    // With room from the beginning, no copy of the secret is left behind by growing.
+    let room = file.metadata().map_or(0, |metadata| metadata.len()).min(most) as usize;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > most {
+        return Err(KeyError { reason: Reason::KeyFileMalformed, message: format!("`{}` is larger than {most} bytes", path.display()) });
+    }
+    Ok(bytes)
+}
+
 /// Looks at the open handle, not at the path: a swap between check and read would otherwise win.
 fn check_access(path: &Path, file: &File) -> Result<(), KeyError> {
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
@@ -204,7 +219,7 @@ fn unreadable(path: &Path, error: &io::Error) -> KeyError {
 }
 
 /// A key file is under 80 bytes; more than this is not read.
-const KEY_FILE_BYTES: usize = 256;
+const KEY_FILE_BYTES: u64 = 256;
 /// 32 bytes in unpadded base64url.
 const SEED_TEXT_BYTES: usize = 43;
 

@@ -18,6 +18,7 @@ pub mod http;
 pub mod init;
 pub mod introspection;
 pub mod jose;
+pub mod keyring;
 pub mod keys;
 pub mod log;
 pub mod mint;

@@ -14,6 +14,7 @@ mod federation;
 mod grants;
 mod hostile_input;
 mod interruptions;
+mod key_life;
 mod large_logs;
 mod openid_provider;
 mod receipts;
@@ -27,6 +28,7 @@ mod tampering;
 mod the_road;
 mod token_exchange;
 mod tools;
+mod transport;
 mod witnesses;
 
 use narrows::{Held, HolderKey, IssuerKeys, NarrowRequest};

@@ -3,7 +3,7 @@
 use super::sources::{assert_none, shipped};
 
 /// Crate, and the paths (a folder ends in `/`) that may name it.
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 13] = [
     ("biscuit_auth", &["verifier/src/biscuit/", "issuer/src/mint.rs"]),
     ("biscuit_parser", &["verifier/src/biscuit/", "issuer/src/mint.rs"]),
     ("axum", &["issuer/src/http/", "issuer/src/main.rs"]),
@@ -12,6 +12,8 @@ const DOORS: [(&str, &[&str]); 11] = [
     ("rustix", &["issuer/src/log/disk.rs"]),
     ("jsonwebtoken", &["issuer/src/jose/"]),
     ("reqwest", &["issuer/src/egress/", "sdk/src/http.rs"]),
+    ("tokio_rustls", &["issuer/src/http/tls/"]),
+    ("rustls", &["issuer/src/http/tls/"]),
     ("p256", &["verifier/src/proof/dpop/key.rs"]),
     ("hyper", &["issuer/src/http/"]),
     ("hyper_util", &["issuer/src/http/"]),
