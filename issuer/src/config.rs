@@ -2,6 +2,7 @@
 
 mod check;
 mod client;
+mod credentials;
 mod root_key;
 mod tls;
 
@@ -87,6 +88,10 @@ pub struct Keys {
     /// The file of the key that signs JWT views of tokens; without it, `jwt.key` in the data directory, and where that is not
     /// there either, no such views are made.
     pub jwt: Option<PathBuf>,
+    /// The file of the passphrase of key files that are encrypted. An attacker who reads it needs the key files alone.
+    pub passphrase_file: Option<PathBuf>,
+    /// The file of an age identity (X25519) to which key files are encrypted. An attacker who reads it needs the key files alone.
+    pub identity_file: Option<PathBuf>,
     /// Seconds for which a new key that signs tokens is published before it signs. An attacker who lowers it has verifiers that
     /// fetch the keys less often refuse good tokens.
     pub overlap_seconds: u64,
@@ -175,7 +180,15 @@ pub struct Retention {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { issuer: None, log: None, jwt: None, overlap_seconds: OVERLAP_SECONDS, feed: None }
+        Self {
+            issuer: None,
+            log: None,
+            jwt: None,
+            passphrase_file: None,
+            identity_file: None,
+            overlap_seconds: OVERLAP_SECONDS,
+            feed: None,
+        }
     }
 }
 
@@ -296,7 +309,9 @@ impl Config {
     /// Every fault of the file, or the one that stopped it from being read.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let unreadable = |error: std::io::Error| ConfigError::one(&path.display().to_string(), format!("can't be read: {error}"));
-        Self::parse(&bounded_file::read_text(path, MAX_CONFIG_BYTES).map_err(unreadable)?)
+        let mut config = Self::parse(&bounded_file::read_text(path, MAX_CONFIG_BYTES).map_err(unreadable)?)?;
+        config.find_credentials(credentials::directory().as_deref())?;
+        Ok(config)
     }
 
     /// Parses and checks a configuration's text.

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::{
+    age::Unlock,
     app::{App, random},
     audit::{Archive, Auditors, Index, Indexer},
     bounded_file,
@@ -71,7 +72,8 @@ pub struct StartError {
 /// # Errors
 /// Everything that keeps the service from issuing: a key, the log's start-up check, the pack, a trusted issuer.
 pub fn open(config: &Config, pack: &str, development: Option<Development>, clock: Clock) -> Result<Service, StartError> {
-    let feed_key = SecretKey::read(&config.feed_key_file(), KeyRole::Feed).map_err(key_error)?;
+    let unlock = Unlock::read(&config.keys).map_err(key_error)?;
+    let feed_key = SecretKey::open(&config.feed_key_file(), KeyRole::Feed, &unlock).map_err(key_error)?;
     let signer = log_signer(config)?;
     let log_key = signer.verifier_key().clone();
     let pack = Pack::parse(pack)
@@ -298,7 +300,8 @@ pub fn log_settings(config: &Config) -> Settings {
 /// # Errors
 /// A reason of key files, or that of an origin that is no key name.
 pub fn log_signer(config: &Config) -> Result<LogSigner, StartError> {
-    let key = SecretKey::read(&config.log_key_file(), KeyRole::Log).map_err(key_error)?;
+    let unlock = Unlock::read(&config.keys).map_err(key_error)?;
+    let key = SecretKey::open(&config.log_key_file(), KeyRole::Log, &unlock).map_err(key_error)?;
     LogSigner::new(&config.log.origin, &Zeroizing::new(*key.danger_seed()))
         .map_err(|refusal| at_fault(refusal.reason, "`log.origin` is no key name"))
 }
@@ -309,7 +312,8 @@ fn jwt_signer(config: &Config) -> Result<Option<TokenSigner>, StartError> {
     if config.keys.jwt.is_none() && !file.exists() {
         return Ok(None);
     }
-    let key = SecretKey::read(&file, KeyRole::Jwt).map_err(key_error)?;
+    let unlock = Unlock::read(&config.keys).map_err(key_error)?;
+    let key = SecretKey::open(&file, KeyRole::Jwt, &unlock).map_err(key_error)?;
     Ok(Some(TokenSigner::from_seed(&Zeroizing::new(*key.danger_seed()))))
 }
 

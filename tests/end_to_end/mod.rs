@@ -21,6 +21,7 @@ mod receipts;
 mod reports;
 mod revoking;
 mod rotation;
+mod sealed_keys;
 mod secrets;
 mod stranger;
 mod subject_tokens;

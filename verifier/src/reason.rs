@@ -213,6 +213,9 @@ reasons! {
     KeyFileMode = "KEY_FILE_MODE": "a key file can be read by others than the account that runs the service";
     KeyFileMalformed = "KEY_FILE_MALFORMED": "a key file is not one line of role and base64url seed";
     KeyRole = "KEY_ROLE": "a key file holds a key made for another role";
+    KeyFileSealed = "KEY_FILE_SEALED": "a key file is encrypted, and no passphrase or identity that could open it is configured";
+    KeyPassphrase = "KEY_PASSPHRASE": "the passphrase or identity does not open the key file";
+    KeyWorkFactor = "KEY_WORK_FACTOR": "opening the key file would take more memory than it may";
     KeyState = "KEY_STATE": "the key is not in the state from which this step is possible";
     KeyUnknown = "KEY_UNKNOWN": "the service has no key of this number";
     KeyTooFresh = "KEY_TOO_FRESH": "the key has not been published for long enough to sign: verifiers that don't know it yet would refuse its tokens";

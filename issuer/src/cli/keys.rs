@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use narrows_issuer::{
+    age::Unlock,
     clients::generate_secret,
     config::Config,
     keyring::{Order, Place, Step},
@@ -29,6 +30,12 @@ pub(super) enum Keys {
     Retire(One),
     /// Accept nothing that a key signed, from now on
     Taint(One),
+    /// Encrypt the key files of the service in place, with the configured passphrase
+    Encrypt {
+        /// The service's configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 /// Which service.
@@ -58,6 +65,7 @@ impl Keys {
             Self::Prepare(of) => prepare(&of),
             Self::Activate(one) => one.of.ask(Step::Activate { kid: one.kid }),
             Self::Retire(one) => one.of.ask(Step::Retire { kid: one.kid }),
+            Self::Encrypt { config } => encrypt(&Config::load(&config)?),
             Self::Taint(one) => {
                 one.of.ask(Step::Taint { kid: one.kid })?;
                 say!("verifiers refuse its tokens once they have fetched the keys again");
@@ -102,16 +110,47 @@ fn prepare(of: &Of) -> anyhow::Result<()> {
     let key = SecretKey::generate(KeyRole::Issuer, &mut OsRng);
     let kid = root_key_id(key.public_key().as_bytes());
     let file = std::path::absolute(Place::new(&config.data_dir).key_file(kid))?;
-    key.write_new(&file)?;
+    key.write_new_sealed(&file, &Unlock::read(&config.keys)?, &mut OsRng)?;
     of.ask(Step::Prepare { file: file.clone() }).with_context(|| format!("`{}` is of no use", file.display()))?;
     say!("it may sign after {} seconds: narrows keys activate {kid} --config {}", config.keys.overlap_seconds, of.config.display());
+    Ok(())
+}
+
+/// Key by key: a file that is encrypted already is left as it is, so that an attempt that broke off is gone on with.
+fn encrypt(config: &Config) -> anyhow::Result<()> {
+    let unlock = Unlock::read(&config.keys)?;
+    let passphrase =
+        unlock.passphrase().with_context(|| format!("`keys.passphrase_file` is not configured ({})", Reason::ConfigInvalid))?;
+    let mut files = vec![
+        (KeyRole::Issuer, config.issuer_key_file()),
+        (KeyRole::Log, config.log_key_file()),
+        (KeyRole::Feed, config.feed_key_file()),
+        (KeyRole::Jwt, config.jwt_key_file()),
+    ];
+    if let Some(set) = Place::new(&config.data_dir).set()? {
+        files.extend(set.keys().iter().map(|own| (KeyRole::Issuer, own.file.clone())));
+    }
+    files.dedup();
+    for (role, file) in files {
+        if !file.exists() {
+            say!("{}: not there", file.display());
+            continue;
+        }
+        match SecretKey::read(&file, role) {
+            Ok(key) => key.seal_in_place(&file, passphrase, &mut OsRng)?,
+            Err(error) if error.reason == Reason::KeyFileSealed => drop(SecretKey::open(&file, role, &unlock)?),
+            Err(error) => return Err(error.into()),
+        }
+        say!("{}: encrypted", file.display());
+    }
+    say!("what the files held before may still be read from the disk and from backups");
     Ok(())
 }
 
 fn list(config: &Config) -> anyhow::Result<()> {
     let Some(set) = Place::new(&config.data_dir).set()? else {
         let file = config.issuer_key_file();
-        let key = SecretKey::read(&file, KeyRole::Issuer)?;
+        let key = SecretKey::open(&file, KeyRole::Issuer, &Unlock::read(&config.keys)?)?;
         line(root_key_id(key.public_key().as_bytes()), "active", "from the log's first leaf", &file);
         return Ok(());
     };

@@ -139,13 +139,7 @@ enum Ended {
     NoHandshake,
 }
 
-async fn connection<S, B>(
-    stream: TcpStream,
-    tls: Option<&Tls>,
-    service: S,
-    limits: &Limits,
-    mut stopping: watch::Receiver<()>,
-) -> Ended
+async fn connection<S, B>(stream: TcpStream, tls: Option<&Tls>, service: S, limits: &Limits, mut stopping: watch::Receiver<()>) -> Ended
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,

@@ -16,6 +16,7 @@ use super::{
     set::{Answer, Change},
 };
 use crate::{
+    age::Unlock,
     app::{App, random},
     exchange::ExchangeError,
     keys::{KeyError, KeyRole, SecretKey},
@@ -63,7 +64,8 @@ pub async fn take_order(app: &App) -> Result<(), Reason> {
     };
     let set = keyring.ring().set.clone();
     let (order_id, kind) = (order.id.clone(), format!("{:?}", order.step));
-    let answer = |refused: Option<Reason>| Some(Answer { order: order_id.clone(), refused: refused.map(|reason| reason.code().to_owned()) });
+    let answer =
+        |refused: Option<Reason>| Some(Answer { order: order_id.clone(), refused: refused.map(|reason| reason.code().to_owned()) });
     match step(app, &set, order) {
         Ok((mut next, changes)) => {
             next.set.last = answer(None);
@@ -101,7 +103,7 @@ fn step(app: &App, set: &KeySet, order: Order) -> Result<(Ring, Vec<Change>), Ke
     let refused = |reason: Reason| KeyError { reason, message: reason.meaning().to_owned() };
     let changes = match order.step {
         Step::Prepare { file } => {
-            let key = SecretKey::read(&file, KeyRole::Issuer)?;
+            let key = SecretKey::open(&file, KeyRole::Issuer, &Unlock::read(&app.keyring.unlock)?)?;
             let key = narrows_verifier::public_key(key.danger_seed());
             next.prepare(key, file, now)
         }

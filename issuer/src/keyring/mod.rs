@@ -15,7 +15,8 @@ pub use self::job::{follow, take_order};
 pub use self::order::{Order, Place};
 pub use self::set::{Answer, KeySet, OwnKey, Pace, Step};
 use crate::{
-    config::Config,
+    age::Unlock,
+    config::{self, Config},
     keys::{KeyError, KeyRole, SecretKey, root_key_id},
     mint::Mint,
 };
@@ -24,6 +25,8 @@ use crate::{
 pub struct Keyring {
     place: Place,
     pace: Pace,
+    /// What opens key files, read anew each time: no passphrase is kept.
+    unlock: config::Keys,
     /// Root keys of the configuration, which are published beside.
     others: Vec<RootKey>,
     /// Replaced as a whole, by [`job`] alone.
@@ -48,7 +51,7 @@ impl Keyring {
         let file = config.issuer_key_file();
         let set = match place.set()? {
             Some(set) => set,
-            None => KeySet::of(mint_of(&SecretKey::read(&file, KeyRole::Issuer)?, since)?.root(), file),
+            None => KeySet::of(mint_of(&SecretKey::open(&file, KeyRole::Issuer, &Unlock::read(&config.keys)?)?, since)?.root(), file),
         };
         let others: Vec<_> = config.root_key.iter().filter_map(|key| key.read().ok()).collect();
         let pace = Pace {
@@ -56,8 +59,8 @@ impl Keyring {
             request_s: config.limits.request_timeout_ms.div_ceil(1000) + 1,
             life_s: narrows_policies::MAX_LIFE_SECONDS,
         };
-        let ring = Ring::new(set, None, &others)?;
-        Ok(Self { place, pace, others, ring: RwLock::new(Arc::new(ring)) })
+        let ring = Ring::new(set, None, &config.keys, &others)?;
+        Ok(Self { place, pace, unlock: config.keys.clone(), others, ring: RwLock::new(Arc::new(ring)) })
     }
 
     /// The key that signs now.
@@ -79,7 +82,7 @@ impl Keyring {
 
     /// The state that another set makes, before it is in force.
     fn ring_of(&self, set: KeySet) -> Result<Ring, KeyError> {
-        Ring::new(set, self.ring().mint.as_ref(), &self.others)
+        Ring::new(set, self.ring().mint.as_ref(), &self.unlock, &self.others)
     }
 
     fn put_in_force(&self, ring: Ring) -> Result<(), KeyError> {
@@ -90,12 +93,12 @@ impl Keyring {
 }
 
 impl Ring {
-    fn new(set: KeySet, signs: Option<&Arc<Mint>>, others: &[RootKey]) -> Result<Self, KeyError> {
+    fn new(set: KeySet, signs: Option<&Arc<Mint>>, unlock: &config::Keys, others: &[RootKey]) -> Result<Self, KeyError> {
         let mint = match (set.signing(), signs) {
             (None, _) => None,
             (Some(own), Some(mint)) if mint.root() == own.root => Some(Arc::clone(mint)),
             (Some(own), _) => {
-                let key = SecretKey::read(&own.file, KeyRole::Issuer)?;
+                let key = SecretKey::open(&own.file, KeyRole::Issuer, &Unlock::read(unlock)?)?;
                 let mint = mint_of(&key, own.root.not_before)?;
                 if mint.root() != own.root {
                     return Err(malformed(format!("`{}` holds another key than the one that signs", own.file.display())));
