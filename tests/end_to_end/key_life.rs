@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::OpenOptionsExt,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -167,7 +168,21 @@ async fn steps_that_are_not_possible_are_refused_with_their_reason() {
     let listed = ordered(&issuer, &["list"]).await.succeeded();
     assert!(listed.contains(&signs) && listed.contains("active") && listed.contains(&next) && listed.contains("prepared"), "{listed}");
     ordered(&issuer, &["retire", &next]).await.succeeded();
-    assert_eq!(states(&issuer.sdk().await.1), [(signs, RootState::Active)]);
+    assert_eq!(states(&issuer.sdk().await.1), [(signs.clone(), RootState::Active)]);
+    // An order that is there still though it was answered, and one that is none, go away and change nothing.
+    let state: serde_json::Value = serde_json::from_slice(&fs::read(issuer.data().join("issuer-keys.json")).unwrap()).unwrap();
+    let answered = serde_json::json!({ "id": state["last"]["order"], "step": { "verb": "taint", "kid": signs.parse::<u32>().unwrap() } });
+    let file = issuer.data().join("issuer-keys.order");
+    for text in [answered.to_string(), "nothing".to_owned()] {
+        let mut order = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).unwrap();
+        std::io::Write::write_all(&mut order, text.as_bytes()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while file.exists() {
+            assert!(Instant::now() < deadline, "{text}: {}", issuer.log_lines());
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(states(&issuer.sdk().await.1), [(signs.clone(), RootState::Active)], "{text}");
+    }
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ async fn a_service_with_encrypted_keys_starts_with_the_passphrase_alone() {
     let text = fs::read_to_string(issuer.config()).unwrap();
     fs::write(issuer.config(), text.lines().filter(|line| !line.contains("passphrase_file")).collect::<Vec<_>>().join("\n")).unwrap();
     issuer.start_refused().refused("KEY_FILE_SEALED");
-    secret(&issuer, "issuer.key", "age-encryption.org/v1\n-> scrypt xQS2LeobvRovpOsg9nS+2Q 30\nnothing\n");
+    secret(&issuer, "feed.key", "age-encryption.org/v1\n-> scrypt xQS2LeobvRovpOsg9nS+2Q 30\nnothing\n");
     issuer.start_refused().refused("KEY_FILE_MALFORMED");
 }
 

@@ -61,9 +61,10 @@ impl<'a> Header<'a> {
             if let Some(code) = line.strip_prefix("--- ") {
                 let signed = file.len().checked_sub(rest.len())?.checked_add(3)?;
                 // With a passphrase, nobody else can be meant: a second stanza would be somebody's who knows it not.
-                let alone = stanzas.len() == 1 || !stanzas.iter().any(|stanza| matches!(stanza, Stanza::Scrypt { .. }));
+                let by_passphrase = stanzas.iter().any(|stanza| matches!(stanza, Stanza::Scrypt { .. }));
+                let sound = stanzas.len() == 1 || (!by_passphrase && !stanzas.is_empty());
                 let header = Self { stanzas, payload: behind, signed: file.get(..signed)?, code: BASE64.decode(code).ok()? };
-                return alone.then_some(header);
+                return sound.then_some(header);
             }
             let arguments = line.strip_prefix("-> ")?;
             rest = behind;

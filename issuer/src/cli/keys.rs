@@ -29,7 +29,13 @@ pub(super) enum Keys {
     /// Publish a key no longer that signs nothing and of which no token is alive
     Retire(One),
     /// Accept nothing that a key signed, from now on
-    Taint(One),
+    Taint {
+        #[command(flatten)]
+        one: One,
+        /// Let verifiers spare tokens whose leaf lies below this index of the log, which witnessed receipts must show
+        #[arg(long, value_name = "INDEX")]
+        spare_below: Option<u64>,
+    },
     /// Encrypt the key files of the service in place, with the configured passphrase
     Encrypt {
         /// The service's configuration file
@@ -66,8 +72,8 @@ impl Keys {
             Self::Activate(one) => one.of.ask(Step::Activate { kid: one.kid }),
             Self::Retire(one) => one.of.ask(Step::Retire { kid: one.kid }),
             Self::Encrypt { config } => encrypt(&Config::load(&config)?),
-            Self::Taint(one) => {
-                one.of.ask(Step::Taint { kid: one.kid })?;
+            Self::Taint { one, spare_below } => {
+                one.of.ask(Step::Taint { kid: one.kid, spare_below })?;
                 say!("verifiers refuse its tokens once they have fetched the keys again");
                 Ok(())
             }

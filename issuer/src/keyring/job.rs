@@ -63,6 +63,10 @@ pub async fn take_order(app: &App) -> Result<(), Reason> {
         }
     };
     let set = keyring.ring().set.clone();
+    // The service ended before it could take it away.
+    if set.last().is_some_and(|answer| answer.order == order.id) {
+        return keyring.place.clear().map_err(|_| Reason::KeyFileMissing);
+    }
     let (order_id, kind) = (order.id.clone(), format!("{:?}", order.step));
     let answer =
         |refused: Option<Reason>| Some(Answer { order: order_id.clone(), refused: refused.map(|reason| reason.code().to_owned()) });
@@ -109,7 +113,7 @@ fn step(app: &App, set: &KeySet, order: Order) -> Result<(Ring, Vec<Change>), Ke
         }
         Step::Activate { kid } => next.activate(kid, now, pace),
         Step::Retire { kid } => next.retire(kid, now, pace),
-        Step::Taint { kid } => next.taint(kid),
+        Step::Taint { kid, spare_below } => next.taint(kid, spare_below),
     }
     .map_err(refused)?;
     Ok((app.keyring.ring_of(next)?, changes))

@@ -60,6 +60,8 @@ pub enum Step {
     Taint {
         /// Its number.
         kid: u32,
+        /// The index in the log below which the leaves of tokens lie that verifiers may spare.
+        spare_below: Option<u64>,
     },
 }
 
@@ -154,12 +156,13 @@ impl KeySet {
     }
 
     /// Gives a key up at once, whatever it did so far.
-    pub(super) fn taint(&mut self, kid: u32) -> Result<Vec<Change>, Reason> {
+    pub(super) fn taint(&mut self, kid: u32, spare_below: Option<u64>) -> Result<Vec<Change>, Reason> {
         let key = self.find(kid)?;
         if key.root.state == RootState::Tainted {
             return Err(Reason::KeyState);
         }
         key.root.state = RootState::Tainted;
+        key.root.spared_below = spare_below;
         Ok(vec![change(&key.root)])
     }
 
@@ -218,6 +221,8 @@ struct Written {
     state: String,
     not_before: u64,
     not_after: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spared_below: Option<u64>,
     file: PathBuf,
 }
 
@@ -228,6 +233,7 @@ impl From<&OwnKey> for Written {
             state: own.root.state.name().to_owned(),
             not_before: own.root.not_before,
             not_after: own.root.not_after,
+            spared_below: own.root.spared_below,
             file: own.file.clone(),
         }
     }
@@ -242,6 +248,7 @@ impl Written {
             state: RootState::from_name(&self.state)?,
             not_before: self.not_before,
             not_after: self.not_after,
+            spared_below: self.spared_below,
         };
         Some(OwnKey { root, file: self.file.clone() })
     }
@@ -311,9 +318,9 @@ mod tests {
     #[test]
     fn a_tainted_key_signs_nothing_and_the_next_one_need_not_wait() {
         let mut set = set();
-        set.taint(id(1)).unwrap();
+        set.taint(id(1), None).unwrap();
         assert!(set.signing().is_none());
-        assert_eq!(set.taint(id(1)), Err(Reason::KeyState));
+        assert_eq!(set.taint(id(1), None), Err(Reason::KeyState));
         assert_eq!(set.activate(id(1), 60, &PACE), Err(Reason::KeyState));
         set.activate(id(2), 60, &PACE).unwrap();
         assert_eq!(states(&set), [(RootState::Tainted, 1, None), (RootState::Active, 50, None)]);
@@ -333,7 +340,7 @@ mod tests {
     fn the_file_reads_back_and_anything_else_is_refused() {
         let mut set = set();
         set.last = Some(Answer { order: "aa".into(), refused: Some("KEY_STATE".into()) });
-        set.taint(id(2)).unwrap();
+        set.taint(id(2), Some(7)).unwrap();
         let text = set.text();
         assert_eq!(KeySet::parse(&text), Ok(set));
         let broken = [
