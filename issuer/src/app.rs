@@ -19,8 +19,8 @@ use crate::{
     federation::Federation,
     http::metrics::Metrics,
     jose::TokenSigner,
+    keyring::Keyring,
     log::{Log, RetentionPolicy},
-    mint::Mint,
     rate::Rate,
     revocation::Revocations,
     witness::Witnesses,
@@ -40,10 +40,8 @@ pub struct App {
     pub pack: Pack,
     /// Its digest, for leaves.
     pub pack_digest: PackDigest,
-    /// The signing side.
-    pub mint: Mint,
-    /// The keys under which this issuer's tokens verify: the one that signs now, and those of other rotations.
-    pub roots: Roots,
+    /// The keys that sign tokens.
+    pub keyring: Keyring,
     /// Keeps the search index up with the log. Declared before the log, whose connections must be the last to close.
     pub(crate) _indexer: Indexer,
     /// The log.
@@ -88,6 +86,11 @@ impl App {
     /// Seconds since the Unix epoch.
     pub fn now_seconds(&self) -> u64 {
         (self.clock)() / 1000
+    }
+
+    /// The keys under which this issuer's tokens verify: the one that signs now, and those of other rotations.
+    pub fn roots(&self) -> Arc<Roots> {
+        self.keyring.roots()
     }
 
     pub(crate) fn fresh_entry(&self) -> EntryId {

@@ -2,7 +2,9 @@
 
 mod check;
 mod client;
+mod credentials;
 mod root_key;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::check::{ConfigError, ConfigFault};
 pub use self::client::{AuthMethod, Client, ClientCeiling, ClientGrant};
 pub use self::root_key::PublishedRootKey;
+pub use self::tls::Tls;
 use crate::bounded_file;
 use crate::federation::TrustedIssuer;
 use crate::log::{ANCHOR_LAG_MS, DISK_RESERVE_MB, QUEUE};
@@ -34,6 +37,9 @@ pub struct Config {
     /// attacker on the path between the two reads client secrets and tokens.
     #[serde(default)]
     pub danger_listen_plaintext: bool,
+    /// TLS on `listen`; without it, the service speaks plain HTTP there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     /// The directory of the database and, unless named otherwise, the keys. Who writes here owns the issuer.
     pub data_dir: PathBuf,
     /// Where the secret keys are.
@@ -72,7 +78,7 @@ pub struct Config {
 
 /// Where the secret keys are. An attacker who can swap a file signs with a key of their own; every key file is refused
 /// unless its mode is 0600 or narrower and it belongs to the account that runs the service.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
     /// The file of the key that signs tokens; without it, `issuer.key` in the data directory.
@@ -82,6 +88,13 @@ pub struct Keys {
     /// The file of the key that signs JWT views of tokens; without it, `jwt.key` in the data directory, and where that is not
     /// there either, no such views are made.
     pub jwt: Option<PathBuf>,
+    /// The file of the passphrase of key files that are encrypted. An attacker who reads it needs the key files alone.
+    pub passphrase_file: Option<PathBuf>,
+    /// The file of an age identity (X25519) to which key files are encrypted. An attacker who reads it needs the key files alone.
+    pub identity_file: Option<PathBuf>,
+    /// Seconds for which a new key that signs tokens is published before it signs. An attacker who lowers it has verifiers that
+    /// fetch the keys less often refuse good tokens.
+    pub overlap_seconds: u64,
     /// The file of the key that signs the revocation feed; without it, `feed.key` in the data directory.
     pub feed: Option<PathBuf>,
 }
@@ -163,6 +176,20 @@ pub struct Retention {
     pub disclosures_days: u32,
     /// The same for single kinds of leaves.
     pub disclosures: BTreeMap<String, u32>,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            issuer: None,
+            log: None,
+            jwt: None,
+            passphrase_file: None,
+            identity_file: None,
+            overlap_seconds: OVERLAP_SECONDS,
+            feed: None,
+        }
+    }
 }
 
 impl Default for Retention {
@@ -282,7 +309,9 @@ impl Config {
     /// Every fault of the file, or the one that stopped it from being read.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let unreadable = |error: std::io::Error| ConfigError::one(&path.display().to_string(), format!("can't be read: {error}"));
-        Self::parse(&bounded_file::read_text(path, MAX_CONFIG_BYTES).map_err(unreadable)?)
+        let mut config = Self::parse(&bounded_file::read_text(path, MAX_CONFIG_BYTES).map_err(unreadable)?)?;
+        config.find_credentials(credentials::directory().as_deref())?;
+        Ok(config)
     }
 
     /// Parses and checks a configuration's text.
@@ -313,6 +342,7 @@ impl Config {
             issuer: format!("http://{listen}"),
             listen,
             danger_listen_plaintext: false,
+            tls: None,
             data_dir,
             keys: Keys::default(),
             root_key: Vec::new(),
@@ -456,6 +486,7 @@ impl Default for Telemetry {
 }
 
 const DISCLOSURES_DAYS: u32 = 90;
+const OVERLAP_SECONDS: u64 = 3_600;
 
 const MAX_CONFIG_BYTES: u64 = 1_048_576;
 

@@ -34,7 +34,8 @@ pub struct Reported {
 /// the report, `REPORT_RATE`, `TASK_UNKNOWN`, `TASK_QUOTA`, `REVOKED`, or `AUDIT_UNAVAILABLE`.
 pub async fn report(app: &App, token: &str, proof: &str, trace: TraceId) -> Result<Reported, ExchangeError> {
     let now = app.now_seconds();
-    let token = UnverifiedToken::from_text(token).and_then(|token| token.verify(&app.roots)).map_err(|refusal: Refusal| refusal.reason)?;
+    let token =
+        UnverifiedToken::from_text(token).and_then(|token| token.verify(&app.roots())).map_err(|refusal: Refusal| refusal.reason)?;
     // an open copy would put the right to append into a request body for no need
     if !token.sealed {
         return Err(Reason::TokenNotSealed.into());

@@ -11,6 +11,7 @@ use narrows_verifier::Reason;
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
+use crate::age::Unlock;
 use crate::clients;
 use crate::config::{Config, ConfigError};
 use crate::keys::{KeyError, KeyRole, SecretKey, root_key_id, write_private};
@@ -27,6 +28,8 @@ pub struct InitOptions {
     pub log_origin: String,
     /// A first client, which gets a generated secret.
     pub client_id: Option<String>,
+    /// The file of a passphrase, with which the keys are encrypted.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// What `narrows init` made.
@@ -61,12 +64,13 @@ pub fn init(options: &InitOptions, random: &mut impl CryptoRngCore) -> Result<In
     let text = config_text(options, client_secret.as_ref().map(|secret| secret.as_str()));
     let config = Config::parse(&text)?;
 
+    let unlock = Unlock::read(&config.keys)?;
     make_private_directory(&options.data_dir)?;
     let issuer_key = SecretKey::generate(KeyRole::Issuer, random);
-    issuer_key.write_new(&config.issuer_key_file())?;
-    SecretKey::generate(KeyRole::Log, random).write_new(&config.log_key_file())?;
-    SecretKey::generate(KeyRole::Feed, random).write_new(&config.feed_key_file())?;
-    SecretKey::generate(KeyRole::Jwt, random).write_new(&config.jwt_key_file())?;
+    issuer_key.write_new_sealed(&config.issuer_key_file(), &unlock, random)?;
+    SecretKey::generate(KeyRole::Log, random).write_new_sealed(&config.log_key_file(), &unlock, random)?;
+    SecretKey::generate(KeyRole::Feed, random).write_new_sealed(&config.feed_key_file(), &unlock, random)?;
+    SecretKey::generate(KeyRole::Jwt, random).write_new_sealed(&config.jwt_key_file(), &unlock, random)?;
     write_private(&options.data_dir.join(PACK_FILE), narrows_policies::STARTER.as_bytes())?;
     let config_file = options.data_dir.join("narrows.toml");
     write_private(&config_file, text.as_bytes())?;
@@ -102,6 +106,9 @@ fn config_text(options: &InitOptions, client_secret: Option<&str>) -> String {
         quoted(&options.log_origin),
         quoted(&options.data_dir.join(PACK_FILE).to_string_lossy()),
     );
+    if let Some(file) = &options.passphrase_file {
+        text.push_str(&format!("\n[keys]\npassphrase_file = {}\n", quoted(&file.to_string_lossy())));
+    }
     if let (Some(client_id), Some(secret)) = (&options.client_id, client_secret) {
         text.push_str(&format!(
             "\n[[client]]\nid = {}\nauth_method = \"client_secret_basic\"\nsecret_hashes = [{}]\n",
@@ -131,6 +138,7 @@ mod tests {
             listen: "127.0.0.1:8420".parse().unwrap(),
             log_origin: "narrows.example/log".into(),
             client_id: Some("planner".into()),
+            passphrase_file: None,
         }
     }
 

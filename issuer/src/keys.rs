@@ -13,6 +13,7 @@ use rand_core::CryptoRngCore;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::age::{self, Unlock};
 use crate::bounded_file;
 
 /// What a key may sign. The role is part of the file, so that a file in the wrong slot is refused and one key never
@@ -76,13 +77,24 @@ impl SecretKey {
     ///
     /// # Errors
     /// `KEY_FILE_MISSING`, `KEY_FILE_MODE` (any access for group or others, or another owner than this process),
-    /// `KEY_FILE_MALFORMED`, `KEY_ROLE`.
+    /// `KEY_FILE_MALFORMED`, `KEY_ROLE`, and `KEY_FILE_SEALED` for an encrypted file.
     pub fn read(path: &Path, role: KeyRole) -> Result<Self, KeyError> {
-        let file = bounded_file::open(path).map_err(|error| unreadable(path, &error))?;
-        check_access(path, &file)?;
-        let mut text = Zeroizing::new(String::with_capacity(KEY_FILE_BYTES));
-        file.take(KEY_FILE_BYTES as u64).read_to_string(&mut text).map_err(|error| unreadable(path, &error))?;
-        let key = Self::parse(&text).ok_or_else(|| KeyError {
+        Self::open(path, role, &Unlock::default())
+    }
+
+    /// Reads a key of the given role from a file that may be encrypted.
+    ///
+    /// # Errors
+    /// As [`SecretKey::read`], and for what can't be opened `KEY_FILE_SEALED`, `KEY_PASSPHRASE` or `KEY_WORK_FACTOR`.
+    pub fn open(path: &Path, role: KeyRole, unlock: &Unlock) -> Result<Self, KeyError> {
+        let mut bytes = read_private(path, SEALED_FILE_BYTES)?;
+        if age::is_sealed(&bytes) {
+            let unopened =
+                |reason: Reason| KeyError { reason, message: format!("`{}` can't be opened: {}", path.display(), reason.meaning()) };
+            bytes = age::open(&bytes, unlock).map_err(unopened)?;
+        }
+        let bytes = bytes.get(..).filter(|bytes| bytes.len() <= KEY_FILE_BYTES).unwrap_or_default();
+        let key = core::str::from_utf8(bytes).ok().and_then(Self::parse).ok_or_else(|| KeyError {
             reason: Reason::KeyFileMalformed,
             message: format!("`{}` is not one line `narrows-key ed25519 <role> <base64url seed>`", path.display()),
         })?;
@@ -100,13 +112,46 @@ impl SecretKey {
     /// # Errors
     /// `KEY_FILE_EXISTS`, or `KEY_FILE_MISSING` when the directory can't be written.
     pub fn write_new(&self, path: &Path) -> Result<(), KeyError> {
+        write_private(path, self.line().as_bytes())
+    }
+
+    /// The same, encrypted with the passphrase if there is one.
+    ///
+    /// # Errors
+    /// As [`SecretKey::write_new`].
+    pub fn write_new_sealed(&self, path: &Path, unlock: &Unlock, random: &mut impl CryptoRngCore) -> Result<(), KeyError> {
+        match unlock.passphrase() {
+            None => self.write_new(path),
+            Some(passphrase) => write_private(path, &self.sealed(passphrase, random)?),
+        }
+    }
+
+    /// Puts the key, encrypted with the passphrase, in the place of the file that it was read from.
+    ///
+    /// # Errors
+    /// `KEY_FILE_EXISTS` for what an attempt before left beside it, or `KEY_FILE_MISSING` when the directory can't be written.
+    pub fn seal_in_place(&self, path: &Path, passphrase: &str, random: &mut impl CryptoRngCore) -> Result<(), KeyError> {
+        let mut fresh = path.as_os_str().to_owned();
+        fresh.push(".new");
+        write_private(Path::new(&fresh), &self.sealed(passphrase, random)?)?;
+        fs::rename(&fresh, path)
+            .and_then(|()| sync_parent(path))
+            .map_err(|error| KeyError { reason: Reason::KeyFileMissing, message: format!("can't replace `{}`: {error}", path.display()) })
+    }
+
+    fn sealed(&self, passphrase: &str, random: &mut impl CryptoRngCore) -> Result<Vec<u8>, KeyError> {
+        age::seal(self.line().as_bytes(), passphrase, random)
+            .map_err(|reason| KeyError { reason, message: "the key can't be encrypted".to_owned() })
+    }
+
+    fn line(&self) -> Zeroizing<String> {
         let mut line = Zeroizing::new(String::with_capacity(KEY_FILE_BYTES));
         line.push_str("narrows-key ed25519 ");
         line.push_str(self.role.name());
         line.push(' ');
         URL_SAFE_NO_PAD.encode_string(self.seed.as_ref(), &mut line);
         line.push('\n');
-        write_private(path, line.as_bytes())
+        line
     }
 
     /// The role that the key was made for.
@@ -167,13 +212,34 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.sync_all().map_err(failed)?;
-    // Without this the name itself may be lost in a power cut, and with it the only copy of the key.
+    sync_parent(path).map_err(failed)
+}
+
+/// Without this a name may be lost in a power cut, and with it the only copy of a key.
+fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent),
         _ => File::open("."),
     }
     .and_then(|directory| directory.sync_all())
-    .map_err(failed)
+}
+
+/// Reads a file that holds a secret, and that nobody but this account may read.
+///
+/// # Errors
+/// `KEY_FILE_MISSING`, `KEY_FILE_MODE` (any access for group or others, or another owner than this process), or
+/// `KEY_FILE_MALFORMED` for more than `most` bytes.
+pub(crate) fn read_private(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let file = bounded_file::open(path).map_err(|error| unreadable(path, &error))?;
+    check_access(path, &file)?;
+    // With room from the beginning, no copy of the secret is left behind by growing.
+    let room = file.metadata().map_or(0, |metadata| metadata.len()).min(most) as usize;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > most {
+        return Err(KeyError { reason: Reason::KeyFileMalformed, message: format!("`{}` is larger than {most} bytes", path.display()) });
+    }
+    Ok(bytes)
 }
 
 /// Looks at the open handle, not at the path: a swap between check and read would otherwise win.
@@ -205,6 +271,8 @@ fn unreadable(path: &Path, error: &io::Error) -> KeyError {
 
 /// A key file is under 80 bytes; more than this is not read.
 const KEY_FILE_BYTES: usize = 256;
+/// The same encrypted, for several recipients at most.
+const SEALED_FILE_BYTES: u64 = 4_096;
 /// 32 bytes in unpadded base64url.
 const SEED_TEXT_BYTES: usize = 43;
 

@@ -1,5 +1,6 @@
 //! The one stateful service of Narrows: it exchanges logins for capabilities and keeps the Merkle log.
 
+pub mod age;
 pub mod app;
 pub mod audit;
 pub mod bounded_file;
@@ -18,6 +19,7 @@ pub mod http;
 pub mod init;
 pub mod introspection;
 pub mod jose;
+pub mod keyring;
 pub mod keys;
 pub mod log;
 pub mod mint;

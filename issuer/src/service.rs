@@ -8,13 +8,14 @@ use std::{
 
 use narrows_policies::Pack;
 use narrows_verifier::{
-    EntryId, Reason, RootKey, Roots,
+    EntryId, Reason,
     log::{Leaf, PackDigest, TraceId, VerifierKey, verify_checkpoint},
 };
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::{
+    age::Unlock,
     app::{App, random},
     audit::{Archive, Auditors, Index, Indexer},
     bounded_file,
@@ -29,12 +30,12 @@ use crate::{
         router::{ROUTES, Routes, router},
     },
     jose::TokenSigner,
-    keys::{KeyRole, SecretKey, root_key_id},
+    keyring::Keyring,
+    keys::{KeyRole, SecretKey},
     log::{
         ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogSigner, Opening, Previous, Retainer, RetentionPolicy, Settings, kept,
         last_checkpoint,
     },
-    mint::Mint,
     rate::Rate,
     revocation::{FeedSettings, FeedSigner, Revocations},
     witness::Witnesses,
@@ -71,9 +72,8 @@ pub struct StartError {
 /// # Errors
 /// Everything that keeps the service from issuing: a key, the log's start-up check, the pack, a trusted issuer.
 pub fn open(config: &Config, pack: &str, development: Option<Development>, clock: Clock) -> Result<Service, StartError> {
-    let issuer_key = SecretKey::read(&config.issuer_key_file(), KeyRole::Issuer).map_err(key_error)?;
-    let root_id = root_key_id(issuer_key.public_key().as_bytes());
-    let feed_key = SecretKey::read(&config.feed_key_file(), KeyRole::Feed).map_err(key_error)?;
+    let unlock = Unlock::read(&config.keys).map_err(key_error)?;
+    let feed_key = SecretKey::open(&config.feed_key_file(), KeyRole::Feed, &unlock).map_err(key_error)?;
     let signer = log_signer(config)?;
     let log_key = signer.verifier_key().clone();
     let pack = Pack::parse(pack)
@@ -94,8 +94,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     let revocations = Revocations::new(Arc::clone(log.live()), feed_settings(config, log.epoch()), FeedSigner::new(&feed_key));
     let dev = development.is_some();
     let extra = development.map(|development| dev_idp_router(config, development, &clock)).transpose()?;
-    let mint = Mint::new(issuer_key.danger_seed(), root_id, since).map_err(|reason| at_fault(reason, "the issuer key can't be used"))?;
-    let roots = roots(config, mint.root()).map_err(|reason| at_fault(reason, "the key that signs is listed under `root_key` too"))?;
+    let keyring = Keyring::open(config, since).map_err(key_error)?;
     let app = Arc::new(App {
         identifier: config.issuer.clone(),
         dev,
@@ -103,8 +102,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         federation,
         pack,
         pack_digest,
-        mint,
-        roots,
+        keyring,
         _indexer: indexer,
         log,
         revocations,
@@ -244,12 +242,6 @@ fn write_log_key(config: &Config, key: &VerifierKey) -> Result<(), StartError> {
         .map_err(|error| at_fault(Reason::KeyFileMissing, error.to_string()))
 }
 
-/// Every root key that verifiers are to know: the one that signs, and those of other rotations.
-fn roots(config: &Config, signing: RootKey) -> Result<Roots, Reason> {
-    let others = config.root_key.iter().filter_map(|key| key.read().ok());
-    Roots::new(core::iter::once(signing).chain(others).collect())
-}
-
 /// The log's database.
 pub fn log_file(config: &Config) -> PathBuf {
     log_file_in(&config.data_dir)
@@ -308,7 +300,8 @@ pub fn log_settings(config: &Config) -> Settings {
 /// # Errors
 /// A reason of key files, or that of an origin that is no key name.
 pub fn log_signer(config: &Config) -> Result<LogSigner, StartError> {
-    let key = SecretKey::read(&config.log_key_file(), KeyRole::Log).map_err(key_error)?;
+    let unlock = Unlock::read(&config.keys).map_err(key_error)?;
+    let key = SecretKey::open(&config.log_key_file(), KeyRole::Log, &unlock).map_err(key_error)?;
     LogSigner::new(&config.log.origin, &Zeroizing::new(*key.danger_seed()))
         .map_err(|refusal| at_fault(refusal.reason, "`log.origin` is no key name"))
 }
@@ -319,7 +312,8 @@ fn jwt_signer(config: &Config) -> Result<Option<TokenSigner>, StartError> {
     if config.keys.jwt.is_none() && !file.exists() {
         return Ok(None);
     }
-    let key = SecretKey::read(&file, KeyRole::Jwt).map_err(key_error)?;
+    let unlock = Unlock::read(&config.keys).map_err(key_error)?;
+    let key = SecretKey::open(&file, KeyRole::Jwt, &unlock).map_err(key_error)?;
     Ok(Some(TokenSigner::from_seed(&Zeroizing::new(*key.danger_seed()))))
 }
 

@@ -189,7 +189,7 @@ impl Desk {
     }
 
     fn verify(&self, token: &str) -> Option<VerifiedToken> {
-        UnverifiedToken::from_text(token).and_then(|token| token.verify(&self.app.roots)).ok()
+        UnverifiedToken::from_text(token).and_then(|token| token.verify(&self.app.roots())).ok()
     }
 
     fn send(&self, form: &[(&str, &str)], holder: &Party, subject: &str) -> Option<String> {

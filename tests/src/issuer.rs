@@ -14,12 +14,14 @@ use base64::{
 };
 use narrows::{HolderKey, IssuerClient, IssuerKeys};
 use rand_core::{OsRng, RngCore};
+use reqwest::Client;
 use serde_json::Value;
 
 use crate::{
     http::{Answer, Form, client, get, send, try_send},
     program::{self, narrows},
     scratch::Scratch,
+    tls::Authority,
 };
 
 /// An issuer of its own data directory, with the client [`CLIENT`].
@@ -28,21 +30,35 @@ pub struct Issuer {
     secret: String,
     scratch: Scratch,
     process: Option<Child>,
+    client: Client,
     environment: Vec<(String, String)>,
 }
 
 impl Issuer {
     /// Makes keys, log and configuration by `narrows init`, on a free port. It does not run yet.
     pub fn init() -> Self {
-        let scratch = Scratch::new();
         let listen = free_address();
-        let url = format!("http://{listen}");
+        Self::init_at(format!("http://{listen}"), &listen, client())
+    }
+
+    /// The same behind TLS, with a certificate of this authority in [`Issuer::certificate`].
+    pub fn init_secured(authority: &Authority) -> Self {
+        let listen = free_address();
+        let port = listen.rsplit(':').next().expect("a port");
+        let issuer = Self::init_at(format!("https://localhost:{port}"), &listen, authority.client());
+        let (certificate, key) = issuer.certificate();
+        authority.certify(&certificate, &key);
+        issuer
+    }
+
+    fn init_at(url: String, listen: &str, client: Client) -> Self {
+        let scratch = Scratch::new();
         let data = scratch.join("data");
-        let told = program::run(["init", "--issuer", &url, "--listen", &listen, "--client", CLIENT, "--data", &data.to_string_lossy()]);
+        let told = program::run(["init", "--issuer", &url, "--listen", listen, "--client", CLIENT, "--data", &data.to_string_lossy()]);
         let told = told.succeeded();
         let line = told.lines().find_map(|line| line.strip_prefix("client secret")).expect("a secret");
         let secret = line.split_whitespace().next().expect("a secret").to_owned();
-        Self { url, secret, scratch, process: None, environment: Vec::new() }
+        Self { url, secret, scratch, process: None, client, environment: Vec::new() }
     }
 
     /// Merges TOML into the configuration (tables join, lists grow, values are replaced) and replaces the policy pack.
@@ -60,12 +76,22 @@ impl Issuer {
         serve.envs(self.environment.clone());
         serve.arg("serve").arg("--config").arg(self.config()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
         self.process = Some(serve.spawn().expect("starting `narrows serve`"));
-        let (client, address, deadline) = (client(), self.at("/readyz"), Instant::now() + Duration::from_secs(30));
+        let (client, address, deadline) = (&self.client, self.at("/readyz"), Instant::now() + Duration::from_secs(30));
         while !try_send(client.get(&address)).await.is_ok_and(|answer| answer.status == 200) {
             let ended = self.process.as_mut().and_then(|process| process.try_wait().expect("asking for the process"));
             assert!(ended.is_none() && Instant::now() < deadline, "the issuer is not ready ({ended:?}): {}", self.log_lines());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// The files of its certificate and of the certificate's key, where it speaks TLS.
+    pub fn certificate(&self) -> (PathBuf, PathBuf) {
+        (self.data().join("tls.pem"), self.data().join("tls.key"))
+    }
+
+    /// A client that reaches it.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Gives it an environment variable from its next start on.

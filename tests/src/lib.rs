@@ -10,6 +10,7 @@ pub mod leaves;
 pub mod program;
 pub mod provider;
 pub mod scratch;
+pub mod tls;
 pub mod tokens;
 pub mod tool;
 pub mod vectors;

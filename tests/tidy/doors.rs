@@ -3,15 +3,18 @@
 use super::sources::{assert_none, shipped};
 
 /// Crate, and the paths (a folder ends in `/`) that may name it.
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 14] = [
     ("biscuit_auth", &["verifier/src/biscuit/", "issuer/src/mint.rs"]),
     ("biscuit_parser", &["verifier/src/biscuit/", "issuer/src/mint.rs"]),
     ("axum", &["issuer/src/http/", "issuer/src/main.rs"]),
     ("rusqlite", &["issuer/src/store/sqlite"]),
-    ("chacha20poly1305", &["issuer/src/store/sqlite_subjects.rs"]),
+    ("chacha20poly1305", &["issuer/src/age/", "issuer/src/store/sqlite_subjects.rs"]),
+    ("scrypt", &["issuer/src/age/"]),
     ("rustix", &["issuer/src/log/disk.rs"]),
     ("jsonwebtoken", &["issuer/src/jose/"]),
     ("reqwest", &["issuer/src/egress/", "sdk/src/http.rs"]),
+    ("tokio_rustls", &["issuer/src/http/tls/"]),
+    ("rustls", &["issuer/src/http/tls/"]),
     ("p256", &["verifier/src/proof/dpop/key.rs"]),
     ("hyper", &["issuer/src/http/"]),
     ("hyper_util", &["issuer/src/http/"]),

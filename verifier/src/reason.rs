@@ -213,6 +213,19 @@ reasons! {
     KeyFileMode = "KEY_FILE_MODE": "a key file can be read by others than the account that runs the service";
     KeyFileMalformed = "KEY_FILE_MALFORMED": "a key file is not one line of role and base64url seed";
     KeyRole = "KEY_ROLE": "a key file holds a key made for another role";
+    KeyFileSealed = "KEY_FILE_SEALED": "a key file is encrypted, and no passphrase or identity that could open it is configured";
+    KeyPassphrase = "KEY_PASSPHRASE": "the passphrase or identity does not open the key file";
+    KeyWorkFactor = "KEY_WORK_FACTOR": "opening the key file would take more memory than it may";
+    KeyState = "KEY_STATE": "the key is not in the state from which this step is possible";
+    KeyUnknown = "KEY_UNKNOWN": "the service has no key of this number";
+    KeyTooFresh = "KEY_TOO_FRESH": "the key has not been published for long enough to sign: verifiers that don't know it yet would refuse its tokens";
+    KeyStillNeeded = "KEY_STILL_NEEDED": "tokens of the key may be alive, so it stays published";
+    KeySetFull = "KEY_SET_FULL": "the service has as many keys as it can have";
+    KeySetMalformed = "KEY_SET_MALFORMED": "the file of the keys' states, or an order about them, can't be used, or names a key that its file does not hold";
+    KeyOrderWaiting = "KEY_ORDER_WAITING": "an order about the keys is waiting for a running service to carry it out";
+    NoSigningKey = "NO_SIGNING_KEY": "the key that signed was given up, and no other signs yet";
+    TlsCertificate = "TLS_CERTIFICATE": "the certificate file can't be read, holds no certificate chain of at most 8, or the certificate is not valid at this time";
+    TlsKey = "TLS_KEY": "the key file of the certificate holds no private key in PEM, or one that does not belong to the certificate";
     // Log, texts and trees.
     VerifierKeyMalformed = "VERIFIER_KEY_MALFORMED": "a note's verifier key is not in the C2SP form, is not Ed25519, or is a weak key";
     NoteMalformed = "NOTE_MALFORMED": "the text is not a C2SP signed note, or is beyond the size that is read";

@@ -17,6 +17,9 @@ pub struct RootKey {
     pub not_before: u64,
     /// Seconds since the Unix epoch after which it signed no token; `None` while no end is set.
     pub not_after: Option<u64>,
+    /// Of a tainted key: the index in the issuer's log below which the leaves of its good tokens lie. Whoever shows by witnessed
+    /// receipts that a token was made before is spared; see [`verify_spared`](crate::log::verify_spared).
+    pub spared_below: Option<u64>,
 }
 
 /// Where a root key stands in its life.
@@ -47,7 +50,7 @@ impl RootKey {
     ///
     /// For a key that is pinned by hand and for tests; a published key has a beginning.
     pub fn active(id: u32, key: PublicKey) -> Self {
-        Self { id, key, state: RootState::Active, not_before: 0, not_after: None }
+        Self { id, key, state: RootState::Active, not_before: 0, not_after: None, spared_below: None }
     }
 
     /// Whether the key may have signed a token that says it was issued then.
@@ -85,7 +88,7 @@ impl Roots {
     ///
     /// # Errors
     /// `ROOT_SET` for more than 64 keys, for a number or a key that occurs twice, for an end before the beginning and for
-    /// a retired key without an end.
+    /// a retired key without an end, and for tokens that are spared though the key is not tainted.
     pub fn new(mut keys: Vec<RootKey>) -> Result<Self, Reason> {
         if keys.len() > MAX_KEYS {
             return Err(Reason::RootSet);
@@ -98,6 +101,7 @@ impl Roots {
             Some(end) => root.not_before <= end,
             None => root.state != RootState::Retired,
         });
+        let sound = sound && keys.iter().all(|root| root.spared_below.is_none() || root.state == RootState::Tainted);
         if ordered && distinct && sound { Ok(Self { epoch: epoch(&keys), keys }) } else { Err(Reason::RootSet) }
     }
 
@@ -152,6 +156,8 @@ fn epoch(keys: &[RootKey]) -> u64 {
         hash.update(root.not_before.to_be_bytes());
         hash.update([u8::from(root.not_after.is_some())]);
         hash.update(root.not_after.unwrap_or(0).to_be_bytes());
+        hash.update([u8::from(root.spared_below.is_some())]);
+        hash.update(root.spared_below.unwrap_or(0).to_be_bytes());
     }
     let digest: [u8; 32] = hash.finalize().into();
     let [a, b, c, d, e, f, g, h, ..] = digest;
@@ -189,6 +195,9 @@ mod tests {
         let tainted = RootKey { state: RootState::Tainted, ..root(1) };
         assert_eq!(tainted.accepts(150), Err(Reason::RootTainted));
         assert_eq!(Roots::from(tainted).find(1), Err(Reason::RootTainted));
+        let sparing = RootKey { spared_below: Some(9), ..tainted };
+        assert_eq!(sparing.accepts(150), Err(Reason::RootTainted), "without the receipts");
+        assert_eq!(Roots::from(sparing).find(1), Err(Reason::RootTainted), "without the receipts");
     }
 
     #[test]
@@ -203,7 +212,10 @@ mod tests {
         let twin = RootKey { key: root(1).key, ..root(2) };
         let backwards = RootKey { not_before: 201, ..root(1) };
         let endless = RootKey { state: RootState::Retired, not_after: None, ..root(1) };
-        for keys in [vec![root(1), root(1)], vec![root(1), twin], vec![backwards], vec![endless], (0..65).map(root).collect()] {
+        let sparing = RootKey { spared_below: Some(5), ..root(1) };
+        for keys in
+            [vec![sparing], vec![root(1), root(1)], vec![root(1), twin], vec![backwards], vec![endless], (0..65).map(root).collect()]
+        {
             assert_eq!(Roots::new(keys).err(), Some(Reason::RootSet));
         }
         assert_eq!(Roots::new((0..64).map(root).collect()).map(|roots| roots.keys().len()), Ok(64));
@@ -223,6 +235,8 @@ mod tests {
             set(&[RootKey { state: RootState::Prepared, ..root(1) }]),
             set(&[RootKey { state: RootState::Retired, ..root(1) }]),
             set(&[RootKey { state: RootState::Tainted, ..root(1) }]),
+            set(&[RootKey { state: RootState::Tainted, spared_below: Some(0), ..root(1) }]),
+            set(&[RootKey { state: RootState::Tainted, spared_below: Some(1), ..root(1) }]),
             set(&[RootKey { not_before: 0, ..root(1) }]),
             set(&[RootKey { not_after: None, ..root(1) }]),
             set(&[RootKey { not_after: Some(201), ..root(1) }]),

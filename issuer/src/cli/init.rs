@@ -29,6 +29,9 @@ pub(super) struct Init {
     /// Register a first client and print its secret once
     #[arg(long, value_name = "ID")]
     client: Option<String>,
+    /// Encrypt the key files with the passphrase in this file, which the service needs at each start
+    #[arg(long, value_name = "FILE")]
+    encrypt: Option<PathBuf>,
 }
 
 impl Init {
@@ -36,8 +39,14 @@ impl Init {
         let origin = self
             .log_origin
             .unwrap_or_else(|| format!("{}/log", self.issuer.split_once("://").map_or(self.issuer.as_str(), |(_, host)| host)));
-        let options =
-            InitOptions { data_dir: self.data, issuer: self.issuer, listen: self.listen, log_origin: origin, client_id: self.client };
+        let options = InitOptions {
+            data_dir: self.data,
+            issuer: self.issuer,
+            listen: self.listen,
+            log_origin: origin,
+            client_id: self.client,
+            passphrase_file: self.encrypt.map(std::path::absolute).transpose()?,
+        };
         let made = init(&options, &mut OsRng)?;
         let config = Config::load(&made.config_file)?;
         let log_key = service::init_log(&config, false, system_clock()())?;

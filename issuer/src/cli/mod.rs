@@ -12,6 +12,7 @@ mod init;
 mod input;
 mod issuer;
 mod key;
+mod keys;
 mod revoke;
 mod serve;
 mod token;
@@ -45,6 +46,9 @@ enum Verb {
     /// Make an agent's key
     #[command(subcommand)]
     Key(key::Key),
+    /// Replace the keys that sign tokens, while the service runs
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Look at, narrow, prove or verify a token, offline; and end one at the issuer
     #[command(subcommand)]
     Token(token::Token),
@@ -74,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Config(ConfigVerb::Check { file }) => check_config(&file),
         Verb::Issuer(issuer) => issuer.run(),
         Verb::Key(key) => key.run(),
+        Verb::Keys(keys) => keys.run(),
         Verb::Token(token) => token.run(),
         Verb::Audit(audit) => audit.run(),
         Verb::Bench(bench) => bench.run(),

@@ -5,15 +5,18 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use anyhow::Context;
 use clap::Args;
 use narrows_issuer::{
+    app::App,
     clients::{generate_secret, secret_hash},
     clock::system_clock,
     config::{AuthMethod, Client, ClientCeiling, ClientGrant, Config},
     federation::TrustedIssuer,
     http::{
         dev_idp::DevUser,
-        serve::{Drained, serve, stop_signal},
+        serve::{Drained, serve_over, stop_signal},
+        tls::Tls,
     },
     init::make_private_directory,
+    keyring,
     keys::{KeyRole, SecretKey},
     service::{self, Development, Service},
     telemetry,
@@ -75,7 +78,7 @@ async fn serve_configured(file: &std::path::Path, accept_missing_anchor: bool) -
         witnesses.check(&service.app.log).await?;
     }
     tracing::info!(issuer = config.issuer, listen = %config.listen, "serving");
-    drain(run(&config, listener, service).await)
+    drain(run(&config, listener, service).await?)
 }
 
 async fn serve_development(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<()> {
@@ -84,7 +87,7 @@ async fn serve_development(listen: SocketAddr, data: Option<PathBuf>) -> anyhow:
     let dev = open_development(listen, data).await?;
     telemetry::start(&dev.config.telemetry)?;
     output::print(format_args!("{}", instructions(&dev)));
-    drain(run(&dev.config, dev.listener, dev.service).await)
+    drain(run(&dev.config, dev.listener, dev.service).await?)
 }
 
 /// Opens a development issuer: binds first, so that the issuer identifier names the true port.
@@ -135,7 +138,19 @@ pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyho
 }
 
 /// Serves until SIGTERM or SIGINT.
-async fn run(config: &Config, listener: TcpListener, service: Service) -> Drained {
+async fn run(config: &Config, listener: TcpListener, service: Service) -> anyhow::Result<Drained> {
+    let (clock, metrics) = (Arc::clone(&service.app.clock), Arc::clone(&service.app.metrics));
+    let tls = config.tls.as_ref().map(|files| Tls::open(files, clock, metrics)).transpose()?;
+    // What was ordered while nobody served, such as to give a key up, is done before anybody is.
+    keyring::take_order(&service.app).await.map_err(|reason| anyhow::anyhow!("an order about keys can't be carried out ({reason})"))?;
+    let keys = tokio::spawn(follow_keys(Arc::clone(&service.app)));
+    let following = tls.clone().map(|tls| {
+        tokio::spawn(async move {
+            if let Err(error) = tls.follow().await {
+                tracing::error!(%error, "can't listen for SIGHUP, a new certificate takes a restart");
+            }
+        })
+    });
     let stop = async {
         if let Err(error) = stop_signal().await {
             tracing::error!(%error, "can't listen for signals");
@@ -146,13 +161,19 @@ async fn run(config: &Config, listener: TcpListener, service: Service) -> Draine
         tokio::spawn(async move { witnesses.run(log).await })
     });
     let retaining = tokio::spawn(service::retain(Arc::clone(&service.app)));
-    let drained = serve(listener, service.router, &config.limits, Arc::clone(&service.app.metrics), stop).await;
-    for task in witnessing.into_iter().chain([retaining]) {
+    let drained = serve_over(tls, listener, service.router, &config.limits, Arc::clone(&service.app.metrics), stop).await;
+    for task in witnessing.into_iter().chain(following).chain([retaining, keys]) {
         // Until the task has gone, it holds the log, whose file is whole only when the last holder lets go.
         task.abort();
         let _ = task.await;
     }
-    drained
+    Ok(drained)
+}
+
+async fn follow_keys(app: Arc<App>) {
+    if let Err(error) = keyring::follow(app).await {
+        tracing::error!(%error, "can't listen for SIGHUP, orders about keys take a restart");
+    }
 }
 
 fn drain(drained: Drained) -> anyhow::Result<()> {

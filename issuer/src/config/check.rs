@@ -31,12 +31,14 @@ impl Config {
         if let Err(message) = check_issuer(&self.issuer) {
             faults.add("issuer", message);
         }
-        if !self.listen.ip().is_loopback() && !self.danger_listen_plaintext {
-            faults.add(
+        match &self.tls {
+            Some(_) if !self.issuer.starts_with("https:") => faults.add("tls", "is there, so `issuer` must be https"),
+            None if !self.listen.ip().is_loopback() && !self.danger_listen_plaintext => faults.add(
                 "listen",
-                "is not loopback and the service speaks plain http: put a tls proxy on this machine, or set \
-                 `danger_listen_plaintext`",
-            );
+                "is not loopback and the service speaks plain http: give it a certificate by `[tls]`, put a tls proxy on this \
+                 machine, or set `danger_listen_plaintext`",
+            ),
+            _ => {}
         }
         if self.data_dir.as_os_str().is_empty() {
             faults.add("data_dir", "is empty");
@@ -50,6 +52,9 @@ impl Config {
         }
         if [self.issuer_key_file(), self.log_key_file()].contains(&self.jwt_key_file()) {
             faults.add("keys.jwt", "is the file of another key, each purpose has its own");
+        }
+        if self.keys.overlap_seconds > MAX_OVERLAP_SECONDS {
+            faults.add("keys.overlap_seconds", format!("is above {MAX_OVERLAP_SECONDS}"));
         }
         self.feed.add_faults(&mut faults);
         self.add_root_key_faults(&mut faults);
@@ -341,6 +346,7 @@ const MAX_DAYS: u32 = 36_500;
 const MAX_ROOT_KEYS: usize = 63;
 /// Each credential is compared with all of them.
 const MAX_AUDITORS: usize = 64;
+const MAX_OVERLAP_SECONDS: u64 = 30 * 86_400;
 const MAX_STALENESS_SECONDS: u64 = 86_400;
 /// Half of what a number of the feed can be, so that the service's own half never runs out.
 const MAX_SEQUENCE_OFFSET: u64 = 1 << 52;

@@ -40,7 +40,14 @@ impl PublishedRootKey {
             Some(end) if end < self.not_before => return Err(("not_after", "is before `not_before`")),
             _ => {}
         }
-        Ok(RootKey { id: root_key_id(key.as_bytes()), key, state, not_before: self.not_before, not_after: self.not_after })
+        Ok(RootKey {
+            id: root_key_id(key.as_bytes()),
+            key,
+            state,
+            not_before: self.not_before,
+            not_after: self.not_after,
+            spared_below: None,
+        })
     }
 }
 

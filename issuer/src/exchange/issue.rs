@@ -14,7 +14,7 @@ use super::{
     jwt_view::{self, LIFE_SECONDS},
     narrowing::Parent,
 };
-use crate::{app::App, client_auth::AuthenticatedClient, digest, log::SideRow};
+use crate::{app::App, client_auth::AuthenticatedClient, digest, log::SideRow, mint::Mint};
 
 /// A token whose leaf is durable. No Debug: it holds the token.
 pub struct Issued {
@@ -78,6 +78,7 @@ pub(super) async fn issue(
     bound: Bound,
     trace: TraceId,
 ) -> Result<Issued, ExchangeError> {
+    let mint = app.keyring.mint().map_err(|reason| ExchangeError::Unavailable { reason, retry_after_s: None })?;
     let now = app.now_seconds();
     take_rate(app, &parties)?;
     let agent = agent_name(sender, &parties, wanted)?;
@@ -91,12 +92,13 @@ pub(super) async fn issue(
         Ok(grant) => grant,
         Err(refusal) => return Err(entry.refuse(&request, refusal).await),
     };
-    let claims = claims(app, &parties, &request, &grant, bound.holder, entry.id(), now);
+    let subject = subject_name(&mint, &grant, &parties, &request.audiences);
+    let claims = claims(app, &parties, (subject, &request.agent), &grant, bound.holder, entry.id(), now);
     let view = match wanted.form {
         RequestedType::Jwt => Some(jwt_view::sign(app, &claims, &grant.scopes, grant.expires_s, &request.client)?),
         RequestedType::AccessToken | RequestedType::Biscuit => None,
     };
-    let minted = app.mint.sign(&claims, &app.fresh_seed())?;
+    let minted = mint.sign(&claims, &app.fresh_seed())?;
     let (id, scope, expires_in) = (entry.id(), scope_text(&grant.scopes), grant.expires_s.saturating_sub(now));
     entry.stands_on(&parties, &claims, grant.expires_s);
     entry.granted(&grant, expires_in, request.client, scope.clone());
@@ -182,7 +184,7 @@ fn read_claim(value: &serde_json::Value) -> Option<Claim> {
 fn claims(
     app: &App,
     parties: &Parties,
-    request: &MintRequest,
+    (subject, agent): (String, &str),
     grant: &Grant,
     holder: Holder,
     entry: EntryId,
@@ -194,9 +196,9 @@ fn claims(
         entry,
         issued,
         issuer: app.identifier.clone(),
-        subject: subject_name(app, grant, parties, &request.audiences),
+        subject,
         actors: parties.earlier.clone(),
-        agent: request.agent.clone(),
+        agent: agent.to_owned(),
         holder,
         lineage: parent.map_or_else(Vec::new, |parent| parent.lineage.clone()),
         dev: app.dev,
@@ -204,11 +206,11 @@ fn claims(
     }
 }
 
-fn subject_name(app: &App, grant: &Grant, parties: &Parties, audiences: &BTreeSet<String>) -> String {
+fn subject_name(mint: &Mint, grant: &Grant, parties: &Parties, audiences: &BTreeSet<String>) -> String {
     match &parties.parent {
         Some(parent) => parent.token.authority.subject.clone(),
         None if grant.reveal_subject => format!("{} {}", parties.subject.issuer, parties.subject.name),
-        None => app.mint.pseudonym(&parties.subject.issuer, &parties.subject.name, audiences.iter()),
+        None => mint.pseudonym(&parties.subject.issuer, &parties.subject.name, audiences.iter()),
     }
 }
 

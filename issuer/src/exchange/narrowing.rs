@@ -42,7 +42,7 @@ pub(super) struct Consent<'a> {
 /// sign our statements; `BEARER_ABOVE_CEILING` for a new token without a holder; a `PROOF_…` reason; `STATE_NOT_CARRIED`,
 /// `LINEAGE_TOO_LONG`.
 pub(super) fn verify(app: &App, client: &Client, token: &str, consent: &Consent<'_>, now_s: u64) -> Result<Parent, Reason> {
-    let token = UnverifiedToken::from_text(token).and_then(|token| token.verify(&app.roots)).map_err(|refusal| refusal.reason)?;
+    let token = UnverifiedToken::from_text(token).and_then(|token| token.verify(&app.roots())).map_err(|refusal| refusal.reason)?;
     if token.expires <= now_s {
         return Err(Reason::Expired);
     }

@@ -176,6 +176,7 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::WitnessState
         | Reason::WitnessQuorum
         | Reason::RevocationsFull
+        | Reason::NoSigningKey
         | Reason::IssuerUnreachable
         | Reason::IssuerDocument => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),

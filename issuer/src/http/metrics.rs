@@ -31,6 +31,10 @@ pub struct Metrics {
     connections_open: AtomicU64,
     connections_refused: AtomicU64,
     connections_expired: AtomicU64,
+    failed_handshakes: AtomicU64,
+    failed_reloads: AtomicU64,
+    /// 0 without TLS.
+    certificate_expiry: AtomicU64,
 }
 
 struct RouteCounter {
@@ -60,6 +64,9 @@ impl Metrics {
             connections_open: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
             connections_expired: AtomicU64::new(0),
+            failed_handshakes: AtomicU64::new(0),
+            failed_reloads: AtomicU64::new(0),
+            certificate_expiry: AtomicU64::new(0),
         }
     }
 
@@ -145,6 +152,21 @@ impl Metrics {
         add(&self.connections_expired);
     }
 
+    /// Counts a connection that ended in its TLS handshake.
+    pub(crate) fn count_failed_handshake(&self) {
+        add(&self.failed_handshakes);
+    }
+
+    /// Counts a TLS certificate that could not replace the one in use.
+    pub(crate) fn count_failed_reload(&self) {
+        add(&self.failed_reloads);
+    }
+
+    /// States when the TLS certificate in use expires, in seconds since the Unix epoch.
+    pub(crate) fn set_certificate_expiry(&self, seconds: u64) {
+        self.certificate_expiry.store(seconds, Ordering::Relaxed);
+    }
+
     /// Counts a connection as open until the guard is dropped.
     pub(crate) fn open_connection(self: Arc<Self>) -> OpenConnection {
         add(&self.connections_open);
@@ -206,6 +228,19 @@ impl Metrics {
                 "counter",
                 "connections closed by a first-byte, header, write or request time-out",
                 &self.connections_expired,
+            ),
+            ("narrows_tls_handshakes_failed_total", "counter", "connections that ended in their TLS handshake", &self.failed_handshakes),
+            (
+                "narrows_tls_reloads_failed_total",
+                "counter",
+                "faults of new TLS certificates, in place of which the old one is served on",
+                &self.failed_reloads,
+            ),
+            (
+                "narrows_tls_certificate_expiry_seconds",
+                "gauge",
+                "when the TLS certificate in use expires, in seconds since 1970; 0 without TLS",
+                &self.certificate_expiry,
             ),
         ];
         for (name, kind, help, count) in single {

@@ -17,6 +17,7 @@ mod revocations;
 mod revoke;
 pub mod router;
 pub mod serve;
+pub mod tls;
 mod token;
 pub mod well_known;
 pub mod witness;

@@ -29,7 +29,7 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
     let metrics = Arc::clone(&app.metrics);
     let probe = Arc::clone(&app);
     let readiness = health::readiness(move || {
-        let halted = probe.log.halted();
+        let halted = probe.log.halted().or_else(|| probe.keyring.mint().err());
         async move { halted.map_or(Ok(()), Err) }
     });
     let routes = Router::new()
@@ -80,7 +80,7 @@ async fn jwks(State(app): State<Arc<App>>) -> Response {
 
 async fn narrows_keys(State(app): State<Arc<App>>) -> Response {
     document(&NarrowsKeys {
-        issuer: app.roots.keys().iter().map(PublishedKey::from).collect(),
+        issuer: app.roots().keys().iter().map(PublishedKey::from).collect(),
         feed: vec![PublishedFeedKey::from(app.revocations.feed_key())],
         log: PublishedLog {
             origin: app.log_key.name().to_owned(),

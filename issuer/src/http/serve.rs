@@ -1,5 +1,5 @@
 //! The accept loop. `axum::serve` sets no header time-out, so one silent peer per connection slot would starve the rest;
-//! here every phase of a connection has an end: first byte, headers, request, answer, age, drain.
+//! here every phase of a connection has an end: first byte, handshake, headers, request, answer, age, drain.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,6 +14,7 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
@@ -22,6 +23,7 @@ use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceExt};
 
 use super::metrics::Metrics;
+use super::tls::Tls;
 use super::write_deadline::WriteDeadline;
 use crate::config::Limits;
 
@@ -39,6 +41,24 @@ pub enum Drained {
 /// It takes an axum router or any other tower service over hyper's request body. The service bounds its own bodies
 /// (see [`super::envelope`]); as a backstop, a request that is still without an answer shortly after its time is cut off.
 pub async fn serve<S, B>(
+    listener: TcpListener,
+    service: S,
+    limits: &Limits,
+    metrics: Arc<Metrics>,
+    shutdown: impl Future<Output = ()>,
+) -> Drained
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    serve_over(None, listener, service, limits, metrics, shutdown).await
+}
+
+/// The same over TLS where there is a certificate, and then over nothing else. The handshake has the time of a request's headers.
+pub async fn serve_over<S, B>(
+    tls: Option<Arc<Tls>>,
     listener: TcpListener,
     service: S,
     limits: &Limits,
@@ -74,12 +94,14 @@ where
             metrics.count_refused_connection();
             continue;
         };
-        let (service, limits, stopping) = (service.clone(), Arc::clone(&limits), stopping.clone());
+        let (service, limits, stopping, tls) = (service.clone(), Arc::clone(&limits), stopping.clone(), tls.clone());
         let open = Arc::clone(&metrics).open_connection();
         let metrics = Arc::clone(&metrics);
         connections.spawn(async move {
-            if connection(stream, service, &limits, stopping).await == Ended::TimedOut {
-                metrics.count_expired_connection();
+            match connection(stream, tls.as_deref(), service, &limits, stopping).await {
+                Ended::Closed => {}
+                Ended::TimedOut => metrics.count_expired_connection(),
+                Ended::NoHandshake => metrics.count_failed_handshake(),
             }
             drop((open, slot));
         });
@@ -114,9 +136,10 @@ pub async fn stop_signal() -> io::Result<()> {
 enum Ended {
     Closed,
     TimedOut,
+    NoHandshake,
 }
 
-async fn connection<S, B>(stream: TcpStream, service: S, limits: &Limits, mut stopping: watch::Receiver<()>) -> Ended
+async fn connection<S, B>(stream: TcpStream, tls: Option<&Tls>, service: S, limits: &Limits, mut stopping: watch::Receiver<()>) -> Ended
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -134,7 +157,28 @@ where
         },
         _ = stopping.changed() => return Ended::Closed,
     }
+    let stream = WriteDeadline::new(stream, limits.write_timeout());
+    let Some(tls) = tls else {
+        return requests(stream, service, limits, stopping).await;
+    };
+    tokio::select! {
+        shaken = timeout(limits.header_timeout(), tls.accept(stream)) => match shaken {
+            Ok(Ok(stream)) => requests(stream, service, limits, stopping).await,
+            Ok(Err(_)) => Ended::NoHandshake,
+            Err(_) => Ended::TimedOut,
+        },
+        _ = stopping.changed() => Ended::Closed,
+    }
+}
 
+async fn requests<I, S, B>(stream: I, service: S, limits: &Limits, mut stopping: watch::Receiver<()>) -> Ended
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let backstop = limits.request_timeout() + ANSWER_GRACE;
     let answer = service_fn(move |request| {
         let service = service.clone();
@@ -145,7 +189,6 @@ where
             }
         }
     });
-    let stream = TokioIo::new(WriteDeadline::new(stream, limits.write_timeout()));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -153,7 +196,7 @@ where
             .max_headers(limits.max_headers)
             .max_header_size(limits.max_header_bytes)
             .max_buf_size(limits.max_header_bytes)
-            .serve_connection(stream, answer)
+            .serve_connection(TokioIo::new(stream), answer)
     );
     let result = tokio::select! {
         result = connection.as_mut() => Some(result),

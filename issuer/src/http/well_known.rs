@@ -66,6 +66,9 @@ pub struct PublishedKey {
     pub not_before: u64,
     /// Seconds since the epoch after which it signed no token; `null` while no end is set.
     pub not_after: Option<u64>,
+    /// Of a tainted key that spares some: the index in the log below which the leaves of its good tokens lie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spared_below: Option<u64>,
 }
 
 /// One key that signs the revocation feed.
@@ -143,6 +146,7 @@ impl From<&RootKey> for PublishedKey {
             state: root.state.name(),
             not_before: root.not_before,
             not_after: root.not_after,
+            spared_below: root.spared_below,
         }
     }
 }

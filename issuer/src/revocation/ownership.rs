@@ -71,7 +71,7 @@ pub fn of_target(app: &App, client: &Client, target: Target, before_s: Option<u6
 /// `PROOF_…` reason, `REVOCATION_RATE`, or what the log met.
 pub async fn by_holder(app: &App, text: &str, proof: &str) -> Result<(By<'static>, Ending), ExchangeError> {
     let now = app.now_seconds();
-    let token = UnverifiedToken::from_text(text).and_then(|token| token.verify(&app.roots)).map_err(|refusal| refusal.reason)?;
+    let token = UnverifiedToken::from_text(text).and_then(|token| token.verify(&app.roots())).map_err(|refusal| refusal.reason)?;
     // an open copy would put the right to append into a request body for no need
     if !token.sealed {
         return Err(Reason::TokenNotSealed.into());
@@ -94,7 +94,7 @@ pub async fn by_holder(app: &App, text: &str, proof: &str) -> Result<(By<'static
 
 /// A token of this issuer that has not expired, or `None`. It may be revoked.
 pub(crate) fn living(app: &App, text: &str) -> Option<VerifiedToken> {
-    let token = UnverifiedToken::from_text(text).and_then(|token| token.verify(&app.roots)).ok()?;
+    let token = UnverifiedToken::from_text(text).and_then(|token| token.verify(&app.roots())).ok()?;
     (token.authority.issuer == app.identifier && app.now_seconds() < token.expires).then_some(token)
 }
 

@@ -61,6 +61,8 @@ struct Key {
     state: String,
     not_before: u64,
     not_after: Option<u64>,
+    #[serde(default)]
+    spared_below: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -88,7 +90,14 @@ impl Key {
 
     fn read(&self, state: RootState) -> Option<RootKey> {
         let key = PublicKey::from_bytes(&URL_SAFE_NO_PAD.decode(&self.public_key).ok()?).ok()?;
-        Some(RootKey { id: self.kid.parse().ok()?, key, state, not_before: self.not_before, not_after: self.not_after })
+        Some(RootKey {
+            id: self.kid.parse().ok()?,
+            key,
+            state,
+            not_before: self.not_before,
+            not_after: self.not_after,
+            spared_below: self.spared_below,
+        })
     }
 }
 

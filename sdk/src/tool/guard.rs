@@ -7,7 +7,7 @@ use rand_core::RngCore;
 use narrows_verifier::{
     BlockId, Denial, Reason, Refusal, Roots, TaskId, VerifiedToken, Verifier,
     json::Value,
-    log::Policy,
+    log::{Policy, admit_spared, verify_spared},
     proof::{
         Evidence, Once, ReplayCache,
         mcp::{McpProof, read_call},
@@ -247,9 +247,20 @@ impl Guard {
             Some(Requires::Permit) => return Err(Refused::Tool(Reason::PermitRequired)),
             Some(Requires::Token) => {}
         }
-        let token = self.verify(token)?;
+        let token = self.verify_with(token, receipts)?;
         self.logs.check(&token.token, receipts, self.manifest.receipts(tool))?;
         Ok(Admitted { token, tool: tool.to_owned() })
+    }
+
+    /// The same for a token that comes with receipts, which may show that it was made before its key was given up.
+    fn verify_with(&self, text: &str, receipts: &str) -> Result<Presented, Refused> {
+        match self.verify(text) {
+            Err(Refused::Token(refusal)) if refusal.reason == Reason::RootTainted && !receipts.is_empty() => {
+                let token = verify_spared(&self.verifier, text, receipts, &self.roots(), &self.logs.policy()).map_err(Refused::Token)?;
+                self.presented(token, text, true)
+            }
+            verified => verified,
+        }
     }
 
     /// Verifies a token for a call or a session; its caveats have not been looked at.
@@ -258,16 +269,21 @@ impl Guard {
             return Err(Refused::Token(Reason::TokenMissing.into()));
         }
         let token = self.verifier.verify(text, &self.roots()).map_err(Refused::Token)?;
+        self.presented(token, text, false)
+    }
+
+    fn presented(&self, token: Arc<VerifiedToken>, text: &str, spared: bool) -> Result<Presented, Refused> {
         if token.authority.dev && !self.accept_dev {
             return Err(Refused::Token(Reason::DevToken.into()));
         }
-        Ok(Presented { token, text: text.to_owned() })
+        Ok(Presented { token, text: text.to_owned(), spared })
     }
 
     /// Whether a verified token is still good: a body can take its time, and a key be tainted or a block revoked meanwhile.
-    pub(super) fn stands(&self, token: &VerifiedToken, class: ToolClass, now: u64) -> Result<(), Refused> {
+    pub(super) fn stands(&self, presented: &Presented, class: ToolClass, now: u64) -> Result<(), Refused> {
         let refused = |reason: Reason| Refused::Token(reason.into());
-        self.roots().admit(token).map_err(refused)?;
+        let (token, roots) = (&presented.token, self.roots());
+        if presented.spared { admit_spared(&roots, token) } else { roots.admit(token) }.map_err(refused)?;
         token.authority.issued_by(now).map_err(refused)?;
         if self.revocation == Revocation::NotChecked {
             return Ok(());

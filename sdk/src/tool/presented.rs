@@ -16,6 +16,8 @@ use super::{
 pub(super) struct Presented {
     pub(super) token: Arc<VerifiedToken>,
     pub(super) text: String,
+    /// Whether its key is tainted, and receipts show that it was made before.
+    pub(super) spared: bool,
 }
 
 /// A verified token at a tool that accepts tokens.
@@ -45,7 +47,7 @@ impl Presented {
             Reason::SessionTool => Refused::Tool(reason),
             reason => Refused::Proof(reason),
         })?;
-        grant.tools.iter().try_for_each(|tool| guard.stands(&self.token, guard.class(tool), now))?;
+        grant.tools.iter().try_for_each(|tool| guard.stands(self, guard.class(tool), now))?;
         guard.spend(once, now)?;
         sessions.accept(&request, grant, now).map_err(|reason| match reason {
             Reason::SessionsFull | Reason::Internal => Refused::Guard(reason),
@@ -56,9 +58,9 @@ impl Presented {
 
 impl Admitted {
     pub(super) fn check(&self, guard: &Guard, proof: Proof<'_>, sent: Sent<'_>) -> Result<PermittedCall, Refused> {
-        let Self { token: Presented { token, text }, tool } = self;
+        let Self { token: presented @ Presented { token, text, .. }, tool } = self;
         let (now, audience) = (sent.now, guard.manifest().audience());
-        guard.stands(token, guard.class(tool), now)?;
+        guard.stands(presented, guard.class(tool), now)?;
         let arguments = parse(sent.body, Limits::ARGUMENTS).map_err(Refused::Arguments)?;
         let weak = guard.manifest().weak(tool);
         let asked = Asked { token, text, tool, args_digest: arguments.digest(), url: sent.url, weak, audience, now };

@@ -2,7 +2,7 @@
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use narrows_verifier::{
-    BlockId, EntryId, Reason, TaskId, VerifiedToken,
+    BlockId, EntryId, Reason, RootKey, RootState, TaskId, VerifiedToken,
     json::Value,
     log::{
         Checkpoint, Frontier, Kind, Leaf, Node, OutOfRange, PackDigest, Policy, PresentedReceipt, Receipt, ReceiptDemand, ReceiptVerifier,
@@ -311,4 +311,44 @@ fn receipts_travel_from_holder_to_holder_and_in_mcp_calls() {
     let call = executor().prove("crm.every_hop", &arguments("{}"), AUDIENCE, NOW);
     let params = call.mcp_params().ok().unwrap().canonical();
     assert_eq!(guard.check_mcp(params.as_bytes(), NOW).err().map(|refused| refused.reason()), Some(Reason::ReceiptMissing));
+}
+
+/// A guard whose root key is tainted, and spares what lies below this index of a log that one witness watches.
+fn sparing(below: Option<u64>) -> Guard {
+    let guard = guard();
+    guard.replace_roots(RootKey { state: RootState::Tainted, spared_below: below, ..root() }.into());
+    let witness = WitnessKey::new("w", public_key(&[30; 32]).as_bytes()).unwrap();
+    let text = format!("log {}\nwitness w {witness}\nquorum w\n", log_key("log", LOG_SEED));
+    guard.replace_logs(Policy::parse(text.as_bytes()).unwrap());
+    guard
+}
+
+#[test]
+fn a_tainted_key_spares_what_a_witnessed_receipt_shows_to_be_older_and_nothing_else() {
+    let (mint, hop) = (leaf(held("[]").inspect()), leaf(executor().inspect()));
+    let other = Leaf { id: EntryId::new([9; 16]), ..mint.clone() };
+    let leaves = [other, mint, hop];
+    let logged = witnessed(&leaves, "log", LOG_SEED, &[("w", 30)]);
+    let tainted = Some(Reason::RootTainted);
+    let guard = sparing(Some(2));
+    assert_eq!(answer(&guard, "none", held("[]"), &[&logged[1]]), None);
+    assert_eq!(answer(&guard, "none", executor(), &[&logged[1]]), None, "a holder's hop may be later");
+    assert_eq!(answer(&guard, "every_hop", executor(), &[&logged[1], &logged[2]]), None);
+    assert_eq!(answer(&guard, "none", held("[]"), &[]), tainted, "without a receipt");
+    assert_eq!(answer(&guard, "none", executor(), &[&logged[2]]), Some(Reason::ReceiptMissing), "of the hop alone");
+    assert_eq!(answer(&sparing(Some(1)), "none", held("[]"), &[&logged[1]]), tainted, "the leaf is at the index");
+    assert_eq!(answer(&sparing(None), "none", held("[]"), &[&logged[1]]), tainted, "the key spares nothing");
+    let unwitnessed = recorded(&leaves, "log", LOG_SEED);
+    assert_eq!(answer(&guard, "none", held("[]"), &[&unwitnessed[1]]), Some(Reason::WitnessQuorum));
+    guard.replace_logs(vec![log_key("log", LOG_SEED)]);
+    assert_eq!(answer(&guard, "none", held("[]"), &[&logged[1]]), tainted, "a policy without witnesses can't tell");
+}
+
+#[test]
+fn a_key_that_is_given_up_for_good_ends_what_was_spared() {
+    let logged = witnessed(&[leaf(held("[]").inspect())], "log", LOG_SEED, &[("w", 30)]);
+    let guard = sparing(Some(1));
+    assert_eq!(answer(&guard, "none", held("[]"), &[&logged[0]]), None);
+    guard.replace_roots(RootKey { state: RootState::Tainted, ..root() }.into());
+    assert_eq!(answer(&guard, "none", held("[]"), &[&logged[0]]), Some(Reason::RootTainted));
 }

@@ -58,6 +58,10 @@ impl TrustedLogs {
         *self.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier;
     }
 
+    pub(super) fn policy(&self) -> Policy {
+        self.verifier.read().unwrap_or_else(PoisonError::into_inner).policy().clone()
+    }
+
     pub(super) fn check(&self, token: &VerifiedToken, receipts: &str, demand: ReceiptDemand) -> Result<(), Refused> {
         let verifier = Arc::clone(&self.verifier.read().unwrap_or_else(PoisonError::into_inner));
         verifier.check(token, receipts, demand).map_err(|refusal| Refused::Token(Refusal::from(refusal.reason)))

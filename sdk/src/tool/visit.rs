@@ -35,7 +35,7 @@ impl Presented {
     /// this method. Whatever the request says beside that is not signed, so nothing may come of it.
     pub(super) fn visit(&self, guard: &Guard, proof: Proof<'_>, method: &str, now: u64) -> Result<PermittedMessage, Refused> {
         let (token, manifest) = (&self.token, guard.manifest());
-        guard.stands(token, ToolClass::Read, now)?;
+        guard.stands(self, ToolClass::Read, now)?;
         // a method's proof is none for a tool: no tool's name has a colon
         let tool = format!("mcp:{method}");
         let weak = Weak { url_only: true, bearer: manifest.takes_bearer() };

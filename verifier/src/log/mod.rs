@@ -21,6 +21,7 @@ mod receipts;
 mod refusal;
 mod retention;
 mod selection;
+mod spared;
 mod split_view;
 mod tile;
 mod tree;
@@ -47,6 +48,7 @@ pub use receipts::{MAX_RECEIPTS_BYTES, PresentedReceipt, ReceiptDemand, check_re
 pub use refusal::LogRefusal;
 pub use retention::{OTHER_KINDS, Retention};
 pub use selection::{NameField, Selection, names};
+pub use spared::{admit_spared, verify_spared};
 pub use split_view::{Comparison, SplitView, compare};
 pub use tile::{TILE_WIDTH, TileKind, TilePath, decode_entries, decode_tile, encode_entries, encode_tile};
 pub use tree::{consistency_proof, inclusion_proof, prefix_path, prefix_root, root, verify_consistency, verify_inclusion};

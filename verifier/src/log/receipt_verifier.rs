@@ -43,6 +43,11 @@ impl ReceiptVerifier {
         Ok(())
     }
 
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// How many texts are remembered.
     pub fn remembered(&self) -> usize {
         self.satisfied.len()

@@ -196,7 +196,7 @@ impl Desk {
     }
 
     pub(super) fn verify(&self, token: &str) -> VerifiedToken {
-        UnverifiedToken::from_text(token).and_then(|token| token.verify(&self.app.roots)).unwrap()
+        UnverifiedToken::from_text(token).and_then(|token| token.verify(&self.app.roots())).unwrap()
     }
 
     pub(super) fn leaves(&self) -> u64 {
