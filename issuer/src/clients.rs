@@ -197,8 +197,7 @@ impl SecretHashes {
 /// Everyone is compared with, so that the time taken does not tell whose secret it was.
 pub(crate) fn owner_of_bearer<'a>(authorization: &[u8], all: impl Iterator<Item = &'a SecretHashes>) -> Option<usize> {
     let secret = bearer(authorization)?;
-    let found =
-        all.zip(0u64..).fold(u64::MAX, |found, (secrets, place)| u64::conditional_select(&found, &place, secrets.contains(secret)));
+    let found = all.zip(0u64..).fold(u64::MAX, |found, (secrets, place)| u64::conditional_select(&found, &place, secrets.contains(secret)));
     usize::try_from(found).ok()
 }
 

@@ -37,6 +37,10 @@ pub async fn add(app: &App, by: &Operator, mut client: Client, trace: TraceId) -
     if !client.secret_hashes.is_empty() {
         return Err(invalid("secrets are generated here, so leave `secret_hashes` out"));
     }
+    // as the last segment of a path these name something else, so no route would reach the client
+    if matches!(client.id.as_str(), "." | "..") {
+        return Err(invalid("`id` is no name in a path"));
+    }
     if client.revoker && !by.has(Role::Security) {
         return Err(Reason::AdminRole.into());
     }

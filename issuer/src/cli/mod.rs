@@ -4,6 +4,7 @@
 #[macro_use]
 mod output;
 
+mod admin;
 mod audit;
 mod bench;
 mod consent;
@@ -48,6 +49,8 @@ enum Verb {
     /// Look at, narrow, prove or verify a token, offline; and end one at the issuer
     #[command(subcommand)]
     Token(token::Token),
+    /// Administer a running issuer: clients, tasks; and look at what it runs with
+    Admin(admin::Admin),
     /// Check the log
     #[command(subcommand)]
     Audit(Box<audit::Audit>),
@@ -75,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Issuer(issuer) => issuer.run(),
         Verb::Key(key) => key.run(),
         Verb::Token(token) => token.run(),
+        Verb::Admin(admin) => admin.run(),
         Verb::Audit(audit) => audit.run(),
         Verb::Bench(bench) => bench.run(),
     };

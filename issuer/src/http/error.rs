@@ -169,10 +169,10 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::AuditorRate
         | Reason::AdminRate
         | Reason::ClientRate
-        | Reason::SubjectRate => {
-            (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable")
+        | Reason::SubjectRate => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+        Reason::EntriesPrivate | Reason::AuditorRole | Reason::AdminRole | Reason::WitnessLogSignature => {
+            (StatusCode::FORBIDDEN, "invalid_request")
         }
-        Reason::EntriesPrivate | Reason::AuditorRole | Reason::AdminRole | Reason::WitnessLogSignature => (StatusCode::FORBIDDEN, "invalid_request"),
         Reason::EntryPruned => (StatusCode::GONE, "invalid_request"),
         Reason::WitnessConflict
         | Reason::ClientExists

@@ -129,7 +129,17 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
     let revocations = endings.check(&rows, head.last_t_ms / 1000)?;
     let clients = registrations.check(&rows)?;
     let withheld = walk.commitments.saturating_sub(disclosures + erased + expired);
-    Ok(Report { checkpoints: checkpoints.seen, derivations, revocations, clients, disclosures, erased, expired, withheld, ..walk.finish()? })
+    Ok(Report {
+        checkpoints: checkpoints.seen,
+        derivations,
+        revocations,
+        clients,
+        disclosures,
+        erased,
+        expired,
+        withheld,
+        ..walk.finish()?
+    })
 }
 
 /// Appends leaf after leaf and compares roots with those that the evidence claims on the way.

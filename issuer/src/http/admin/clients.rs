@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::{
     Extension,
     extract::{Path, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Uri};
 use narrows_verifier::Reason;
 use serde_json::{Value, json};
 
@@ -49,8 +49,7 @@ pub(super) async fn add(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let client: Client = parsed(&headers, &body)?;
-    let changed = admin::add(&app, &by, client, trace.into()).await.map_err(refusal)?;
-    Ok((StatusCode::CREATED, told(&changed)).into_response())
+    admin::add(&app, &by, client, trace.into()).await.map(|changed| told(&changed)).map_err(refusal)
 }
 
 pub(super) async fn disable(
@@ -68,8 +67,7 @@ pub(super) async fn rotate(
     Path(id): Path<String>,
     trace: TraceId,
 ) -> Result<Response, ApiError> {
-    let changed = admin::rotate(&app, &by, &id, trace.into()).await.map_err(refusal)?;
-    Ok((StatusCode::CREATED, told(&changed)).into_response())
+    admin::rotate(&app, &by, &id, trace.into()).await.map(|changed| told(&changed)).map_err(refusal)
 }
 
 pub(super) async fn forget_secret(

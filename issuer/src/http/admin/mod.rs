@@ -5,9 +5,6 @@ mod guard;
 mod show;
 mod tasks;
 
-#[cfg(test)]
-mod tests;
-
 use std::{borrow::Cow, sync::Arc};
 
 use axum::{
