@@ -12,8 +12,9 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::{
+    admin::Operators,
     audit::{Archive, Auditors, Indexer},
-    clients::Clients,
+    clients::{Clients, generate_secret},
     clock::Clock,
     dpop_nonce::DpopNonces,
     federation::Federation,
@@ -56,6 +57,8 @@ pub struct App {
     pub witnesses: Option<Arc<Witnesses>>,
     /// Who may read the log's entries.
     pub auditors: Auditors,
+    /// Who may administer.
+    pub operators: Operators,
     /// The log for reading.
     pub archive: Archive,
     /// Keeps searches from taking all threads.
@@ -103,6 +106,10 @@ impl App {
 
     pub(crate) fn fresh_salt(&self) -> Salt {
         Salt::new(random())
+    }
+
+    pub(crate) fn fresh_secret(&self) -> Zeroizing<String> {
+        generate_secret(&mut OsRng)
     }
 
     pub(crate) fn fresh_seed(&self) -> Zeroizing<[u8; 32]> {

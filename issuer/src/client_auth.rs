@@ -1,5 +1,7 @@
 //! Client authentication: exactly one method a request, and the one that the client is registered for.
 
+use std::sync::Arc;
+
 use narrows_verifier::{Reason, proof::Once};
 
 use crate::{
@@ -23,9 +25,9 @@ pub(crate) struct Credentials<'a> {
 }
 
 /// Who sent the request: a client whose credentials held.
-pub struct AuthenticatedClient<'a> {
+pub struct AuthenticatedClient {
     /// The client.
-    pub client: &'a Client,
+    pub client: Arc<Client>,
     /// What must be spent with this request, for a client that signed an assertion.
     pub once: Option<Once>,
 }
@@ -35,7 +37,7 @@ pub struct AuthenticatedClient<'a> {
 /// # Errors
 /// `CLIENT_AUTH_METHODS` for credentials of more than one way, which tells nothing of any client; else `CLIENT_AUTH` whatever
 /// was wrong: a difference would tell which clients exist.
-pub(crate) fn authenticate<'a>(app: &'a App, credentials: &Credentials<'_>) -> Result<AuthenticatedClient<'a>, Reason> {
+pub(crate) fn authenticate(app: &App, credentials: &Credentials<'_>) -> Result<AuthenticatedClient, Reason> {
     let signed = credentials.assertion.is_some() || credentials.assertion_type.is_some();
     let ways = credentials.authorization.len() + usize::from(credentials.secret.is_some()) + usize::from(signed);
     if ways > 1 {
@@ -56,10 +58,11 @@ pub(crate) fn authenticate<'a>(app: &'a App, credentials: &Credentials<'_>) -> R
     }
 }
 
-fn check_assertion<'a>(app: &'a App, assertion: &str) -> Result<AuthenticatedClient<'a>, Reason> {
+fn check_assertion(app: &App, assertion: &str) -> Result<AuthenticatedClient, Reason> {
     let unverified = UnverifiedJwt::parse(assertion)?;
     let claimed = unverified.unverified_issuer().unwrap_or_default().to_owned();
-    let (client, keys) = app.clients.signer(&claimed);
+    let client = app.clients.signer(&claimed);
+    let keys = app.clients.keys_of(client.as_deref());
     let verified = jose::verify(unverified, &Profile::client_assertion(&claimed, &app.identifier), keys, app.now_seconds())?;
     let once = verified.once(ASSERTION);
     let client = client.filter(|_| once.is_some()).ok_or(Reason::ClientAuth)?;

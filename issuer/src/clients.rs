@@ -1,9 +1,11 @@
 //! The registered clients, and authentication by a generated secret in the Basic header or in the body.
 
 mod nobody;
+mod registered;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,15 +13,18 @@ use narrows_policies::{Ceiling, GrantType};
 use narrows_verifier::Reason;
 use rand_core::CryptoRngCore;
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::config::{self, AuthMethod};
 use crate::jose::KeySet;
+pub(crate) use registered::MAX_REGISTERED;
+pub use registered::{Known, Registered, Registration};
 
-/// All registered clients by their identifier.
+/// All clients by their identifier: those of the configuration, and those that operators registered.
 pub struct Clients {
-    by_id: HashMap<String, Client>,
+    configured: BTreeMap<String, Known>,
+    registered: Arc<Registered>,
     /// Takes the place of an unknown client's keys.
     nobody: KeySet,
 }
@@ -58,46 +63,67 @@ struct BasicCredentials {
 #[derive(Default)]
 pub(crate) struct SecretHashes([(bool, [u8; 32]); 2]);
 
+impl Client {
+    /// Takes a client whose entry was checked.
+    fn new(client: &config::Client) -> Self {
+        Self {
+            id: client.id.clone(),
+            auth_method: client.auth_method,
+            // a set that no key of ours can be read from authenticates nobody; the check of the entry names it
+            keys: client.jwk_set().and_then(|set| KeySet::parse(set.to_string().as_bytes()).ok()),
+            grants: client.grants.iter().map(|grant| grant.grant_type()).collect(),
+            dpop_bound: client.dpop_bound_access_tokens,
+            agents: client.agents.clone(),
+            ceiling: client.ceiling.ceiling(),
+            audiences: client.audiences.clone(),
+            revoker: client.revoker,
+            secrets: SecretHashes::new(&client.secret_hashes),
+        }
+    }
+}
+
 impl Clients {
-    /// Takes the clients of a configuration that was checked.
-    pub fn new(clients: &[config::Client]) -> Self {
-        let by_id = clients
-            .iter()
-            .map(|client| {
-                let registered = Client {
-                    id: client.id.clone(),
-                    auth_method: client.auth_method,
-                    // a set that no key of ours can be read from authenticates nobody; the configuration check names it
-                    keys: client.jwk_set().and_then(|set| KeySet::parse(set.to_string().as_bytes()).ok()),
-                    grants: client.grants.iter().map(|grant| grant.grant_type()).collect(),
-                    dpop_bound: client.dpop_bound_access_tokens,
-                    agents: client.agents.clone(),
-                    ceiling: client.ceiling.ceiling(),
-                    audiences: client.audiences.clone(),
-                    revoker: client.revoker,
-                    secrets: SecretHashes::new(&client.secret_hashes),
-                };
-                (client.id.clone(), registered)
-            })
-            .collect();
-        Self { by_id, nobody: nobody::keys() }
+    /// Takes the clients of a configuration that was checked, beside those that the log's file has. A configured one takes the
+    /// place of a registered one of its id.
+    pub fn new(clients: &[config::Client], registered: Arc<Registered>) -> Self {
+        let known = |client: &config::Client| Known::new(Registration { client: client.clone(), disabled: false }, None);
+        let configured = clients.iter().map(|client| (client.id.clone(), known(client))).collect();
+        Self { configured, registered, nobody: nobody::keys() }
     }
 
-    /// The client with this identifier.
-    pub fn find(&self, client_id: &str) -> Option<&Client> {
-        self.by_id.get(client_id)
+    /// The client with this identifier; `None` for one that is disabled.
+    pub fn find(&self, client_id: &str) -> Option<Arc<Client>> {
+        let known = self.known(client_id)?;
+        (!known.registration.disabled).then_some(known.client)
+    }
+
+    /// What is known of the client with this identifier, a disabled one included.
+    pub fn known(&self, client_id: &str) -> Option<Known> {
+        self.configured.get(client_id).cloned().or_else(|| self.registered.find(client_id))
+    }
+
+    /// Up to `most` clients behind `after`, in the order of their identifiers, disabled ones included.
+    pub fn page(&self, after: Option<&str>, most: usize) -> Vec<Known> {
+        let mut found: BTreeMap<String, Known> = self.registered.page(after, most);
+        found.extend(self.configured.range(registered::behind(after)).take(most).map(|(id, known)| (id.clone(), known.clone())));
+        found.into_values().take(most).collect()
     }
 
     /// The grants that some client may use.
     pub fn grants(&self) -> Vec<GrantType> {
-        GrantType::ALL.into_iter().filter(|grant| self.by_id.values().any(|client| client.grants.contains(grant))).collect()
+        let configured = |grant: &GrantType| self.configured.values().any(|known| known.client.grants.contains(grant));
+        GrantType::ALL.into_iter().filter(|grant| configured(grant) || self.registered.has_grant(*grant)).collect()
     }
 
-    /// The client that an assertion claims to be of, and the keys under which to check it: nobody's for a client that is
-    /// unknown or of another method, so that the check takes its time all the same.
-    pub(crate) fn signer(&self, client_id: &str) -> (Option<&Client>, &KeySet) {
-        let client = self.find(client_id).filter(|client| client.auth_method == AuthMethod::PrivateKeyJwt);
-        (client, client.and_then(|client| client.keys.as_ref()).unwrap_or(&self.nobody))
+    /// The client that an assertion claims to be of.
+    pub(crate) fn signer(&self, client_id: &str) -> Option<Arc<Client>> {
+        self.find(client_id).filter(|client| client.auth_method == AuthMethod::PrivateKeyJwt)
+    }
+
+    /// The keys under which to check an assertion: nobody's for a client that is unknown or of another method, so that the check
+    /// takes its time all the same.
+    pub(crate) fn keys_of<'a>(&'a self, signer: Option<&'a Client>) -> &'a KeySet {
+        signer.and_then(|client| client.keys.as_ref()).unwrap_or(&self.nobody)
     }
 
     /// Checks the value of an `Authorization: Basic` header.
@@ -105,7 +131,7 @@ impl Clients {
     /// # Errors
     /// `CLIENT_AUTH`, and nothing more, whatever was wrong: an unknown client, another method and a wrong secret take
     /// the same path and get the same answer.
-    pub fn authenticate_basic(&self, authorization: &[u8]) -> Result<&Client, Reason> {
+    pub fn authenticate_basic(&self, authorization: &[u8]) -> Result<Arc<Client>, Reason> {
         let credentials = BasicCredentials::parse(authorization).ok_or(Reason::ClientAuth)?;
         self.authenticate(&credentials.client_id, &credentials.secret, AuthMethod::ClientSecretBasic)
     }
@@ -114,17 +140,17 @@ impl Clients {
     ///
     /// # Errors
     /// As [`Clients::authenticate_basic`].
-    pub fn authenticate_post(&self, client_id: &str, secret: &str) -> Result<&Client, Reason> {
+    pub fn authenticate_post(&self, client_id: &str, secret: &str) -> Result<Arc<Client>, Reason> {
         if !is_client_id(client_id) || secret.len() > MAX_SECRET_BYTES {
             return Err(Reason::ClientAuth);
         }
         self.authenticate(client_id, secret, AuthMethod::ClientSecretPost)
     }
 
-    fn authenticate(&self, client_id: &str, secret: &str, method: AuthMethod) -> Result<&Client, Reason> {
+    fn authenticate(&self, client_id: &str, secret: &str, method: AuthMethod) -> Result<Arc<Client>, Reason> {
         let client = self.find(client_id);
         let none = SecretHashes::default();
-        let secrets = client.map_or(&none, |client| &client.secrets);
+        let secrets = client.as_ref().map_or(&none, |client| &client.secrets);
         let right = bool::from(secrets.contains(secret));
         client.filter(|client| right && client.auth_method == method).ok_or(Reason::ClientAuth)
     }
@@ -164,6 +190,24 @@ impl SecretHashes {
         let given = <[u8; 32]>::from(Sha256::digest(secret.as_bytes()));
         self.0.iter().fold(Choice::from(0), |found, (live, hash)| found | (Choice::from(u8::from(*live)) & hash.ct_eq(&given)))
     }
+}
+
+/// Finds the one whose secret an `Authorization: Bearer` header carries (RFC 6750 §2.1), by its place among all.
+///
+/// Everyone is compared with, so that the time taken does not tell whose secret it was.
+pub(crate) fn owner_of_bearer<'a>(authorization: &[u8], all: impl Iterator<Item = &'a SecretHashes>) -> Option<usize> {
+    let secret = bearer(authorization)?;
+    let found = all.zip(0u64..).fold(u64::MAX, |found, (secrets, place)| u64::conditional_select(&found, &place, secrets.contains(secret)));
+    usize::try_from(found).ok()
+}
+
+fn bearer(authorization: &[u8]) -> Option<&str> {
+    if authorization.len() > MAX_BEARER_BYTES {
+        return None;
+    }
+    let (scheme, secret) = std::str::from_utf8(authorization).ok()?.split_once(' ')?;
+    let secret = secret.trim_start_matches(' ');
+    (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty()).then_some(secret)
 }
 
 /// Generates a client secret of 256 bits from letters and digits alone: clients that percent-encode it and clients that
@@ -235,6 +279,7 @@ fn form_decode(text: &str) -> Option<Zeroizing<String>> {
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 /// 43 characters of 62 kinds carry 256.03 bits.
 const SECRET_CHARACTERS: usize = 43;
+const MAX_BEARER_BYTES: usize = 512;
 const MAX_CLIENT_ID_BYTES: usize = 128;
 const MAX_SECRET_BYTES: usize = 256;
 /// Both halves at their longest, every byte percent-encoded, in base64, with the scheme.
@@ -266,11 +311,12 @@ mod tests {
             audiences: Vec::new(),
             revoker: false,
         };
-        Clients::new(&[
+        let configured = [
             client("agent-1", AuthMethod::ClientSecretBasic, hashes),
             client("poster", AuthMethod::ClientSecretPost, hashes),
             client("signer", AuthMethod::PrivateKeyJwt, &[]),
-        ])
+        ];
+        Clients::new(&configured, Arc::default())
     }
 
     #[test]
@@ -278,7 +324,7 @@ mod tests {
         let clients = registry(&["old secret/1", "new"]);
         for accepted in ["agent-1:new", "agent%2D1:new", "agent-1:old+secret%2f1", "agent-1:old secret/1"] {
             let client = clients.authenticate_basic(&basic(accepted)).ok();
-            assert_eq!(client.map(|client| client.id.as_str()), Some("agent-1"), "{accepted}");
+            assert_eq!(client.map(|client| client.id.clone()).as_deref(), Some("agent-1"), "{accepted}");
         }
         assert!(clients.authenticate_basic(&[b"bAsIc ".as_slice(), STANDARD.encode("agent-1:new").as_bytes()].concat()).is_ok());
     }
@@ -322,7 +368,7 @@ mod tests {
     #[test]
     fn a_secret_in_the_body_is_for_the_client_that_sends_it_there() {
         let clients = registry(&["right"]);
-        assert_eq!(clients.authenticate_post("poster", "right").ok().map(|client| client.id.as_str()), Some("poster"));
+        assert_eq!(clients.authenticate_post("poster", "right").ok().map(|client| client.id.clone()).as_deref(), Some("poster"));
         let long = "x".repeat(MAX_SECRET_BYTES + 1);
         for (id, secret) in [
             ("poster", "wrong"),
@@ -342,9 +388,9 @@ mod tests {
     fn an_unknown_signer_has_keys_of_every_kind_too() {
         let clients = registry(&["right"]);
         for id in ["nobody", "agent-1"] {
-            let (client, keys) = clients.signer(id);
+            let client = clients.signer(id);
             assert!(client.is_none());
-            assert_eq!(keys.len(), 4);
+            assert_eq!(clients.keys_of(client.as_deref()).len(), 4);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, every key documented here and in `docs/operating.md`, unknown keys are errors.
 
+mod admin;
 mod check;
 mod client;
 mod credentials;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use narrows_verifier::revocation::MaxStaleness;
 use serde::{Deserialize, Serialize};
 
+pub use self::admin::{Admin, Operator, Role};
 pub use self::check::{ConfigError, ConfigFault};
 pub use self::client::{AuthMethod, Client, ClientCeiling, ClientGrant};
 pub use self::root_key::PublishedRootKey;
@@ -74,6 +76,9 @@ pub struct Config {
     /// Who may read the log's entries.
     #[serde(default)]
     pub auditor: Vec<Auditor>,
+    /// Administration over HTTP.
+    #[serde(default)]
+    pub admin: Admin,
 }
 
 /// Where the secret keys are. An attacker who can swap a file signs with a key of their own; every key file is refused
@@ -366,6 +371,7 @@ impl Config {
             witness: Vec::new(),
             client: Vec::new(),
             auditor: Vec::new(),
+            admin: Admin::default(),
         })
     }
 

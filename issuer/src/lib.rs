@@ -1,5 +1,6 @@
 //! The one stateful service of Narrows: it exchanges logins for capabilities and keeps the Merkle log.
 
+pub mod admin;
 pub mod age;
 pub mod app;
 pub mod audit;

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::{
+    admin::Operators,
     age::Unlock,
     app::{App, random},
     audit::{Archive, Auditors, Index, Indexer},
@@ -25,6 +26,7 @@ use crate::{
     dpop_nonce::DpopNonces,
     federation::Federation,
     http::{
+        admin::admin_router,
         dev_idp::{self, DevIdpSettings, DevUser},
         metrics::Metrics,
         router::{ROUTES, Routes, router},
@@ -55,6 +57,8 @@ pub struct Service {
     pub app: Arc<App>,
     /// Every route.
     pub router: Routes,
+    /// The routes of administration, for a listener of their own; `None` without operators.
+    pub admin: Option<Routes>,
 }
 
 /// Why the service does not start.
@@ -98,7 +102,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     let app = Arc::new(App {
         identifier: config.issuer.clone(),
         dev,
-        clients: Clients::new(&config.client),
+        clients: Clients::new(&config.client, Arc::clone(log.registered())),
         federation,
         pack,
         pack_digest,
@@ -109,6 +113,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         revocation_rate: Rate::new(config.limits.max_revocations_per_minute),
         retention: RetentionPolicy::new(&config.log.retention),
         auditors: Auditors::new(&config.auditor),
+        operators: Operators::new(&config.admin),
         archive: Archive::new(&log_file(config), Some(index), log_key.clone()),
         readings: Semaphore::new(READINGS),
         witnesses,
@@ -124,7 +129,8 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         clock,
     });
     let router = router(Arc::clone(&app), &config.limits, extra);
-    Ok(Service { app, router })
+    let admin = (!config.admin.operators.is_empty()).then(|| admin_router(&app, &config.limits));
+    Ok(Service { app, router, admin })
 }
 
 fn feed_settings(config: &Config, epoch: u64) -> FeedSettings {

@@ -97,6 +97,10 @@ impl Http {
         send(self.client.post(self.url(path)).headers(headers).body(body), MAX_ANSWER).await
     }
 
+    pub(crate) async fn delete(&self, path: &str, headers: HeaderMap) -> Result<Answer, TransportError> {
+        send(self.client.delete(self.url(path)).headers(headers), MAX_ANSWER).await
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin.as_str())
     }

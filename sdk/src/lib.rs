@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
 mod agent;
 mod auditor;
 mod bearer;
@@ -32,6 +33,7 @@ pub fn arguments(text: &str) -> Result<json::Value, Reason> {
 }
 
 // The public interface is:
+pub use self::admin::AdminClient;
 pub use self::agent::{Held, NarrowRequest, Narrowed, Presentation, ProofKind, Report, SessionOpening};
 pub use self::auditor::{AuditError, AuditorClient, LeafPlace, LogHead, LogReading, Question};
 pub use self::bearer::BearerToken;

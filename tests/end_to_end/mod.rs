@@ -1,5 +1,6 @@
 //! Whole roads over real HTTP, against programs that are not ours.
 
+mod administration;
 mod attach;
 mod auditing;
 mod bad_requests;

@@ -313,7 +313,7 @@ pub fn now() -> u64 {
 }
 
 /// A loopback port below those that the system gives to connections, so that nobody takes it before the issuer does.
-pub(crate) fn free_address() -> String {
+pub fn free_address() -> String {
     loop {
         let address = format!("127.0.0.1:{}", 10_000 + OsRng.next_u32() % 20_000);
         if TcpListener::bind(&address).is_ok() {

@@ -162,6 +162,7 @@ reasons! {
     LogRootMismatch = "LOG_ROOT_MISMATCH": "the root computed from the leaves differs from the checkpoint's";
     LogTailMissing = "LOG_TAIL_MISSING": "the log has fewer leaves than its head, checkpoint or a receipt says";
     LogRevocationsChanged = "LOG_REVOCATIONS_CHANGED": "the table of revocations is not what the leaves say";
+    LogClientsChanged = "LOG_CLIENTS_CHANGED": "the table of registered clients is not what the leaves say";
     LogReceiptInvalid = "LOG_RECEIPT_INVALID": "a receipt does not verify against the log";
 
     // Service: the HTTP envelope, before any endpoint's own rules.
@@ -330,6 +331,18 @@ reasons! {
     AuditorAuth = "AUDITOR_AUTH": "reading the log's entries takes an auditor's credential, and none or a wrong one was given";
     AuditorRole = "AUDITOR_ROLE": "the auditor's role does not extend to names";
     AuditorRate = "AUDITOR_RATE": "the auditor has asked more often than the service answers";
+    AdminAuth = "ADMIN_AUTH": "administration takes an operator's credential, and none or a wrong one was given";
+    AdminRole = "ADMIN_ROLE": "none of the operator's roles extends to this act";
+    AdminRate = "ADMIN_RATE": "the operator has asked more often than its rate allows";
+    ClientInvalid = "CLIENT_INVALID": "the entry of the client has a value that no configuration could have, or a secret";
+    ClientUnknown = "CLIENT_UNKNOWN": "there is no client of this identifier";
+    ClientExists = "CLIENT_EXISTS": "the identifier is taken, be it by a client that is disabled";
+    ClientConfigured = "CLIENT_CONFIGURED": "the client is in the configuration, which alone can change it";
+    ClientChanged = "CLIENT_CHANGED": "the client was changed in between, so look again";
+    ClientDisabled = "CLIENT_DISABLED": "the client is disabled, and stays so";
+    ClientSecrets = "CLIENT_SECRETS": "the client has as many secrets as it may have, or as few, or authenticates by none";
+    ClientSecretUnknown = "CLIENT_SECRET_UNKNOWN": "the client has no secret of this id";
+    ClientsFull = "CLIENTS_FULL": "as many clients are registered as may be, disabled ones included";
     EntryUnknown = "ENTRY_UNKNOWN": "the log has no entry of this id, index or task";
     EntryPruned = "ENTRY_PRUNED": "the entry is below the log's minimum index: only its hash and proofs can be had";
     CheckpointUnknown = "CHECKPOINT_UNKNOWN": "the log has signed no checkpoint of this size, or none that the question needs";

@@ -4,6 +4,7 @@
 #[macro_use]
 mod output;
 
+mod admin;
 mod audit;
 mod bench;
 mod consent;
@@ -52,6 +53,8 @@ enum Verb {
     /// Look at, narrow, prove or verify a token, offline; and end one at the issuer
     #[command(subcommand)]
     Token(token::Token),
+    /// Administer a running issuer: clients, tasks; and look at what it runs with
+    Admin(admin::Admin),
     /// Check the log
     #[command(subcommand)]
     Audit(Box<audit::Audit>),
@@ -80,6 +83,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Key(key) => key.run(),
         Verb::Keys(keys) => keys.run(),
         Verb::Token(token) => token.run(),
+        Verb::Admin(admin) => admin.run(),
         Verb::Audit(audit) => audit.run(),
         Verb::Bench(bench) => bench.run(),
     };

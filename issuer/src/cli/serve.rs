@@ -12,7 +12,7 @@ use narrows_issuer::{
     federation::TrustedIssuer,
     http::{
         dev_idp::DevUser,
-        serve::{Drained, serve_over, stop_signal},
+        serve::{Drained, serve, serve_over, stop_signal},
         tls::Tls,
     },
     init::make_private_directory,
@@ -77,8 +77,17 @@ async fn serve_configured(file: &std::path::Path, accept_missing_anchor: bool) -
     if let Some(witnesses) = &service.app.witnesses {
         witnesses.check(&service.app.log).await?;
     }
+    let admin = match &service.admin {
+        None => None,
+        Some(_) => {
+            let listen = config.admin.listen;
+            let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen on {listen} for administration"))?;
+            tracing::info!(%listen, "administration");
+            Some(listener)
+        }
+    };
     tracing::info!(issuer = config.issuer, listen = %config.listen, "serving");
-    drain(run(&config, listener, service).await?)
+    drain(run(&config, listener, admin, service).await?)
 }
 
 async fn serve_development(listen: SocketAddr, data: Option<PathBuf>) -> anyhow::Result<()> {
@@ -87,7 +96,7 @@ async fn serve_development(listen: SocketAddr, data: Option<PathBuf>) -> anyhow:
     let dev = open_development(listen, data).await?;
     telemetry::start(&dev.config.telemetry)?;
     output::print(format_args!("{}", instructions(&dev)));
-    drain(run(&dev.config, dev.listener, dev.service).await?)
+    drain(run(&dev.config, dev.listener, None, dev.service).await?)
 }
 
 /// Opens a development issuer: binds first, so that the issuer identifier names the true port.
@@ -138,7 +147,7 @@ pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyho
 }
 
 /// Serves until SIGTERM or SIGINT.
-async fn run(config: &Config, listener: TcpListener, service: Service) -> anyhow::Result<Drained> {
+async fn run(config: &Config, listener: TcpListener, admin: Option<TcpListener>, service: Service) -> anyhow::Result<Drained> {
     let (clock, metrics) = (Arc::clone(&service.app.clock), Arc::clone(&service.app.metrics));
     let tls = config.tls.as_ref().map(|files| Tls::open(files, clock, metrics)).transpose()?;
     // What was ordered while nobody served, such as to give a key up, is done before anybody is.
@@ -151,28 +160,41 @@ async fn run(config: &Config, listener: TcpListener, service: Service) -> anyhow
             }
         })
     });
-    let stop = async {
-        if let Err(error) = stop_signal().await {
-            tracing::error!(%error, "can't listen for signals");
-        }
-    };
+    let administering = service.admin.zip(admin).map(|(router, listener)| {
+        let (limits, metrics) = (config.limits.clone(), Arc::clone(&service.app.metrics));
+        tokio::spawn(async move { serve(listener, router, &limits, metrics, stopped()).await })
+    });
     let witnessing = service.app.witnesses.clone().map(|witnesses| {
         let log = Arc::clone(&service.app.log);
         tokio::spawn(async move { witnesses.run(log).await })
     });
     let retaining = tokio::spawn(service::retain(Arc::clone(&service.app)));
-    let drained = serve_over(tls, listener, service.router, &config.limits, Arc::clone(&service.app.metrics), stop).await;
+    let drained = serve_over(tls, listener, service.router, &config.limits, Arc::clone(&service.app.metrics), stopped()).await;
+    // It was told to stop by the same signal, and holds the log as well.
+    let administered = match administering {
+        Some(task) => task.await.unwrap_or(Drained::CutOff(1)),
+        None => Drained::Whole,
+    };
     for task in witnessing.into_iter().chain(following).chain([retaining, keys]) {
         // Until the task has gone, it holds the log, whose file is whole only when the last holder lets go.
         task.abort();
         let _ = task.await;
     }
-    Ok(drained)
+    Ok(match (drained, administered) {
+        (Drained::Whole, other) | (other, Drained::Whole) => other,
+        (Drained::CutOff(requests), Drained::CutOff(more)) => Drained::CutOff(requests + more),
+    })
 }
 
 async fn follow_keys(app: Arc<App>) {
     if let Err(error) = keyring::follow(app).await {
         tracing::error!(%error, "can't listen for SIGHUP, orders about keys take a restart");
+    }
+}
+
+async fn stopped() {
+    if let Err(error) = stop_signal().await {
+        tracing::error!(%error, "can't listen for signals");
     }
 }
 

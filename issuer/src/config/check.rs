@@ -83,6 +83,7 @@ impl Config {
         self.add_witness_faults(&mut faults);
         self.add_client_faults(&mut faults);
         self.add_auditor_faults(&mut faults);
+        self.add_admin_faults(&mut faults);
         faults.0
     }
 
@@ -268,6 +269,15 @@ impl fmt::Display for ConfigError {
 pub(super) struct Faults(Vec<ConfigFault>);
 
 impl Faults {
+    pub(super) const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The first one, as one sentence.
+    pub(super) fn first(self) -> Result<(), String> {
+        self.0.into_iter().next().map_or(Ok(()), |fault| Err(format!("`{}` {}", fault.key, fault.message)))
+    }
+
     pub(super) fn add(&mut self, key: &str, message: impl Into<String>) {
         self.0.push(ConfigFault { key: key.into(), message: message.into() });
     }

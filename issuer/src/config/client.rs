@@ -13,7 +13,7 @@ use crate::clients;
 use crate::jose::{KeySet, is_private};
 
 /// One client. An attacker who can add one may ask for tokens with any login they hold; the policy still decides.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
     /// The client identifier: printable ASCII, at most 128 characters.
@@ -56,7 +56,7 @@ pub struct Client {
 
 /// What a client may ask for at most; what is left out is left to the policy. An attacker who widens it can ask for whatever the
 /// policy grants to anybody whose login they hold.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientCeiling {
     /// Audiences and resources.
@@ -113,6 +113,16 @@ impl Client {
             Value::Object(set) => Some(Value::Object(set.clone())),
             _ => None,
         }
+    }
+
+    /// Whether a configuration could have this entry.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let mut faults = Faults::none();
+        self.add_faults(&mut faults, &str::to_owned);
+        faults.first()
     }
 
     fn check_jwks(&self) -> Result<(), &'static str> {

@@ -17,13 +17,13 @@ use crate::app::App;
 ///
 /// # Errors
 /// Nothing is issued on any error.
-pub async fn client_credentials(app: &App, sender: Sender<'_>, wanted: &Wanted, trace: TraceId) -> Result<Issued, ExchangeError> {
+pub async fn client_credentials(app: &App, sender: Sender, wanted: &Wanted, trace: TraceId) -> Result<Issued, ExchangeError> {
     let Sender { client, dpop } = sender;
     if wanted.audiences.is_empty() {
         return Err(Reason::TargetInvalid.into());
     }
-    let bound = bind(app, client.client, dpop.as_ref(), &wanted.binding, "")?;
-    let itself = Party::client(app, client.client);
+    let bound = bind(app, &client.client, dpop.as_ref(), &wanted.binding, "")?;
+    let itself = Party::client(app, &client.client);
     let parties = Parties {
         grant: GrantType::ClientCredentials,
         subject: itself.clone(),

@@ -36,7 +36,7 @@ impl<'a> Entry<'a> {
     /// When the log can't tell whom the leaf is about.
     pub(super) fn begin(
         app: &'a App,
-        sender: &AuthenticatedClient<'_>,
+        sender: &AuthenticatedClient,
         parties: &mut Parties,
         request: &MintRequest,
         spends: Vec<SideRow>,

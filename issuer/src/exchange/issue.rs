@@ -72,7 +72,7 @@ pub(super) struct Parties {
 /// Nothing is issued on any error, and a token whose leaf could not be made durable never leaves this function.
 pub(super) async fn issue(
     app: &App,
-    sender: &AuthenticatedClient<'_>,
+    sender: &AuthenticatedClient,
     mut parties: Parties,
     wanted: &Wanted,
     bound: Bound,
@@ -128,7 +128,7 @@ fn take_rate(app: &App, parties: &Parties) -> Result<(), ExchangeError> {
 }
 
 /// The name that the token gives to who acts: that of its own token, or else one that the client may give.
-fn agent_name(sender: &AuthenticatedClient<'_>, parties: &Parties, wanted: &Wanted) -> Result<String, Reason> {
+fn agent_name(sender: &AuthenticatedClient, parties: &Parties, wanted: &Wanted) -> Result<String, Reason> {
     let named = wanted.details.as_ref().and_then(|details| details.agent.as_deref());
     let agent = named.unwrap_or(&parties.actor.name);
     let allowed = sender.client.agents.as_ref().is_none_or(|allowed| allowed.iter().any(|allowed| allowed == agent));
@@ -136,7 +136,7 @@ fn agent_name(sender: &AuthenticatedClient<'_>, parties: &Parties, wanted: &Want
     if allowed && itself { Ok(agent.to_owned()) } else { Err(Reason::AgentNotAllowed) }
 }
 
-fn mint_request(sender: &AuthenticatedClient<'_>, parties: &Parties, agent: String, wanted: &Wanted, bearer: bool) -> MintRequest {
+fn mint_request(sender: &AuthenticatedClient, parties: &Parties, agent: String, wanted: &Wanted, bearer: bool) -> MintRequest {
     let tools = wanted.details.as_ref().map(|details| details.tools.clone());
     // whoever narrows a token and names no tools wants all of the token's own
     let of_parent = if wanted.scopes.is_empty() { parties.parent.as_ref().and_then(Parent::tools) } else { None };

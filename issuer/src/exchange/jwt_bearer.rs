@@ -20,7 +20,7 @@ use crate::{app::App, record::spend};
 /// Nothing is issued on any error.
 pub async fn jwt_bearer(
     app: &App,
-    sender: Sender<'_>,
+    sender: Sender,
     assertion: Zeroizing<String>,
     wanted: &Wanted,
     trace: TraceId,
@@ -29,10 +29,10 @@ pub async fn jwt_bearer(
     let subject = app.federation.verify_id_jag(&assertion, &client.client.id, app.now_seconds()).await?;
     // the standard asks for one use whatever the issuer's setting (draft-ietf-oauth-identity-assertion-authz-grant)
     let once = subject.once.ok_or(Reason::JwtClaims)?;
-    let actor = Party::client(app, client.client);
+    let actor = Party::client(app, &client.client);
     check_confirmation(subject.bounds.get("cnf"), dpop.as_ref())?;
     may_act(subject.bounds.get("may_act"), &actor)?;
-    let bound = bind(app, client.client, dpop.as_ref(), &wanted.binding, &assertion)?;
+    let bound = bind(app, &client.client, dpop.as_ref(), &wanted.binding, &assertion)?;
     let audiences = resources(&subject)?.unwrap_or_default();
     if wanted.audiences.is_empty() && audiences.is_empty() {
         return Err(Reason::TargetInvalid.into());

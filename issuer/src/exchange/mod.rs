@@ -31,9 +31,9 @@ pub use jwt_bearer::jwt_bearer;
 pub use token_exchange::{ActorToken, SubjectToken, SubjectType, TokenExchange, token_exchange};
 
 /// Who sent a request, and the key that its DPoP proof is by.
-pub struct Sender<'a> {
+pub struct Sender {
     /// The client, whose credentials held.
-    pub client: AuthenticatedClient<'a>,
+    pub client: AuthenticatedClient,
     /// The DPoP key.
     pub dpop: Option<ProvenKey>,
 }

@@ -67,7 +67,7 @@ pub struct ActorToken {
 /// Nothing is issued on any error.
 pub async fn token_exchange(
     app: &App,
-    sender: Sender<'_>,
+    sender: Sender,
     request: TokenExchange,
     wanted: &Wanted,
     trace: TraceId,
@@ -82,7 +82,7 @@ pub async fn token_exchange(
         None => None,
     };
     let actor = acting(app, &sender, actor)?;
-    let bound = bind(app, sender.client.client, sender.dpop.as_ref(), &wanted.binding, &request.subject.token)?;
+    let bound = bind(app, &sender.client.client, sender.dpop.as_ref(), &wanted.binding, &request.subject.token)?;
     let mut parties = match subject {
         Some(subject) => {
             if wanted.audiences.is_empty() {
@@ -94,7 +94,7 @@ pub async fn token_exchange(
         None => {
             let proof = request.narrow_proof.as_deref().ok_or(Reason::ProofMissing)?;
             let consent = Consent { proof, request_digest: request.request_digest, new_holder: bound.holder };
-            of_our_own(app, narrowing::verify(app, sender.client.client, &request.subject.token, &consent, now)?, actor)?
+            of_our_own(app, narrowing::verify(app, &sender.client.client, &request.subject.token, &consent, now)?, actor)?
         }
     };
     parties.ceilings.extend(sender.client.client.ceiling.clone());
@@ -110,8 +110,8 @@ struct Acting {
 }
 
 /// The actor token's subject, else the client. Nobody is impersonated in silence: there is always one.
-fn acting(app: &App, sender: &Sender<'_>, token: Option<VerifiedSubject>) -> Result<Acting, Reason> {
-    let client = Party::client(app, sender.client.client);
+fn acting(app: &App, sender: &Sender, token: Option<VerifiedSubject>) -> Result<Acting, Reason> {
+    let client = Party::client(app, &sender.client.client);
     let Some(token) = token else { return Ok(Acting { party: client, named: false, expires_s: None, spends: Vec::new() }) };
     // an actor that itself acts for somebody, or with less than all its authority, is more than one name
     if ["act", "authorization_details"].into_iter().any(|claim| token.bounds.contains_key(claim)) {

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// # Errors
 /// `PARAMETER_REPEATED`, `CLIENT_AUTH_METHODS`, or 401 with one answer for whatever else is wrong.
-pub(super) fn authenticate<'a>(app: &'a App, headers: &HeaderMap, form: &Form) -> Result<AuthenticatedClient<'a>, ApiError> {
+pub(super) fn authenticate(app: &App, headers: &HeaderMap, form: &Form) -> Result<AuthenticatedClient, ApiError> {
     let credentials = Credentials {
         authorization: headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect(),
         secret: form.optional("client_secret")?,
@@ -30,7 +30,7 @@ pub(super) fn authenticate<'a>(app: &'a App, headers: &HeaderMap, form: &Form) -
 ///
 /// # Errors
 /// 401 for one that was used before, or what the log met.
-pub(super) async fn use_up(app: &App, client: &AuthenticatedClient<'_>) -> Result<(), ApiError> {
+pub(super) async fn use_up(app: &App, client: &AuthenticatedClient) -> Result<(), ApiError> {
     let Some(once) = client.once else { return Ok(()) };
     match app.log.spend(spend(once, Reason::ClientAuth)).await {
         Ok(None) => Ok(()),

@@ -94,6 +94,7 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = match self.reason {
                 Reason::AuditorAuth => "Bearer realm=\"narrows-audit\"",
+                Reason::AdminAuth => "Bearer realm=\"narrows-admin\"",
                 _ => "Basic realm=\"narrows\", charset=\"UTF-8\"",
             };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
@@ -146,10 +147,14 @@ struct PlainBody<'a> {
 fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
     match reason {
         Reason::ClientAuth => (StatusCode::UNAUTHORIZED, "invalid_client"),
-        Reason::AuditorAuth => (StatusCode::UNAUTHORIZED, "invalid_client"),
-        Reason::RouteUnknown | Reason::WitnessLogUnknown | Reason::EntryUnknown | Reason::CheckpointUnknown | Reason::SubjectUnknown => {
-            (StatusCode::NOT_FOUND, "invalid_request")
-        }
+        Reason::AuditorAuth | Reason::AdminAuth => (StatusCode::UNAUTHORIZED, "invalid_client"),
+        Reason::RouteUnknown
+        | Reason::WitnessLogUnknown
+        | Reason::EntryUnknown
+        | Reason::CheckpointUnknown
+        | Reason::SubjectUnknown
+        | Reason::ClientUnknown
+        | Reason::ClientSecretUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
         Reason::ContentType | Reason::ContentEncoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
@@ -159,12 +164,23 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         Reason::ClientGrant => (StatusCode::BAD_REQUEST, "unauthorized_client"),
         Reason::DpopMissing | Reason::DpopRepeated | Reason::DpopReplayed => (StatusCode::BAD_REQUEST, "invalid_dpop_proof"),
         Reason::DpopNonce => (StatusCode::BAD_REQUEST, "use_dpop_nonce"),
-        Reason::ReportRate | Reason::RevocationRate | Reason::AuditorRate | Reason::ClientRate | Reason::SubjectRate => {
-            (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable")
+        Reason::ReportRate
+        | Reason::RevocationRate
+        | Reason::AuditorRate
+        | Reason::AdminRate
+        | Reason::ClientRate
+        | Reason::SubjectRate => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+        Reason::EntriesPrivate | Reason::AuditorRole | Reason::AdminRole | Reason::WitnessLogSignature => {
+            (StatusCode::FORBIDDEN, "invalid_request")
         }
-        Reason::EntriesPrivate | Reason::AuditorRole | Reason::WitnessLogSignature => (StatusCode::FORBIDDEN, "invalid_request"),
         Reason::EntryPruned => (StatusCode::GONE, "invalid_request"),
-        Reason::WitnessConflict => (StatusCode::CONFLICT, "invalid_request"),
+        Reason::WitnessConflict
+        | Reason::ClientExists
+        | Reason::ClientConfigured
+        | Reason::ClientChanged
+        | Reason::ClientDisabled
+        | Reason::ClientSecrets
+        | Reason::ClientsFull => (StatusCode::CONFLICT, "invalid_request"),
         Reason::WitnessInconsistent => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
         Reason::Overloaded
         | Reason::NotReady

@@ -35,7 +35,7 @@ pub(super) async fn introspection(State(app): State<Arc<App>>, headers: HeaderMa
     // a hint is a hint: there is one kind of token
     form.optional("token_type_hint")?;
     use_up(&app, &client).await?;
-    let active = introspect(&app, client.client, token)?;
+    let active = introspect(&app, &client.client, token)?;
     let answer = active.map_or_else(|| json!({ "active": false }), |active| describe(&app.identifier, &active));
     Ok(([(CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")], Json(answer)).into_response())
 }

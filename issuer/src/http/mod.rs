@@ -1,5 +1,6 @@
 //! The service's face: transport bounds, the HTTP envelope, and one file per endpoint.
 
+pub mod admin;
 mod audit;
 mod credentials;
 mod derivations;

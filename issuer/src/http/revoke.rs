@@ -38,8 +38,8 @@ pub(super) async fn revocation(State(app): State<Arc<App>>, trace: TraceId, head
     by.take_turn(&app).map_err(refusal)?;
     use_up(&app, &client).await?;
     let ending = match asked {
-        Asked::Token(token, reach) => of_token(&app, client.client, token, reach),
-        Asked::Target(target, before_s) => find(&app, client.client, target, before_s).await,
+        Asked::Token(token, reach) => of_token(&app, &client.client, token, reach),
+        Asked::Target(target, before_s) => find(&app, &client.client, target, before_s).await,
     };
     let ended = match ending.map_err(refusal)? {
         Some(ending) => Some(revoke(&app, by, ending, trace.into()).await.map_err(refusal)?),
@@ -83,7 +83,7 @@ fn read_request(form: &Form) -> Result<Asked<'_>, ApiError> {
     }
 }
 
-fn read_target(name: &str, text: &str) -> Option<Target> {
+pub(super) fn read_target(name: &str, text: &str) -> Option<Target> {
     let named = || Some(text.to_owned()).filter(|text| text.len() <= MAX_NAME);
     match name {
         "block" => BlockId::from_hex(text).map(Target::Block),
@@ -102,7 +102,7 @@ async fn find(app: &Arc<App>, client: &Client, target: Target, before_s: Option<
     let reader = Arc::clone(&app);
     let found = tokio::task::spawn_blocking(move || {
         let client = reader.clients.find(&id).ok_or(Reason::ClientAuth)?;
-        of_target(&reader, client, target, before_s)
+        of_target(&reader, &client, target, before_s)
     });
     found.await.map_err(|_| Reason::Overloaded)?.map(Some)
 }

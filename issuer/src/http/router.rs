@@ -79,7 +79,12 @@ async fn jwks(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn narrows_keys(State(app): State<Arc<App>>) -> Response {
-    document(&NarrowsKeys {
+    document(&published_keys(&app))
+}
+
+/// Everything that a verifier needs to know.
+pub(super) fn published_keys(app: &App) -> NarrowsKeys {
+    NarrowsKeys {
         issuer: app.roots().keys().iter().map(PublishedKey::from).collect(),
         feed: vec![PublishedFeedKey::from(app.revocations.feed_key())],
         log: PublishedLog {
@@ -88,7 +93,7 @@ async fn narrows_keys(State(app): State<Arc<App>>) -> Response {
             retention: app.retention.digest().to_string(),
         },
         dev: app.dev,
-    })
+    }
 }
 
 /// Route templates that metrics may be labelled with.
@@ -114,6 +119,18 @@ pub(crate) const ROUTES: &[&str] = &[
     "/v1/audit/export",
     "/v1/audit/reading",
     "/v1/audit/erasures",
+    "/v1/clients",
+    "/v1/clients/{id}",
+    "/v1/clients/{id}/secrets",
+    "/v1/clients/{id}/secrets/{secret}",
+    "/v1/agents",
+    "/v1/issuers",
+    "/v1/packs",
+    "/v1/keys",
+    "/v1/tasks",
+    "/v1/tasks/{id}",
+    "/v1/tasks/{id}/revoke",
+    "/v1/revoke",
     "/livez",
     "/readyz",
     "/metrics",

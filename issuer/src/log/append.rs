@@ -4,6 +4,7 @@ use narrows_verifier::Reason;
 use narrows_verifier::log::{BlockId, Disclosure, Leaf, TaskId};
 
 use super::retention::{Bound, Work};
+use crate::clients::{MAX_REGISTERED, Registration};
 use crate::revocation::{Revoked, Standing};
 use crate::store::{Batch, MintedRow, NOBODY, Pseudonym, Rows, StoreError, TaskRow, is_readable};
 
@@ -45,6 +46,14 @@ pub enum SideRow {
     /// Ends authority. What says no more than an earlier revocation of the same target gets that one's leaf, and nothing is
     /// written.
     Revoke(Revoked),
+    /// Registers a client, or changes one that is registered.
+    Client {
+        /// What is said of it from now on.
+        registration: Registration,
+        /// The leaf that says what was known of it before. Where there is a newer one, the change was made of something else and
+        /// is refused.
+        replaces: Option<u64>,
+    },
     /// Makes the append idempotent: a block that is logged already gets its old leaf and a fresh receipt.
     Derivation {
         /// The newest block of the derived token.
@@ -147,6 +156,7 @@ pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_r
         SideRow::TaskHop { task } => batch.count_hop(task),
         SideRow::Minted { block, minted } => leaf.task.map_or(Ok(()), |task| batch.insert_minted(&task, block, minted, index)),
         SideRow::Revoke(revoked) => batch.insert_revocation(revoked, index),
+        SideRow::Client { registration, .. } => batch.put_client(registration, index),
         SideRow::Derivation { block_id } => batch.insert_derivation(block_id, index),
         SideRow::SingleUse { key, expires_s, .. } => batch.insert_single_use(key, *expires_s),
     })
@@ -176,12 +186,21 @@ fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Op
         },
         SideRow::SingleUse { key, expires_s, reason } => rows.is_used(key, *expires_s)?.then_some(*reason),
         SideRow::Stands(standing) => refusal_of_fallen(rows, standing)?,
+        SideRow::Client { registration, replaces } => refusal_of_client(rows, &registration.client.id, *replaces)?,
         SideRow::Minted { .. }
         | SideRow::Revoke(_)
         | SideRow::Derivation { .. }
         | SideRow::Subject(_)
         | SideRow::Erase(_)
         | SideRow::Shred(_) => None,
+    })
+}
+
+fn refusal_of_client(rows: &Rows<'_>, id: &str, replaces: Option<u64>) -> Result<Option<Reason>, StoreError> {
+    Ok(match (rows.client_leaf(id)?, replaces) {
+        (None, None) => (rows.client_count()? >= MAX_REGISTERED).then_some(Reason::ClientsFull),
+        (Some(_), None) => Some(Reason::ClientExists),
+        (known, replaced) => (known != replaced).then_some(Reason::ClientChanged),
     })
 }
 

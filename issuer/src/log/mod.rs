@@ -11,6 +11,7 @@ mod lanes;
 mod pieces;
 mod proofs;
 mod recover;
+mod registrations;
 mod retention;
 mod revocations;
 mod settings;
@@ -38,6 +39,7 @@ use narrows_verifier::log::{
 use tokio::sync::{Notify, oneshot};
 
 use crate::app::random;
+use crate::clients::Registered;
 use crate::clock::Clock;
 use crate::revocation::{FORGET_AFTER_S, Live};
 use crate::store::{Database, Head, Readers, Rows, StoreError, StoredLeaf};
@@ -47,7 +49,7 @@ use lanes::{Capacity, Lane, Lanes};
 
 // The public interface is:
 pub(crate) use crate::store::NOBODY;
-pub use crate::store::{MintedRow, Pseudonym};
+pub use crate::store::{ListedTask, MintedRow, Pseudonym};
 pub use append::{Outcome, SideRow};
 pub use erase::{Erasure, erase, pseudonym};
 pub use error::LogError;
@@ -71,6 +73,7 @@ pub struct Log {
     health: Arc<Health>,
     readers: Readers,
     live: Arc<Live>,
+    registered: Arc<Registered>,
     epoch: u64,
     answer_wait: Duration,
     /// Told after each answered commit; one waiter, that which takes checkpoints to witnesses.
@@ -146,6 +149,7 @@ impl Log {
             batch.insert_nodes(&nodes)?;
             disclosures.iter().try_for_each(|disclosure| batch.insert_disclosure(&opening.id, NOBODY, disclosure))?;
             kept.revoked.iter().try_for_each(|revoked| batch.insert_revocation(revoked, 0))?;
+            kept.clients.iter().try_for_each(|registration| batch.put_client(registration, 0))?;
             batch.insert_checkpoint(1, &root, &note)?;
             batch.insert_head(&Head { size: 1, root, epoch: i64::try_from(kept.epoch).unwrap_or(0), last_t_ms: opening.t_ms })
         })?;
@@ -167,6 +171,7 @@ impl Log {
         let retains = database.rows().retention()?.is_some();
         let head = database.take_over(anchor.is_some())?;
         let live = Arc::new(live(&mut database, head.last_t_ms / 1000)?);
+        let registered = Arc::new(Registered::new(database.rows().clients()?));
         let readers = Readers::open(path)?;
         let health = Arc::new(Health::default());
         let lag = settings.anchor.map(|place| place.lag).unwrap_or_default();
@@ -185,6 +190,7 @@ impl Log {
             sources: writer::Sources { now_ms, free_space, random_id: random },
             anchoring,
             live: Arc::clone(&live),
+            registered: Arc::clone(&registered),
             disk_reserve: settings.disk_reserve,
             clock_behind_ms: 0,
             // What went before a crash may still stand in the journal.
@@ -194,7 +200,8 @@ impl Log {
         let writer =
             std::thread::Builder::new().name("narrows-log".to_owned()).spawn(move || writer.run(&requests)).map_err(StoreError::failed)?;
         let epoch = u64::try_from(head.epoch).unwrap_or(0);
-        Ok(Self { queue, writer: Some(writer), health, readers, live, epoch, answer_wait: settings.answer_wait, committed: Notify::new() })
+        let (answer_wait, committed) = (settings.answer_wait, Notify::new());
+        Ok(Self { queue, writer: Some(writer), health, readers, live, registered, epoch, answer_wait, committed })
     }
 
     /// Appends one leaf, to which the writer gives its time, with its side rows, and answers after the commit, with the
@@ -205,7 +212,7 @@ impl Log {
     /// `AUDIT_DISK_RESERVE` when the disk is nearly full; the reason for which the log has stopped. Nothing may then be
     /// released. A leaf can still have been written when the disk was too slow, and such a leaf gave nobody anything.
     pub async fn append(&self, leaf: Leaf, side_rows: Vec<SideRow>) -> Result<Outcome, LogError> {
-        let lane = Lane::of(&leaf.kind);
+        let lane = if side_rows.iter().any(disables) { Lane::Urgent } else { Lane::of(&leaf.kind) };
         let written = self.submit(writer::Work { lane, leaf: Some(leaf), side_rows }).await?;
         self.committed.notify_one();
         written.outcome()
@@ -257,6 +264,27 @@ impl Log {
     /// What is revoked, as of the last commit.
     pub(crate) const fn live(&self) -> &Arc<Live> {
         &self.live
+    }
+
+    /// The clients that operators registered, as of the last commit.
+    pub(crate) const fn registered(&self) -> &Arc<Registered> {
+        &self.registered
+    }
+
+    /// Up to `most` tasks that began before `before`, the newest first.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub fn tasks(&self, before: Option<&TaskId>, most: u16) -> Result<Vec<ListedTask>, LogError> {
+        Ok(self.readers.read(|rows| rows.tasks(before, most))?)
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub fn listed_task(&self, task: &TaskId) -> Result<Option<ListedTask>, LogError> {
+        Ok(self.readers.read(|rows| rows.listed_task(task))?)
     }
 
     /// How often the log has been opened for writing, this time included. It never falls, but for a log that was rolled back.
@@ -396,6 +424,11 @@ fn live(database: &mut Database, now_s: u64) -> Result<Live, StoreError> {
     let stored = batch.rows().revocations(0)?;
     batch.commit()?;
     Ok(Live::new(stored.into_iter().map(|row| row.revoked)))
+}
+
+/// A client that is put out takes authority away, and goes before what makes it.
+const fn disables(row: &SideRow) -> bool {
+    matches!(row, SideRow::Client { registration, .. } if registration.disabled)
 }
 
 fn newest(rows: &Rows<'_>) -> Result<crate::store::StoredCheckpoint, StoreError> {

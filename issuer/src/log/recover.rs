@@ -16,6 +16,7 @@ use super::error::LogError;
 use super::retention::{Bound, Work};
 use super::{anchor, startup};
 use crate::bounded_file;
+use crate::clients::Registration;
 use crate::revocation::{LONGEST_REACH_S, Revoked, Target};
 use crate::store::{Batch, Database, Head, RevocationRow, Snapshot, StoreError, StoredLeaf};
 
@@ -33,6 +34,8 @@ pub enum Source {
 pub struct Kept {
     /// What was revoked.
     pub revoked: Vec<Revoked>,
+    /// The clients that operators registered.
+    pub clients: Vec<Registration>,
     /// How often it was opened, from which the numbers of the revocation feed go on.
     pub epoch: u64,
 }
@@ -79,6 +82,9 @@ pub fn replay(path: &Path, key: &VerifierKey, anchor_file: &Path, source: &Sourc
     growth.check_deleted()?;
     for row in source.revocations()?.iter().filter(|row| (head.size..anchored.size).contains(&row.index)) {
         batch.insert_revocation(&row.revoked, row.index)?;
+    }
+    for (registration, index) in source.clients()?.iter().filter(|(_, index)| (head.size..anchored.size).contains(index)) {
+        batch.put_client(registration, *index)?;
     }
     if anchored.size > head.size {
         batch.insert_checkpoint(anchored.size, &anchored.root, &note)?;
@@ -150,6 +156,14 @@ impl Replay {
 }
 
 impl Source {
+    /// The registered clients that a copy of the database has. Bundles have none: what a leaf says of a client is committed to.
+    fn clients(&self) -> Result<Vec<(Registration, u64)>, LogError> {
+        match self {
+            Self::Database(path) => Ok(Snapshot::open(path)?.rows().clients()?),
+            Self::Bundles(_) => Ok(Vec::new()),
+        }
+    }
+
     /// The revocations that a copy of the database has.
     fn revocations(&self) -> Result<Vec<RevocationRow>, LogError> {
         match self {
@@ -233,7 +247,8 @@ pub fn kept(path: &Path) -> Result<Kept, LogError> {
     let snapshot = Snapshot::open(path)?;
     let rows = snapshot.rows();
     let epoch = rows.head()?.and_then(|head| u64::try_from(head.epoch).ok()).unwrap_or(0);
-    Ok(Kept { revoked: rows.revocations(0)?.into_iter().map(|row| row.revoked).collect(), epoch })
+    let clients = rows.clients()?.into_iter().map(|(registration, _)| registration).collect();
+    Ok(Kept { revoked: rows.revocations(0)?.into_iter().map(|row| row.revoked).collect(), clients, epoch })
 }
 
 /// The members of the first leaf that name the previous log, with what opens them.

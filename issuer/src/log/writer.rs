@@ -17,6 +17,7 @@ use super::lanes::{Lane, Lanes};
 use super::retention::Work as RetentionWork;
 use super::signer::LogSigner;
 use super::startup::Edge;
+use crate::clients::{Registered, Registration};
 use crate::clock::Clock;
 use crate::revocation::{Live, Revoked};
 use crate::store::{Batch, Database, Head, Pseudonym, StoreError, StoredLeaf};
@@ -63,6 +64,8 @@ pub(super) struct Writer {
     pub(super) anchoring: Anchoring,
     /// Told of each committed revocation before anybody is answered.
     pub(super) live: Arc<Live>,
+    /// The same of each committed registration of a client.
+    pub(super) registered: Arc<Registered>,
     pub(super) disk_reserve: u64,
     /// How far the clock was behind when that was last written down; 0 while it runs right.
     pub(super) clock_behind_ms: u64,
@@ -122,9 +125,15 @@ impl Writer {
         let count = work.len();
         let shred: Vec<Option<Pseudonym>> = work.iter().map(|work| work.side_rows.iter().find_map(shredded)).collect();
         let revoked: Vec<Option<Revoked>> = work.iter().map(|work| work.side_rows.iter().find_map(revoked)).collect();
+        let registrations: Vec<Option<Registration>> = work.iter().map(|work| work.side_rows.iter().find_map(registration)).collect();
         if self.health.halted().is_none() {
             match self.write(work) {
                 Ok(answers) => {
+                    let registered = answers.iter().zip(registrations).filter_map(|(answer, registration)| match answer {
+                        Ok(Written::Appended { index, .. }) => Some((registration?, *index)),
+                        _ => None,
+                    });
+                    self.registered.put(registered);
                     let made = answers.iter().zip(revoked).filter(|(answer, _)| matches!(answer, Ok(Written::Appended { .. })));
                     self.live.add(made.filter_map(|(_, revoked)| revoked));
                     return answers.into_iter().zip(shred).map(|(answer, subject)| self.shred(answer, subject)).collect();
@@ -354,6 +363,10 @@ const fn shredded(row: &SideRow) -> Option<Pseudonym> {
 
 fn revoked(row: &SideRow) -> Option<Revoked> {
     if let SideRow::Revoke(revoked) = row { Some(revoked.clone()) } else { None }
+}
+
+fn registration(row: &SideRow) -> Option<Registration> {
+    if let SideRow::Client { registration, .. } = row { Some(registration.clone()) } else { None }
 }
 
 /// Why a batch ended the log.

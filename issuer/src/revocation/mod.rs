@@ -16,7 +16,7 @@ use feed::Feed;
 // The public interface is:
 pub use feed::{FeedSettings, Snapshot, Update};
 pub(crate) use live::{FORGET_AFTER_S, Live};
-pub use ownership::{Reach, by_holder, of_target, of_token};
+pub use ownership::{Reach, by_holder, of_target, of_token, whose};
 pub(crate) use ownership::{living, minted};
 pub(crate) use revoke::LONGEST_REACH_S;
 pub use revoke::{By, Ended, Ending, revoke};

@@ -48,6 +48,18 @@ pub fn of_token(app: &App, client: &Client, text: &str, reach: Reach) -> Result<
 /// # Errors
 /// `TOKEN_OTHER_CLIENT` for what is not the client's, also when the log knows nothing of it; or what the log met.
 pub fn of_target(app: &App, client: &Client, target: Target, before_s: Option<u64>) -> Result<Ending, ExchangeError> {
+    let (ending, owner) = whose(app, target, before_s)?;
+    if owner.is_none_or(|owner| owner != client.id) && !client.revoker {
+        return Err(Reason::TokenOtherClient.into());
+    }
+    Ok(ending)
+}
+
+/// The same for whoever may end everything, with the client that it was issued to, where the log knows one.
+///
+/// # Errors
+/// What the log met.
+pub fn whose(app: &App, target: Target, before_s: Option<u64>) -> Result<(Ending, Option<String>), ExchangeError> {
     let (task, owner) = match &target {
         Target::Task(task) => (Some(*task), app.log.task(task)?.and_then(|task| task.client)),
         Target::Block(block) => match recorded(app, block)? {
@@ -57,10 +69,7 @@ pub fn of_target(app: &App, client: &Client, target: Target, before_s: Option<u6
         // others have tokens of these as well
         Target::Subject(_) | Target::Agent(_) | Target::Key(_) => (None, None),
     };
-    if owner.is_none_or(|owner| owner != client.id) && !client.revoker {
-        return Err(Reason::TokenOtherClient.into());
-    }
-    Ok(Ending { target, before_s, task })
+    Ok((Ending { target, before_s, task }, owner))
 }
 
 /// What a holder wants to end by its own word: the newest hop of a sealed token, which its holder gives up, or whoever handed

@@ -319,8 +319,12 @@ fn migrate(transaction: &Transaction<'_>, from: usize) -> Result<(), StoreError>
 }
 
 /// Each step takes the schema one version further; a released step is never edited.
-const MIGRATIONS: &[&str] =
-    &[include_str!("sqlite_schema_1.sql"), include_str!("sqlite_schema_2.sql"), include_str!("sqlite_schema_revocations.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("sqlite_schema_1.sql"),
+    include_str!("sqlite_schema_2.sql"),
+    include_str!("sqlite_schema_revocations.sql"),
+    include_str!("sqlite_schema_clients.sql"),
+];
 
 const READERS: usize = 4;
 

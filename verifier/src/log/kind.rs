@@ -169,6 +169,9 @@ kinds! {
     Erasure = "erasure": "disclosures were deleted for good: whose, by whom and on which legal basis" {
         of: Allowed, required: &["basis", "by", "subject"], allowed: &["detail"]
     }
+    Admin = "admin": "an operator administered the service, or was refused to: which act on what, and what is said of a client since" {
+        verdicts: DONE_OR_NOT, required: &["act", "by", "target"], allowed: &["detail", "registration"]
+    }
     AuditRead = "audit.read": "somebody with a credential read evidence, or was refused" {
         verdicts: DONE_OR_NOT, task: Allowed, of: Allowed, required: &["by", "query"]
     }

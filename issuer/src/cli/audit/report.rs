@@ -23,6 +23,7 @@ pub(super) fn object(report: &Report, pinned: bool, more: Vec<(&'static str, Val
         "checkpoints": report.checkpoints,
         "derivations": report.derivations,
         "revocations": report.revocations,
+        "clients": report.clients,
         "disclosures": {
             "open": report.disclosures, "erased": report.erased, "expired": report.expired, "withheld": report.withheld,
         },

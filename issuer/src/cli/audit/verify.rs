@@ -90,6 +90,7 @@ impl Verify {
         say!("checkpoints  {} signed and consistent", report.checkpoints);
         say!("receipts     {} of {} given verify against this log", report.receipts, receipts.len());
         say!("revocations  {} in the table, as the leaves say", report.revocations);
+        say!("clients      {} registered, as the leaves say", report.clients);
         say!(
             "disclosures  {} open their commitments, {} erased, {} expired, {} withheld",
             report.disclosures,

@@ -72,12 +72,12 @@ async fn issue(app: &App, trace: TraceId, headers: &HeaderMap, body: &[u8]) -> R
 }
 
 /// After authentication: else anybody could use up the rate of somebody else.
-fn take_rate(app: &App, client: &AuthenticatedClient<'_>) -> Result<(), ApiError> {
+fn take_rate(app: &App, client: &AuthenticatedClient) -> Result<(), ApiError> {
     let taken = app.client_rate.take(&digest::of_parts(&["client", &client.client.id]), (app.clock)());
     taken.map_err(|seconds| ApiError::oauth(Reason::ClientRate, Reason::ClientRate.meaning()).retry_after(Some(seconds)))
 }
 
-fn read_grant(form: &Form, client: &AuthenticatedClient<'_>) -> Result<GrantType, ApiError> {
+fn read_grant(form: &Form, client: &AuthenticatedClient) -> Result<GrantType, ApiError> {
     let named = form.required("grant_type")?;
     let grant = GrantType::ALL.into_iter().find(|grant| grant_type(*grant) == named);
     let grant = grant.ok_or_else(|| ApiError::oauth(Reason::GrantType, Reason::GrantType.meaning()))?;
@@ -85,7 +85,7 @@ fn read_grant(form: &Form, client: &AuthenticatedClient<'_>) -> Result<GrantType
     if registered { Ok(grant) } else { Err(ApiError::oauth(Reason::ClientGrant, Reason::ClientGrant.meaning())) }
 }
 
-fn read_dpop(app: &App, headers: &HeaderMap, client: &AuthenticatedClient<'_>) -> Result<Option<ProvenKey>, ApiError> {
+fn read_dpop(app: &App, headers: &HeaderMap, client: &AuthenticatedClient) -> Result<Option<ProvenKey>, ApiError> {
     let bad = |reason: Reason| {
         let code = if reason == Reason::DpopNonce { "use_dpop_nonce" } else { "invalid_dpop_proof" };
         ApiError::oauth_as(code, reason, reason.meaning())

@@ -85,7 +85,7 @@ impl RetentionPolicy {
 }
 
 /// What operators said about their own acts. It is about no task's people, and explains the log for as long as there is one.
-const KEPT: [Kind; 5] = [Kind::LogOpen, Kind::PolicyLoad, Kind::Key, Kind::Erasure, Kind::Retention];
+const KEPT: [Kind; 6] = [Kind::LogOpen, Kind::PolicyLoad, Kind::Key, Kind::Erasure, Kind::Admin, Kind::Retention];
 
 const FORMAT: &str = "narrows-retention/1";
 

@@ -134,7 +134,7 @@ async fn a_new_log_names_the_old_one_its_end_and_the_cause() {
     let new = Place::new();
     let signer = || LogSigner::new("log.example/narrows-2", &Zeroizing::new([5; 32])).unwrap();
     let revoked = revoking::revoked(&crate::revocation::Target::Block(block(1)), None);
-    let kept = Kept { revoked: vec![revoked], epoch: 5 };
+    let kept = Kept { revoked: vec![revoked], clients: Vec::new(), epoch: 5 };
     let previous = Previous { checkpoint: known.clone(), cause: "the disk was lost".to_owned(), kept };
     Log::init_after(&new.database(), &signer(), opening(), &previous).unwrap();
     let log = Log::open(&new.database(), signer(), clock(NOW_MS), patient()).unwrap();

@@ -1,0 +1,12 @@
+//! Administration: who may do what, each act with its leaf. It knows no HTTP.
+
+mod act;
+mod clients;
+mod operators;
+mod record;
+
+// The public interface is:
+pub use act::{Act, Method};
+pub use clients::{Changed, add, disable, forget_secret, rotate, secret_id};
+pub use operators::{Operator, Operators};
+pub use record::{done, refused};
