@@ -33,6 +33,7 @@ impl Served {
             listen: address,
             log_origin: "bench.example/log".to_owned(),
             client_id: None,
+            passphrase_file: None,
         };
         let made = init(&options, &mut OsRng)?;
         let (keys, pack) = (place.join("login-keys.json"), place.join("bench.toml"));
