@@ -73,7 +73,7 @@ enum Client {
         /// The client
         id: String,
         /// The secret's id, as `show` lists it
-        secret: String,
+        secret_id: String,
     },
 }
 
@@ -182,7 +182,7 @@ impl Client {
             Self::Add(add) => client.make(&["clients"], Some(add.body()?)).await?,
             Self::Disable { id } => client.take(&["clients", id]).await?,
             Self::Rotate { id } => client.make(&["clients", id, "secrets"], None).await?,
-            Self::ForgetSecret { id, secret } => client.take(&["clients", id, "secrets", secret]).await?,
+            Self::ForgetSecret { id, secret_id } => client.take(&["clients", id, "secrets", secret_id]).await?,
         })
     }
 }
