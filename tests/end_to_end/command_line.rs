@@ -103,8 +103,9 @@ fn init_makes_what_serve_needs_and_never_twice() {
     fs::set_permissions(issuer.data().join("issuer.key"), fs::Permissions::from_mode(0o640)).unwrap();
     issuer.start_refused().refused("KEY_FILE_MODE");
     fs::set_permissions(issuer.data().join("issuer.key"), fs::Permissions::from_mode(0o600)).unwrap();
-    fs::rename(issuer.data().join("log.key"), issuer.data().join("issuer.key")).unwrap();
-    fs::write(issuer.data().join("log.key"), key).unwrap();
+    for (from, to) in [("log.key", "aside.key"), ("issuer.key", "log.key"), ("aside.key", "issuer.key")] {
+        fs::rename(issuer.data().join(from), issuer.data().join(to)).unwrap();
+    }
     issuer.start_refused().refused("KEY_ROLE");
 }
 

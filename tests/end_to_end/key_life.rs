@@ -89,8 +89,12 @@ async fn keys_are_replaced_under_load_without_a_refused_good_token() {
         }
         done.store(true, Ordering::Relaxed);
     };
-    let (tokens, (), ()) = tokio::join!(load, follower, operator);
+    let (mut tokens, (), ()) = tokio::join!(load, follower, operator);
     let (_, last) = issuer.sdk().await;
+    // The load may have ended with the order to sign with the last key.
+    let seed: [u8; 32] = fresh();
+    let answer = issuer.granted(&holder(&seed), &provider.login("alice")).await;
+    tokens.push((seed, answer["access_token"].as_str().unwrap().to_owned()));
     let count = |state| states(&last).iter().filter(|(_, found)| *found == state).count();
     assert_eq!((count(RootState::Active), count(RootState::Retired)), (1, 2));
     let mut signers = std::collections::BTreeSet::new();
