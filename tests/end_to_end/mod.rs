@@ -15,6 +15,8 @@ mod grants;
 mod hostile_input;
 mod interruptions;
 mod large_logs;
+mod mcp_client;
+mod oauth_client;
 mod openid_provider;
 mod receipts;
 mod reports;
