@@ -51,6 +51,8 @@ enum Verb {
     /// Check the log
     #[command(subcommand)]
     Audit(Box<audit::Audit>),
+    /// Print the document that describes every route (OpenAPI 3.1)
+    Openapi,
     /// Measure this machine
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -76,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Key(key) => key.run(),
         Verb::Token(token) => token.run(),
         Verb::Audit(audit) => audit.run(),
+        Verb::Openapi => print_openapi(),
         Verb::Bench(bench) => bench.run(),
     };
     match done {
@@ -92,6 +95,11 @@ fn check_config(file: &std::path::Path) -> anyhow::Result<()> {
     let pack = narrows_issuer::service::read_pack(&config)?;
     let pack = narrows_policies::Pack::parse(&pack)?;
     say!("{}: in order, policy pack {}", file.display(), pack.digest());
+    Ok(())
+}
+
+fn print_openapi() -> anyhow::Result<()> {
+    say!("{}", narrows_issuer::http::openapi::text());
     Ok(())
 }
 
