@@ -6,6 +6,7 @@ mod bad_requests;
 mod command_line;
 mod crashes;
 mod demo;
+mod described_routes;
 mod details;
 mod dpop;
 mod erasing;
