@@ -7,6 +7,8 @@ pub mod holder;
 pub mod http;
 pub mod issuer;
 pub mod leaves;
+pub mod mcp_server;
+pub mod packages;
 pub mod program;
 pub mod provider;
 pub mod scratch;

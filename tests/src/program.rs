@@ -82,4 +82,4 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-const BINARIES: [&str; 2] = ["narrows", "tool-server"];
+const BINARIES: [&str; 3] = ["mcp-server", "narrows", "tool-server"];

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
@@ -11,6 +10,8 @@ use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use crate::packages;
 
 /// A running provider. It knows the people `alice` and `bob` (password: the name and `-password`) and the public
 /// clients `agents` (Ed25519), `agents-rs256` and `agents-es256`, named by how their ID tokens are signed.
@@ -21,6 +22,12 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// The confidential client, which logs people in by a backchannel request that is approved at once. Its ID tokens are
+    /// signed by Ed25519.
+    pub const BACKCHANNEL_CLIENT: &str = "agents-without-browser";
+    /// Its secret.
+    pub const BACKCHANNEL_SECRET: &str = "the-secret-of-a-client-without-a-browser";
+
     /// Installs the provider's packages where that was not done yet, starts it on a free loopback port, and returns
     /// when it listens. Panics with the reason when Node.js or the packages are missing: a test never skips itself.
     pub fn start() -> Self {
@@ -29,8 +36,7 @@ impl Provider {
 
     /// As [`Provider::start`], for a provider that issues access tokens to these resources (RFC 8707) as well.
     pub fn start_for(resources: &[&str]) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("end_to_end/provider");
-        install(&folder);
+        let folder = packages::node("end_to_end/provider");
         // The provider ends when its standard input closes, so a killed test leaves none behind.
         let mut process = Command::new("node")
             .arg("provider.mjs")
@@ -104,7 +110,8 @@ impl Provider {
     /// backchannel request that is approved at once.
     pub async fn access_token(&self, user: &str, resource: &str) -> Result<String, String> {
         let metadata = self.metadata().await;
-        let post = |endpoint| self.client.post(text(&metadata, endpoint)).basic_auth(BACKCHANNEL_CLIENT, Some(BACKCHANNEL_SECRET));
+        let post =
+            |endpoint| self.client.post(text(&metadata, endpoint)).basic_auth(Self::BACKCHANNEL_CLIENT, Some(Self::BACKCHANNEL_SECRET));
         let asked = self
             .tokens(post("backchannel_authentication_endpoint"), &[("scope", "openid tools"), ("login_hint", user), ("resource", resource)])
             .await?;
@@ -194,12 +201,6 @@ fn posted(request: RequestBuilder, form: &[(&str, &str)]) -> RequestBuilder {
     request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
 }
 
-fn install(folder: &Path) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("npm-ci");
-    let status = Command::new(script).arg(folder).status().expect("starting `tests/npm-ci`, which installs the OpenID provider");
-    assert!(status.success(), "`npm ci` failed in {}: {status}", folder.display());
-}
-
 fn random() -> String {
     let mut bytes = [0; 32];
     OsRng.fill_bytes(&mut bytes);
@@ -211,6 +212,4 @@ fn text(object: &Value, member: &str) -> String {
 }
 
 const REDIRECT: &str = "http://127.0.0.1:9/callback";
-const BACKCHANNEL_CLIENT: &str = "agents-without-browser";
-const BACKCHANNEL_SECRET: &str = "the-secret-of-a-client-without-a-browser";
 const MOST_STEPS: usize = 12;

@@ -58,6 +58,8 @@ enum Verb {
     /// Check the log
     #[command(subcommand)]
     Audit(Box<audit::Audit>),
+    /// Print the document that describes every route (OpenAPI 3.1)
+    Openapi,
     /// Measure this machine
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -85,6 +87,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Token(token) => token.run(),
         Verb::Admin(admin) => admin.run(),
         Verb::Audit(audit) => audit.run(),
+        Verb::Openapi => print_openapi(),
         Verb::Bench(bench) => bench.run(),
     };
     match done {
@@ -101,6 +104,11 @@ fn check_config(file: &std::path::Path) -> anyhow::Result<()> {
     let pack = narrows_issuer::service::read_pack(&config)?;
     let pack = narrows_policies::Pack::parse(&pack)?;
     say!("{}: in order, policy pack {}", file.display(), pack.digest());
+    Ok(())
+}
+
+fn print_openapi() -> anyhow::Result<()> {
+    say!("{}", narrows_issuer::http::openapi::text());
     Ok(())
 }
 

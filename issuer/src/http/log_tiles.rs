@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::HeaderMap;
@@ -15,6 +15,7 @@ use narrows_verifier::{
 
 use super::audit::{READING, read_tile};
 use super::error::ApiError;
+use super::path_text::PathText;
 use super::request_id::TraceId;
 use crate::{app::App, log::LogError};
 
@@ -32,7 +33,7 @@ pub(super) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, 
 /// `GET /log/tile/…`: hash tiles and entry bundles, which never change once they can be had.
 pub(super) async fn tile(
     State(app): State<Arc<App>>,
-    Path(path): Path<String>,
+    PathText(path): PathText,
     trace: TraceId,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

@@ -12,6 +12,8 @@ mod introspect;
 pub mod limits;
 mod log_tiles;
 pub mod metrics;
+pub mod openapi;
+mod path_text;
 mod receipts;
 pub mod request_id;
 mod revocations;

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use narrows_verifier::{EntryId, Reason};
 
-use super::error::ApiError;
+use super::{error::ApiError, path_text::PathText};
 use crate::{app::App, log::LogError};
 
 /// `GET /v1/receipts/{entry}[?witnessed]`: the entry by its id or its index. A receipt shows hashes only, so everybody may
 /// have it; the leaf that it is of, whoever holds the leaf.
 pub(super) async fn receipt(
     State(app): State<Arc<App>>,
-    Path(entry): Path<String>,
+    PathText(entry): PathText,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let witnessed = match query.as_deref() {

@@ -14,7 +14,7 @@ use super::{
     derivations::derivations,
     envelope, health,
     introspect::introspection,
-    log_tiles, metrics, receipts, revocations,
+    log_tiles, metrics, openapi, receipts, revocations,
     revoke::revocation,
     token::token,
     well_known::{AuthorizationServer, NarrowsKeys, PublishedFeedKey, PublishedKey, PublishedLog, document, refuse_authorization},
@@ -61,7 +61,9 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
         .with_state(app)
         // operators
         .merge(health::routes(readiness))
-        .merge(metrics::routes(Arc::clone(&metrics)));
+        .merge(metrics::routes(Arc::clone(&metrics)))
+        // whoever generates clients or tests
+        .merge(openapi::routes());
     let routes = match extra {
         Some(extra) => routes.nest("/dev/idp", extra),
         None => routes,
@@ -134,4 +136,5 @@ pub(crate) const ROUTES: &[&str] = &[
     "/livez",
     "/readyz",
     "/metrics",
+    "/openapi.json",
 ];

@@ -1,17 +1,24 @@
 """A stock MCP client: the published SDK and nothing of ours. One line of JSON on standard output says what became of it.
 
-Arguments: one JSON object with `server` (the address of the MCP server), `issuer`, `client_id`, `client_secret`, `method`
-(`client_secret_basic` or `client_secret_post`) and `calls`, a list of [tool, arguments].
+On standard input, one JSON object with `server` (the address of the MCP server), `issuer`, `client_id`, what it authenticates with
+(`client_secret` and `method`, `client_secret_basic` or `client_secret_post`; or `private_key`, a PEM of an RSA key), with the former
+optionally an `assertion` of who is at work (an ID-JAG), and `calls`, a list of [tool, arguments].
 """
 
 import asyncio
 import json
+import logging
 import sys
 
 import httpx2
 from mcp import Client, MCPError
 from mcp.client.auth.exceptions import OAuthFlowError
-from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.client.auth.extensions.client_credentials import (
+    ClientCredentialsOAuthProvider,
+    PrivateKeyJWTOAuthProvider,
+    SignedJWTParameters,
+)
+from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuthProvider
 from mcp.client.streamable_http import streamable_http_client
 
 
@@ -35,28 +42,45 @@ class Memory:
 
 
 class Recorded(httpx2.AsyncHTTPTransport):
-    """Notes what goes over the wire: method, path and status, and never a header."""
+    """Notes what goes over the wire, method, path and status, and the challenges of refusals; never a credential."""
 
-    def __init__(self, seen):
+    def __init__(self, seen, challenges):
         super().__init__()
         self.seen = seen
+        self.challenges = challenges
 
     async def handle_async_request(self, request):
         response = await super().handle_async_request(request)
         self.seen.append([request.method, request.url.path, response.status_code])
+        if response.status_code in (401, 403):
+            self.challenges.append([response.status_code, *response.headers.get_list("www-authenticate")])
         return response
 
 
-async def talk(asked, seen):
-    provider = ClientCredentialsOAuthProvider(
-        server_url=asked["server"],
-        storage=Memory(),
-        client_id=asked["client_id"],
-        client_secret=asked["client_secret"],
-        token_endpoint_auth_method=asked["method"],
-        issuer=asked["issuer"],
-    )
-    async with httpx2.AsyncClient(auth=provider, transport=Recorded(seen), timeout=30) as http:
+def provider(asked):
+    common = {
+        "server_url": asked["server"],
+        "storage": Memory(),
+        "client_id": asked["client_id"],
+        "issuer": asked["issuer"],
+    }
+    if "private_key" in asked:
+        name = asked["client_id"]
+        signed = SignedJWTParameters(issuer=name, subject=name, signing_key=asked["private_key"])
+        return PrivateKeyJWTOAuthProvider(**common, assertion_provider=signed.create_assertion_provider())
+    secret = {"client_secret": asked["client_secret"], "token_endpoint_auth_method": asked["method"]}
+    if "assertion" not in asked:
+        return ClientCredentialsOAuthProvider(**common, **secret)
+
+    async def assertion(audience, resource):
+        assert (audience, resource) == (asked["issuer"], asked["server"])
+        return asked["assertion"]
+
+    return IdentityAssertionOAuthProvider(**common, **secret, assertion_provider=assertion)
+
+
+async def talk(asked, seen, challenges):
+    async with httpx2.AsyncClient(auth=provider(asked), transport=Recorded(seen, challenges), timeout=30) as http:
         async with Client(streamable_http_client(asked["server"], http_client=http)) as client:
             tools = [tool.name for tool in (await client.list_tools()).tools]
             results = [await call(client, tool, arguments) for tool, arguments in asked["calls"]]
@@ -79,15 +103,17 @@ def causes(error):
 
 
 def main():
-    asked, seen = json.loads(sys.argv[1]), []
+    # the SDK logs whole answers
+    logging.disable(logging.CRITICAL)
+    asked, seen, challenges = json.load(sys.stdin), [], []
     try:
-        told = asyncio.run(talk(asked, seen))
+        told = asyncio.run(talk(asked, seen, challenges))
     except BaseException as error:
         flow = [str(cause) for cause in causes(error) if isinstance(cause, OAuthFlowError)]
         if not flow:
             raise
         told = {"stopped": flow}
-    print(json.dumps({**told, "seen": seen}))
+    print(json.dumps({**told, "seen": seen, "challenges": challenges}))
 
 
 main()

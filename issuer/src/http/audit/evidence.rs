@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, Uri};
@@ -13,6 +13,7 @@ use super::{parameters, recorded, refusal};
 use crate::app::App;
 use crate::audit::{Archive, Query, Reading};
 use crate::http::error::ApiError;
+use crate::http::path_text::PathText;
 use crate::http::request_id::TraceId;
 use crate::log::LogError;
 
@@ -41,7 +42,7 @@ pub(in crate::http) async fn export(
 /// `GET /v1/audit/tasks/{id}`: the leaves of a task.
 pub(in crate::http) async fn task(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     trace: TraceId,
     headers: HeaderMap,
     uri: Uri,
@@ -54,7 +55,7 @@ pub(in crate::http) async fn task(
 /// `GET /v1/audit/entries/{id}`: one entry.
 pub(in crate::http) async fn entry(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     trace: TraceId,
     headers: HeaderMap,
     uri: Uri,
