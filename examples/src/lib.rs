@@ -27,7 +27,7 @@ pub async fn guarding(
     if keys.dev && !accept_dev {
         bail!("`{issuer}` is a development issuer; give --accept-dev to trust it");
     }
-    let feed = RevocationFeed::new(issuer, &keys)?;
+    let feed = RevocationFeed::new(issuer, &keys)?.with_roots();
     let options = GuardOptions { accept_dev, replay_capacity: 100_000, revocation: Revocation::Required };
     let layer = layer(Guard::new(manifest, keys.roots, options), Arc::clone(&clock));
     feed.poll(layer.guard(), clock()).await.context("fetching what the issuer has revoked")?;

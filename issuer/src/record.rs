@@ -47,12 +47,18 @@ impl<'a> Record<'a> {
 }
 
 /// Makes a leaf durable and gives its bytes and receipt.
-pub(crate) async fn append(
+pub(crate) async fn append(app: &App, leaf: Leaf, record: Record<'_>, rows: Vec<SideRow>) -> Result<(Vec<u8>, String), ExchangeError> {
+    let (index, leaf, receipt) = append_unwitnessed(app, leaf, record, rows).await?;
+    Ok((leaf, release(app, index, receipt).await?))
+}
+
+/// Makes a leaf durable whatever the witnesses do, for what takes authority away: it must not wait for others.
+pub(crate) async fn append_unwitnessed(
     app: &App,
     mut leaf: Leaf,
     record: Record<'_>,
     mut rows: Vec<SideRow>,
-) -> Result<(Vec<u8>, String), ExchangeError> {
+) -> Result<(u64, Vec<u8>, String), ExchangeError> {
     leaf.chain = record.chain;
     leaf.fields = record.fields;
     rows.extend(record.disclosures.into_iter().map(SideRow::Disclosure));
@@ -60,9 +66,9 @@ pub(crate) async fn append(
         Outcome::Appended { index, leaf, receipt } => {
             app.metrics.set_log_size(index + 1);
             app.metrics.set_clock_regressions(app.log.clock_regressions());
-            Ok((leaf, release(app, index, receipt).await?))
+            Ok((index, leaf, receipt))
         }
-        Outcome::Existing { index, leaf, receipt } => Ok((leaf, release(app, index, receipt).await?)),
+        Outcome::Existing { index, leaf, receipt } => Ok((index, leaf, receipt)),
         Outcome::Refused(reason) => Err(ExchangeError::Refused(reason)),
     }
 }

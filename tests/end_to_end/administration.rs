@@ -224,6 +224,9 @@ async fn an_entry_that_no_configuration_could_have_is_refused() {
     let revoker = json!({ "id": "a", "auth_method": "client_secret_basic", "revoker": true });
     let olga = format!("Bearer {}", secret_of("olga"));
     bench.ask(Method::Post, "/v1/clients", Some(&olga), Some(&revoker)).await.granted();
+    // nor takes a secret of somebody who may
+    bench.by("otto", Method::Post, "/v1/clients/a/secrets").await.refused(403, "ADMIN_ROLE", "a secret of a revoker");
+    bench.by("olga", Method::Post, "/v1/clients/a/secrets").await.granted();
     let listed = bench.by("vera", Method::Get, "/v1/clients?limit=1").await.granted();
     assert_eq!((listed["clients"][0]["id"].as_str(), listed["next"].as_str()), (Some("a"), Some("a")));
     let rest = bench.by("vera", Method::Get, "/v1/clients?after=a").await.granted();

@@ -10,15 +10,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use narrows::{Held, HolderKey, IssuerKeys, RootState};
+use narrows::{
+    CallError, Held, HolderKey, IssuerKeys, Reason, RootState, ToolClient, arguments,
+    tool::{RevocationFeed, system_clock},
+};
 use narrows_tests::{
+    forged::ForgedProvider,
     holder::{fresh, holder},
     http::get,
-    issuer::{Issuer, now},
+    issuer::{AUDIENCE, Issuer, PACK, now},
     program::{self, Ran},
+    tool,
+    witness::Witness,
 };
 
 use super::{capability, hop_to, trusting};
+
+const DEMANDED: &str = "[log]\nquorum = 1\nwitness = \"require\"\n";
 
 async fn ordered(issuer: &Issuer, arguments: &[&str]) -> Ran {
     let config = issuer.config().to_string_lossy().into_owned();
@@ -239,4 +247,58 @@ async fn a_key_or_state_that_was_swapped_stops_the_start() {
     let other = Issuer::init();
     fs::copy(other.data().join("issuer.key"), issuer.data().join("issuer.key")).unwrap();
     issuer.start_refused().refused("KEY_SET_MALFORMED");
+}
+
+#[tokio::test]
+async fn a_tool_that_follows_the_issuers_keys_hears_that_the_only_one_is_given_up() {
+    let (issuer, provider) = trusting("").await;
+    let (_, keys) = issuer.sdk().await;
+    let held = capability(&issuer, &provider, &keys, HolderKey::generate()).await;
+    let (address, guard) = tool::start_current(AUDIENCE, keys.roots.clone(), system_clock()).await;
+    let tools = ToolClient::new(&address).unwrap();
+    let calls = async || match tools.call(&held.prove("crm.read", &arguments("{}").unwrap(), AUDIENCE, now())).await {
+        Ok(_) => Ok(()),
+        Err(CallError::Refused(refusal)) => Err(refusal.known_reason().unwrap()),
+        Err(error) => panic!("{error}"),
+    };
+    let one_turn = async |feed: RevocationFeed| {
+        let turned = tokio::sync::Notify::new();
+        let pause = || async {
+            turned.notify_one();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = feed.follow(&guard, system_clock(), pause) => {}
+            () = turned.notified() => {}
+        }
+    };
+    let feed = || RevocationFeed::new(issuer.url(), &keys).unwrap();
+    one_turn(feed()).await;
+    assert_eq!(calls().await, Ok(()));
+    ordered(&issuer, &["taint", &signing(&keys)]).await.succeeded();
+    one_turn(feed()).await;
+    assert_eq!(calls().await, Ok(()), "pinned keys stay what they are");
+    one_turn(feed().with_roots()).await;
+    assert_eq!(calls().await, Err(Reason::RootTainted));
+}
+
+#[tokio::test]
+async fn a_key_is_given_up_whatever_the_witnesses_do() {
+    let gone = Witness::init("gone.example/witness");
+    for running in [true, false] {
+        let (mut issuer, provider) = (Issuer::init(), ForgedProvider::start());
+        issuer.configure(&format!("{}{}{DEMANDED}", gone.entry(), provider.trust()), PACK);
+        issuer.start().await;
+        let (_, keys) = issuer.sdk().await;
+        let kid = signing(&keys);
+        if running {
+            ordered(&issuer, &["taint", &kid]).await.succeeded();
+        } else {
+            issuer.stop();
+            ordered(&issuer, &["taint", &kid, "--wait", "0"]).await.refused("KEY_ORDER_WAITING");
+            issuer.start().await;
+        }
+        let (_, after) = issuer.sdk().await;
+        assert_eq!(states(&after), [(kid, RootState::Tainted)]);
+    }
 }

@@ -69,6 +69,10 @@ pub async fn disable(app: &App, by: &Operator, id: &str, trace: TraceId) -> Resu
 /// As [`disable`]; `CLIENT_SECRETS` for one that has two already, or authenticates by none.
 pub async fn rotate(app: &App, by: &Operator, id: &str, trace: TraceId) -> Result<Changed, ExchangeError> {
     let Known { mut registration, index, .. } = changeable(app, id)?;
+    // Whoever gets a secret of it can do what it can.
+    if registration.client.revoker && !by.has(Role::Security) {
+        return Err(Reason::AdminRole.into());
+    }
     let hashes = &mut registration.client.secret_hashes;
     if registration.client.auth_method == AuthMethod::PrivateKeyJwt || hashes.len() >= MAX_SECRETS {
         return Err(Reason::ClientSecrets.into());

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use narrows_verifier::{
-    Reason,
+    Reason, RootState,
     log::{Kind, Leaf, TraceId},
 };
 use tokio::{
@@ -20,7 +20,7 @@ use crate::{
     app::{App, random},
     exchange::ExchangeError,
     keys::{KeyError, KeyRole, SecretKey},
-    record::{Record, append, text},
+    record::{Record, append_unwitnessed, text},
 };
 
 /// Carries out orders as they come, and lets keys go that have ended, until it is dropped.
@@ -57,11 +57,16 @@ pub async fn take_order(app: &App) -> Result<(), Reason> {
     let order = match keyring.place.order() {
         Ok(None) => return let_ended_go(app).await,
         Ok(Some(order)) => order,
+        // It may be a key that is to be given up: what can't be read now is read again.
+        Err(error) if error.reason != Reason::KeySetMalformed => return Err(error.reason),
         Err(error) => {
-            tracing::error!(reason = %error.reason, %error, "an order about keys can't be read, and is dropped");
+            tracing::error!(reason = %error.reason, %error, "an order about keys is none, and is dropped");
             return keyring.place.clear().map_err(|_| Reason::KeyFileMissing);
         }
     };
+    if let Some(ring) = keyring.logged_for(&order.id) {
+        keyring.put_in_force(ring).map_err(|error| error.reason)?;
+    }
     let set = keyring.ring().set.clone();
     // The service ended before it could take it away.
     if set.last().is_some_and(|answer| answer.order == order.id) {
@@ -73,14 +78,14 @@ pub async fn take_order(app: &App) -> Result<(), Reason> {
     match step(app, &set, order) {
         Ok((mut next, changes)) => {
             next.set.last = answer(None);
-            change(app, next, &changes).await?;
+            change(app, &order_id, next, &changes).await?;
             tracing::info!(step = kind, "the keys that sign tokens have changed");
         }
         Err(error) => {
             tracing::warn!(reason = %error.reason, %error, step = kind, "an order about keys is refused");
             let refused = KeySet { last: answer(Some(error.reason)), ..set };
             let ring = keyring.ring_of(refused).map_err(|error| error.reason)?;
-            keyring.put_in_force(ring).map_err(|error| error.reason)?;
+            keyring.put_in_force(Arc::new(ring)).map_err(|error| error.reason)?;
         }
     }
     keyring.place.clear().map_err(|_| Reason::KeyFileMissing)
@@ -88,6 +93,9 @@ pub async fn take_order(app: &App) -> Result<(), Reason> {
 
 async fn let_ended_go(app: &App) -> Result<(), Reason> {
     let keyring = &app.keyring;
+    if let Some(ring) = keyring.logged_for(ENDED) {
+        return keyring.put_in_force(ring).map_err(|error| error.reason);
+    }
     let mut set = keyring.ring().set.clone();
     let mut changes = Vec::new();
     for kid in set.ended(app.now_seconds(), &keyring.pace) {
@@ -97,7 +105,7 @@ async fn let_ended_go(app: &App) -> Result<(), Reason> {
         return Ok(());
     }
     let ring = keyring.ring_of(set).map_err(|error| error.reason)?;
-    change(app, ring, &changes).await
+    change(app, ENDED, ring, &changes).await
 }
 
 /// What an order makes of the keys. Files are read here, before anything is written down.
@@ -119,8 +127,9 @@ fn step(app: &App, set: &KeySet, order: Order) -> Result<(Ring, Vec<Change>), Ke
     Ok((app.keyring.ring_of(next)?, changes))
 }
 
-/// The leaves first, then the file, then the change.
-async fn change(app: &App, next: Ring, changes: &[Change]) -> Result<(), Reason> {
+/// The leaves first, then the file, then the change. A key is given up with its leaf: neither witnesses nor the state file may keep a
+/// stolen one in force.
+async fn change(app: &App, asked: &str, next: Ring, changes: &[Change]) -> Result<(), Reason> {
     for change in changes {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
         let mut leaf = Leaf::draft(Kind::Key, app.fresh_entry(), TraceId::new(random()));
@@ -129,12 +138,20 @@ async fn change(app: &App, next: Ring, changes: &[Change]) -> Result<(), Reason>
         record.field("key", text(&URL_SAFE_NO_PAD.encode(change.key.as_bytes())));
         record.field("role", text(KeyRole::Issuer.name()));
         record.field("state", text(change.state));
-        append(app, leaf, record, Vec::new()).await.map_err(|error| match error {
+        append_unwitnessed(app, leaf, record, Vec::new()).await.map_err(|error| match error {
             ExchangeError::Refused(reason) | ExchangeError::Denied { reason, .. } | ExchangeError::Unavailable { reason, .. } => reason,
         })?;
     }
+    let next = Arc::new(next);
+    *app.keyring.logged() = Some((asked.to_owned(), Arc::clone(&next)));
+    if changes.iter().any(|change| change.state == RootState::Tainted.name()) {
+        app.keyring.follow(Arc::clone(&next));
+    }
     app.keyring.put_in_force(next).map_err(|error| error.reason)
 }
+
+/// What asks for keys to go whose tokens are all over. No order has this name.
+const ENDED: &str = "ended";
 
 /// Between two looks for an order.
 const LOOK: Duration = Duration::from_secs(1);

@@ -1,13 +1,14 @@
 //! The keys that sign tokens, replaced while the service runs.
 //!
-//! A change goes in this order: the key file is read, the leaves are durable, the state file is, and then it is in force. A crash in
-//! between leaves the order, which is carried out again: there are two leaves then, and one change.
+//! A change goes in this order: the key file is read, the leaves are durable, the state file is, and then it is in force. What gives a
+//! key up is in force with its leaf, whatever the disk says of the state file. A crash in between leaves the order, which is carried
+//! out again: there are two leaves then, and one change.
 
 mod job;
 mod order;
 mod set;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use narrows_verifier::{Reason, RootKey, Roots};
 
@@ -31,6 +32,8 @@ pub struct Keyring {
     others: Vec<RootKey>,
     /// Replaced as a whole, by [`job`] alone.
     ring: RwLock<Arc<Ring>>,
+    /// A change whose leaves are durable and whose state file is not, under the name of what asked for it.
+    logged: Mutex<Option<(String, Arc<Ring>)>>,
 }
 
 /// One state of the keys.
@@ -60,7 +63,7 @@ impl Keyring {
             life_s: narrows_policies::MAX_LIFE_SECONDS,
         };
         let ring = Ring::new(set, None, &config.keys, &others)?;
-        Ok(Self { place, pace, unlock: config.keys.clone(), others, ring: RwLock::new(Arc::new(ring)) })
+        Ok(Self { place, pace, unlock: config.keys.clone(), others, ring: RwLock::new(Arc::new(ring)), logged: Mutex::new(None) })
     }
 
     /// The key that signs now.
@@ -85,10 +88,24 @@ impl Keyring {
         Ring::new(set, self.ring().mint.as_ref(), &self.unlock, &self.others)
     }
 
-    fn put_in_force(&self, ring: Ring) -> Result<(), KeyError> {
+    fn put_in_force(&self, ring: Arc<Ring>) -> Result<(), KeyError> {
         self.place.replace_set(&ring.set)?;
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        self.follow(ring);
+        *self.logged() = None;
         Ok(())
+    }
+
+    fn follow(&self, ring: Arc<Ring>) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
+    }
+
+    fn logged(&self) -> MutexGuard<'_, Option<(String, Arc<Ring>)>> {
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is left to be written of a change whose leaves are durable.
+    fn logged_for(&self, asked: &str) -> Option<Arc<Ring>> {
+        self.logged().as_ref().filter(|(by, _)| by == asked).map(|(_, ring)| Arc::clone(ring))
     }
 }
 

@@ -44,9 +44,14 @@ impl Place {
     /// `KEY_ORDER_WAITING` where one is waiting already.
     pub fn leave(&self, order: &Order) -> Result<(), KeyError> {
         let text = serde_json::to_string(order).map_err(|error| at_fault(Reason::Internal, error.to_string()))?;
-        write_private(&self.order_file(), text.as_bytes()).map_err(|error| match error.reason {
-            Reason::KeyFileExists => at_fault(Reason::KeyOrderWaiting, format!("`{}` is waiting", self.order_file().display())),
-            _ => error,
+        // Linked when it is whole: the service never sees half an order.
+        let fresh = self.directory.join(format!("{ORDER_FILE}.{}", order.id));
+        write_private(&fresh, text.as_bytes())?;
+        let linked = fs::hard_link(&fresh, self.order_file());
+        let cleared = fs::remove_file(&fresh);
+        linked.and(cleared).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => at_fault(Reason::KeyOrderWaiting, format!("`{}` is waiting", self.order_file().display())),
+            _ => at_fault(Reason::KeyFileMissing, format!("can't write `{}`: {error}", self.order_file().display())),
         })
     }
 
@@ -103,8 +108,10 @@ impl Place {
 }
 
 fn read_if_any(path: &Path) -> Result<Option<String>, KeyError> {
-    if !path.exists() {
-        return Ok(None);
+    // A link that leads nowhere is no missing file.
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        _ => {}
     }
     let bytes = read_private(path, MAX_BYTES)?;
     let text = core::str::from_utf8(&bytes).map_err(|_| at_fault(Reason::KeySetMalformed, format!("`{}` is no text", path.display())))?;

@@ -328,7 +328,7 @@ const MIGRATIONS: &[&str] = &[
 
 const READERS: usize = 4;
 
-const CACHE_KIB: u32 = 64 * 1024;
+const CACHE_KIB: u32 = 32 * 1024;
 
 /// 32 MB; a start reads them once.
 const JOURNAL_PAGES: u32 = 8192;

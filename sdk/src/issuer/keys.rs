@@ -24,8 +24,8 @@ impl IssuerKeys {
     /// nothing of them is accepted; all others are taken, since the verifier knows what each state means.
     ///
     /// # Errors
-    /// `PEER_ANSWER` when the document is malformed, holds an unsound key, a set that [`Roots::new`] refuses, or no key of
-    /// which anything is accepted.
+    /// `PEER_ANSWER` when the document is malformed, holds an unsound key, a set that [`Roots::new`] refuses, or no key that is
+    /// known. A set of tainted keys alone is a set: whoever kept the one before would go on accepting what the thief signs.
     pub fn parse(document: &[u8]) -> Result<Self, IssuerError> {
         let document: Document = serde_json::from_slice(document).map_err(|_| Reason::PeerAnswer)?;
         let log = VerifierKey::parse(&document.log.vkey).map_err(|_| Reason::PeerAnswer)?;
@@ -34,7 +34,7 @@ impl IssuerKeys {
         }
         let known = document.issuer.iter().filter_map(|key| Some((key, key.known()?)));
         let keys = known.map(|(key, state)| key.read(state)).collect::<Option<Vec<_>>>().ok_or(Reason::PeerAnswer)?;
-        if keys.iter().all(|root| root.state == RootState::Tainted) {
+        if keys.is_empty() {
             return Err(Reason::PeerAnswer.into());
         }
         let roots = Roots::new(keys).map_err(|_| Reason::PeerAnswer)?;
@@ -165,9 +165,14 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_word_that_the_only_key_is_tainted_is_heard() {
+        let keys = document(|document| document["issuer"][0]["state"] = "tainted".into()).unwrap();
+        assert_eq!(keys.roots.keys().iter().map(|root| root.state).collect::<Vec<_>>(), [RootState::Tainted]);
+    }
+
+    #[test]
     fn keys_that_must_not_be_trusted_are_left_out_or_refused() {
-        let changes: [(&str, serde_json::Value); 7] = [
-            ("/issuer/0/state", "tainted".into()),
+        let changes: [(&str, serde_json::Value); 6] = [
             ("/issuer/0/state", "newer".into()),
             ("/issuer/0/state", "retired".into()),
             ("/issuer/0/alg", "none".into()),

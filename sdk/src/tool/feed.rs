@@ -17,6 +17,7 @@ use crate::{
 pub struct RevocationFeed {
     http: Http,
     keys: Vec<PublicKey>,
+    with_roots: bool,
 }
 
 impl RevocationFeed {
@@ -25,7 +26,15 @@ impl RevocationFeed {
     /// # Errors
     /// `ADDRESS_REFUSED`.
     pub fn new(issuer: &str, keys: &IssuerKeys) -> Result<Self, IssuerError> {
-        Ok(Self { http: Http::new(Origin::parse(issuer)?)?, keys: keys.feed.clone() })
+        Ok(Self { http: Http::new(Origin::parse(issuer)?)?, keys: keys.feed.clone(), with_roots: false })
+    }
+
+    /// Has [`RevocationFeed::follow`] renew the guard's root keys as well, each minute: new ones come, and tainted ones stop at once.
+    /// The guard then believes whatever keys the issuer publishes, as it did when it started from them; it is not for a guard whose
+    /// keys are pinned.
+    #[must_use]
+    pub fn with_roots(self) -> Self {
+        Self { with_roots: true, ..self }
     }
 
     /// Brings a guard up to date: with a delta to the snapshot that it holds, or with a whole one.
@@ -55,12 +64,16 @@ impl RevocationFeed {
     /// Pause for less than the shortest bound of the feed, which is ten seconds unless the issuer says otherwise, and leave room
     /// for the age that a snapshot has when it comes: three seconds do.
     pub async fn follow<P: Future<Output = ()>>(mut self, guard: &Guard, clock: Clock, pause: impl Fn() -> P) {
+        let mut renewed = None;
         loop {
-            if let Err(error) = self.poll(guard, clock()).await
-                && error.reason() == Some(Reason::FeedSignature)
-            {
-                // without its keys, the next poll fails as this one did
-                let _unknown_still = self.renew_keys().await;
+            let polled = self.poll(guard, clock()).await;
+            let unknown = polled.is_err_and(|error| error.reason() == Some(Reason::FeedSignature));
+            let due = self.with_roots && renewed.is_none_or(|at| clock().abs_diff(at) >= ROOTS_S);
+            if unknown || due {
+                // without them, the next turn fails as this one did, and tries again
+                if self.renew_keys(guard).await.is_ok() {
+                    renewed = Some(clock());
+                }
             }
             pause().await;
         }
@@ -91,8 +104,12 @@ impl RevocationFeed {
         Err(refused)
     }
 
-    async fn renew_keys(&mut self) -> Result<(), IssuerError> {
-        self.keys = IssuerKeys::parse(&success(self.http.get("/.well-known/narrows-keys").await?)?)?.feed;
+    async fn renew_keys(&mut self, guard: &Guard) -> Result<(), IssuerError> {
+        let keys = IssuerKeys::parse(&success(self.http.get("/.well-known/narrows-keys").await?)?)?;
+        if self.with_roots {
+            guard.replace_roots(keys.roots);
+        }
+        self.keys = keys.feed;
         Ok(())
     }
 }
@@ -105,6 +122,9 @@ fn is_no_way(error: &IssuerError) -> bool {
     matches!(error.reason(), Some(Reason::FeedDeltaBase | Reason::FeedDeltaResult | Reason::FeedMalformed))
         || matches!(error, IssuerError::Transport(TransportError::TooLarge))
 }
+
+/// How old a guard's root keys become before they are asked for again.
+const ROOTS_S: u64 = 60;
 
 /// The largest snapshot that is loaded.
 const MAX_FEED: usize = 4 * 1024 * 1024;
