@@ -296,7 +296,8 @@ async fn a_key_is_given_up_whatever_the_witnesses_do() {
         } else {
             issuer.stop();
             ordered(&issuer, &["taint", &kid, "--wait", "0"]).await.refused("KEY_ORDER_WAITING");
-            issuer.start().await;
+            // nothing signs
+            issuer.start_unready().await;
         }
         let (_, after) = issuer.sdk().await;
         assert_eq!(states(&after), [(kid, RootState::Tainted)]);

@@ -71,13 +71,22 @@ impl Issuer {
 
     /// Starts the binary and returns when `/readyz` says so.
     pub async fn start(&mut self) {
+        self.start_to(200).await;
+    }
+
+    /// Starts the binary where it is to be up and not ready: `/readyz` answers 503.
+    pub async fn start_unready(&mut self) {
+        self.start_to(503).await;
+    }
+
+    async fn start_to(&mut self, status: u16) {
         let errors = File::options().create(true).append(true).open(self.scratch.join("stderr")).expect("a file for log lines");
         let mut serve = Command::new(narrows());
         serve.envs(self.environment.clone());
         serve.arg("serve").arg("--config").arg(self.config()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
         self.process = Some(serve.spawn().expect("starting `narrows serve`"));
         let (client, address, deadline) = (&self.client, self.at("/readyz"), Instant::now() + Duration::from_secs(30));
-        while !try_send(client.get(&address)).await.is_ok_and(|answer| answer.status == 200) {
+        while !try_send(client.get(&address)).await.is_ok_and(|answer| answer.status == status) {
             let ended = self.process.as_mut().and_then(|process| process.try_wait().expect("asking for the process"));
             assert!(ended.is_none() && Instant::now() < deadline, "the issuer is not ready ({ended:?}): {}", self.log_lines());
             tokio::time::sleep(Duration::from_millis(10)).await;
