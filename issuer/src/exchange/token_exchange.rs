@@ -22,6 +22,7 @@ use crate::{
     federation::{TokenType, VerifiedSubject},
     log::SideRow,
     record::spend,
+    revocation::minted,
 };
 
 /// The tokens of a request. No Debug: they are live.
@@ -94,7 +95,12 @@ pub async fn token_exchange(
         None => {
             let proof = request.narrow_proof.as_deref().ok_or(Reason::ProofMissing)?;
             let consent = Consent { proof, request_digest: request.request_digest, new_holder: bound.holder };
-            of_our_own(app, narrowing::verify(app, &sender.client.client, &request.subject.token, &consent, now)?, actor)?
+            let parent = narrowing::verify(app, &sender.client.client, &request.subject.token, &consent, now)?;
+            // Whoever stole a key could make a token, and have the next key sign one like it before the first is given up.
+            if minted(app, &parent.token)?.is_none() {
+                return Err(Reason::TaskUnknown.into());
+            }
+            of_our_own(app, parent, actor)?
         }
     };
     parties.ceilings.extend(sender.client.client.ceiling.clone());

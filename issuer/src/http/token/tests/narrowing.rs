@@ -2,7 +2,7 @@
 
 use narrows_verifier::{
     EntryId, Holder,
-    biscuit::{HopClaims, append_hop, append_plain, seal},
+    biscuit::{AuthorityClaims, HopClaims, append_hop, append_plain, seal},
     log::Leaf,
     public_key, token_bytes, token_text,
 };
@@ -283,4 +283,26 @@ async fn a_task_gets_so_many_narrower_tokens_and_no_more() {
         desk.send(&desk.narrowing(&old, 11, 13, &[READ])).await.granted();
     }
     desk.send(&desk.narrowing(&old, 11, 13, &[READ])).await.refused(400, "invalid_request", "TASK_QUOTA", "the third");
+}
+
+#[tokio::test]
+async fn a_token_that_this_service_did_not_issue_begins_nothing_whoever_signed_it() {
+    let desk = Desk::open();
+    let issued = desk.verify(&token(&desk).await);
+    let claims = AuthorityClaims {
+        task: issued.authority.task,
+        entry: EntryId(random()),
+        issued: issued.authority.issued,
+        issuer: issued.authority.issuer.clone(),
+        subject: issued.authority.subject.clone(),
+        actors: Vec::new(),
+        agent: "planner".into(),
+        holder: Holder::Key(public_key(&[11; 32])),
+        lineage: Vec::new(),
+        dev: desk.app.dev,
+        caveats: issued.blocks[0].caveats.to_vec(),
+    };
+    let forged = desk.app.keyring.mint().unwrap().sign(&claims, &zeroize::Zeroizing::new(random())).unwrap();
+    let answer = desk.send(&desk.narrowing(&token_text(&forged.token), 11, 12, &[READ, ("resource", AUDIENCE)])).await;
+    answer.refused(400, "invalid_request", "TASK_UNKNOWN", "signed by nobody's order");
 }
