@@ -19,7 +19,7 @@ use narrows_verifier::{
 use rand_core::{OsRng, RngCore};
 
 use super::appends::{Load, Measured, append, random};
-use super::machine::{fsync, machine, ms};
+use super::machine::{check_callers, fsync, machine, ms};
 use crate::cli::serve::Scratch;
 
 /// The flags of `narrows bench audit`.
@@ -47,6 +47,7 @@ pub(in crate::cli) struct Audit {
 
 impl Audit {
     pub(in crate::cli) fn run(self) -> anyhow::Result<()> {
+        check_callers(&self.callers)?;
         let scratch = Scratch::new()?;
         let place = match &self.on {
             Some(directory) => directory.join(format!("narrows-bench-{}", std::process::id())),

@@ -30,6 +30,27 @@ pub(super) fn machine() -> String {
     format!("{model}, {cores} cores; load average {}", read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "))
 }
 
+/// Work is divided among callers, each with a connection or task of its own.
+pub(super) fn check_callers(callers: &[usize]) -> anyhow::Result<()> {
+    anyhow::ensure!(callers.iter().all(|count| (1..=MAX_CALLERS).contains(count)), "`--callers` takes numbers from 1 to {MAX_CALLERS}");
+    Ok(())
+}
+
 pub(super) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
+}
+
+/// As many connections as a service takes by default leave room for what the run itself asks.
+const MAX_CALLERS: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_and_too_many_are_refused() {
+        for (callers, good) in [(&[1, 64, 512][..], true), (&[0], false), (&[64, 0], false), (&[513], false)] {
+            assert_eq!(check_callers(callers).is_ok(), good, "{callers:?}");
+        }
+    }
 }

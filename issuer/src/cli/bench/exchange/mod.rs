@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use narrows::{IssuerClient, UnverifiedToken};
 
-use super::machine::{fsync, machine, ms};
+use super::machine::{check_callers, fsync, machine, ms};
 use crate::cli::serve::Scratch;
 use caller::{Answer, Caller};
 use requests::{Client, Provider};
@@ -44,6 +44,7 @@ enum Flow {
 impl Load {
     pub(in crate::cli) fn run(self) -> anyhow::Result<()> {
         let Flow::Exchange = self.flow;
+        check_callers(&self.callers)?;
         let scratch = Scratch::new()?;
         let place = match &self.on {
             Some(directory) => directory.join(format!("narrows-bench-{}", std::process::id())),
