@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use narrows_verifier::{Caveat, Maker, VerifiedToken};
+use narrows_verifier::{Caveat, VerifiedToken};
 
 use crate::{
     app::App,
@@ -25,14 +25,6 @@ pub struct Active {
     pub audiences: BTreeSet<String>,
     /// From when on it is good, where a block says so.
     pub not_before: Option<u64>,
-}
-
-/// One name of the composite principal.
-pub struct Named<'a> {
-    /// The name.
-    pub agent: &'a str,
-    /// Whether it is the issuer's word, and not the delegator's.
-    pub attested: bool,
 }
 
 /// The token, when it stands and is the client's own, or is for an audience whose resource server the client is.
@@ -60,17 +52,6 @@ pub fn introspect(app: &App, client: &Client, text: &str) -> Result<Option<Activ
     }
     let scope = minted.as_ref().map(|minted| minted.scope.clone()).filter(|scope| !scope.is_empty() && token.blocks.len() == 1);
     Ok(Some(Active { client: minted.map(|minted| minted.client), scope, permits: effective.caveats, audiences, not_before, token }))
-}
-
-impl Active {
-    /// The agents from the first to the holder, each with whose word its name is.
-    pub fn agents(&self) -> impl DoubleEndedIterator<Item = Named<'_>> {
-        self.token.blocks.iter().filter_map(|block| match &block.maker {
-            Maker::Issuer { agent, .. } => Some(Named { agent, attested: true }),
-            Maker::Delegator { agent, signer, .. } => Some(Named { agent, attested: *signer == self.token.root.key }),
-            Maker::Anyone => None,
-        })
-    }
 }
 
 /// The audiences that every audience caveat names.

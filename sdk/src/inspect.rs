@@ -15,7 +15,9 @@ pub fn inspect(token: &VerifiedToken) -> String {
             (_, false) => "open: its holder can narrow it".to_owned(),
         },
     ];
-    let actors = authority.actors.iter().map(|actor| format!("through {}, by the issuer's word", quote(actor)));
+    let actors = authority.actors.iter().map(|actor| {
+        format!("through {}, by {}", quote(&actor.name), if actor.attested { "the issuer's word" } else { "the word of whoever is before" })
+    });
     lines.splice(3..3, actors);
     let mut holder = String::new();
     for (index, block) in token.blocks.iter().enumerate() {

@@ -3,8 +3,8 @@
 use narrows_tests::{
     tokens::hex,
     vectors::{
-        ArgsAnswer, BundleAnswer, BundleVector, CallText, CaveatAnswer, Claims, FeedAnswer, FeedVector, ProofAnswer, ProofVector,
-        TokenAnswer, TokenVector, Vector, Verdict,
+        ActorText, ArgsAnswer, BundleAnswer, BundleVector, CallText, CaveatAnswer, Claims, FeedAnswer, FeedVector, ProofAnswer,
+        ProofVector, TokenAnswer, TokenVector, Vector, Verdict,
     },
 };
 use narrows_verifier::{
@@ -159,7 +159,7 @@ fn token(vector: &TokenVector) -> TokenAnswer {
         holder: verified.holder.key().ok().map(|key| hex(key.as_bytes())),
         holder_jkt: if let Holder::Thumbprint(thumbprint) = &verified.holder { Some(hex(thumbprint)) } else { None },
         bearer: verified.holder == Holder::Bearer,
-        actors: verified.authority.actors.clone(),
+        actors: verified.authority.actors.iter().map(ActorText::from).collect(),
         lineage: verified.authority.lineage.iter().map(BlockId::to_string).collect(),
         ..answer
     }

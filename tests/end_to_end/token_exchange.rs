@@ -8,6 +8,7 @@ use narrows_tests::{
     issuer::{AUDIENCE, CLIENT, Issuer, PACK, evidence, now},
     provider::Provider,
 };
+use narrows_verifier::EarlierActor;
 use narrows_verifier::proof::{NarrowClaims, dpop::thumbprint, narrow_request_digest, sign_narrow};
 use serde_json::{Value, json};
 
@@ -76,7 +77,7 @@ async fn the_service_narrows_what_an_agent_has_handed_on() {
     let old = UnverifiedToken::from_text(&narrowed.token).unwrap().verify(&keys.roots).unwrap();
     let new = UnverifiedToken::from_text(answer["access_token"].as_str().unwrap()).unwrap().verify(&keys.roots).unwrap();
     assert_eq!((new.authority.task, &new.authority.lineage), (old.authority.task, &old.block_ids()));
-    assert_eq!(new.authority.actors, ["planner", "executor"]);
+    assert_eq!(new.authority.actors, [EarlierActor::attested("planner"), EarlierActor::named("executor")]);
     assert!(new.expires <= old.expires);
     for (case, more, error, reason) in [
         ("a tool that the hop gave up", ("authorization_details", WIDER), "invalid_authorization_details", "TOOL_ABOVE_CEILING"),
@@ -92,6 +93,15 @@ async fn the_service_narrows_what_an_agent_has_handed_on() {
     let leaf: Value = serde_json::from_slice(&leaf).unwrap();
     assert_eq!((&leaf["kind"], leaf["chain"].as_array().map(Vec::len)), (&json!("exchange"), Some(4)));
     issuer.audit(&[]).succeeded();
+    let known = Form::new(&[("token", answer["access_token"].as_str().unwrap())]).basic(CLIENT, issuer.secret());
+    let known = known.post(&issuer.at("/oauth/introspect")).await.granted();
+    let chain = json!([
+        { "actor": "planner", "word_of": "issuer" },
+        { "actor": "executor", "word_of": "delegator" },
+        { "agent": CLIENT, "word_of": "issuer" },
+    ]);
+    assert_eq!(known["narrows"]["chain"], chain);
+    assert_eq!(known["act"], json!({ "sub": CLIENT, "act": { "sub": "executor", "act": { "sub": "planner" } } }));
 
     // whoever ends the hop ends what was made of it, and nothing more is made
     let revoked = Form::new(&[("token", narrowed.token.as_str())]).basic(CLIENT, issuer.secret()).post(&issuer.at("/oauth/revoke")).await;
@@ -130,10 +140,10 @@ async fn who_acts_is_in_the_token_and_in_the_log() {
     let delegated = claims("alice", json!({ "act": { "sub": "desk" } }));
     let robot = claims("robot", json!({}));
     let answer = issuer.token(&of(&delegated, Some(&robot))).await.granted();
-    assert_eq!(actors(&answer), (vec!["desk".to_owned()], "robot".to_owned()));
+    assert_eq!(actors(&answer), (vec![EarlierActor::attested("desk")], "robot".to_owned()));
     // the same token without an actor is as delegated as before
     let answer = issuer.token(&of(&delegated, None)).await.granted();
-    assert_eq!(actors(&answer), (vec!["desk".to_owned()], CLIENT.to_owned()));
+    assert_eq!(actors(&answer), (vec![EarlierActor::attested("desk")], CLIENT.to_owned()));
     let allowing = claims("alice", json!({ "may_act": { "sub": "robot" } }));
     issuer.token(&of(&allowing, Some(&robot))).await.granted();
     issuer.token(&of(&allowing, None)).await.refused_as(400, "invalid_request", "MAY_ACT", "the client is not who may act");

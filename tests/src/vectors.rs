@@ -28,6 +28,7 @@ mod url_rule;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use narrows_verifier::EarlierActor;
 use serde::{Deserialize, Serialize};
 
 pub use bundle::{BundleAnswer, BundleVector};
@@ -162,10 +163,30 @@ pub struct TokenAnswer {
     pub bearer: bool,
     /// Those through whom the subject's authority came, when the chain verified.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub actors: Vec<String>,
+    pub actors: Vec<ActorText>,
     /// The ids of the blocks that the token says it was made from, when the chain verified.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lineage: Vec<String>,
+}
+
+/// Somebody through whom an authority came: whose name the issuer attests, or a delegator chose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ActorText {
+    /// By the issuer's word.
+    Attested(String),
+    /// By the word of whoever comes before.
+    Named {
+        /// The name.
+        named: String,
+    },
+}
+
+impl From<&EarlierActor> for ActorText {
+    fn from(actor: &EarlierActor) -> Self {
+        let name = actor.name.clone();
+        if actor.attested { Self::Attested(name) } else { Self::Named { named: name } }
+    }
 }
 
 /// The text of a call's arguments.

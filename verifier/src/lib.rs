@@ -38,5 +38,7 @@ pub use refusal::Refusal;
 pub use roots::{RootKey, RootState, Roots};
 pub use state::{Needs, State};
 pub use steps::MAX_STEPS;
-pub use token::{Authority, Block, Holder, Maker, PROFILE, Principal, Role, UnverifiedToken, VerifiedToken, Word, token_bytes, token_text};
+pub use token::{
+    Authority, Block, EarlierActor, Holder, Maker, PROFILE, Principal, Role, UnverifiedToken, VerifiedToken, Word, token_bytes, token_text,
+};
 pub use verifier::Verifier;

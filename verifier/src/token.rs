@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub use authority::Authority;
-pub use principal::{Principal, Role, Word};
+pub use principal::{EarlierActor, Principal, Role, Word};
 pub(crate) use rule::Trail;
 
 /// The name of the profile, in every authority block.

@@ -3,7 +3,7 @@
 //! What a token says of delegation is looked at whether or not the request names an actor: a token that was delegated before
 //! never comes back as one that was not.
 
-use narrows_verifier::Reason;
+use narrows_verifier::{EarlierActor, Reason};
 use serde_json::{Map, Value};
 
 use crate::{app::App, clients::Client, federation::VerifiedSubject};
@@ -37,7 +37,7 @@ impl Party {
 ///
 /// # Errors
 /// `ACT_MALFORMED`, `ACT_TOO_DEEP`.
-pub(super) fn earlier_actors(act: Option<&Value>) -> Result<Vec<String>, Reason> {
+pub(super) fn earlier_actors(act: Option<&Value>) -> Result<Vec<EarlierActor>, Reason> {
     let mut actors = Vec::new();
     let mut next = act;
     while let Some(claim) = next {
@@ -46,10 +46,10 @@ pub(super) fn earlier_actors(act: Option<&Value>) -> Result<Vec<String>, Reason>
         }
         let members = claim.as_object().ok_or(Reason::ActMalformed)?;
         let name = text(members, "sub")?.ok_or(Reason::ActMalformed)?;
-        actors.push(match text(members, "iss")? {
+        actors.push(EarlierActor::attested(match text(members, "iss")? {
             Some(issuer) => format!("{issuer} {name}"),
             None => name.to_owned(),
-        });
+        }));
         next = members.get("act");
     }
     actors.reverse();
@@ -105,9 +105,10 @@ mod tests {
     #[test]
     fn actors_are_read_from_the_first_to_the_latest() {
         let act = json!({ "sub": "third", "exp": 1, "act": { "sub": "second", "iss": "https://idp.example", "act": { "sub": "first" } } });
-        assert_eq!(earlier_actors(Some(&act)).unwrap(), ["first", "https://idp.example second", "third"]);
+        let attested = |names: &[&str]| names.iter().map(|name| EarlierActor::attested(*name)).collect::<Vec<_>>();
+        assert_eq!(earlier_actors(Some(&act)).unwrap(), attested(&["first", "https://idp.example second", "third"]));
         assert!(earlier_actors(None).unwrap().is_empty());
-        assert_eq!(earlier_actors(Some(&nested(8))).unwrap(), ["0", "1", "2", "3", "4", "5", "6", "7"]);
+        assert_eq!(earlier_actors(Some(&nested(8))).unwrap(), attested(&["0", "1", "2", "3", "4", "5", "6", "7"]));
         assert_eq!(earlier_actors(Some(&nested(9))), Err(Reason::ActTooDeep));
     }
 

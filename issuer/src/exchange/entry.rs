@@ -62,7 +62,7 @@ impl<'a> Entry<'a> {
             Some(parent) => text(&parent.token.authority.subject),
             None => party(&parties.subject.issuer, &parties.subject.name),
         });
-        parties.earlier.iter().chain([&request.agent]).for_each(|name| record.chain(text(name)));
+        parties.earlier.iter().map(|actor| &actor.name).chain([&request.agent]).for_each(|name| record.chain(text(name)));
         record.field("actor", party(&parties.actor.issuer, &parties.actor.name));
         record.field("audience", texts(&request.audiences));
         record.field("client", text(&request.client));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use narrows_policies::{Actor, Ceiling, Claim, Grant, GrantType, MintRequest, RequestedType};
-use narrows_verifier::{Caveat, EntryId, Holder, Reason, TaskId, biscuit::AuthorityClaims, log::TraceId, token_text};
+use narrows_verifier::{Caveat, EarlierActor, EntryId, Holder, Reason, TaskId, biscuit::AuthorityClaims, log::TraceId, token_text};
 use zeroize::Zeroizing;
 
 use super::{
@@ -49,7 +49,7 @@ pub(super) struct Parties {
     /// Claims about the subject that a policy may see.
     pub claims: serde_json::Map<String, serde_json::Value>,
     /// Those who acted before, the latest last.
-    pub earlier: Vec<String>,
+    pub earlier: Vec<EarlierActor>,
     /// Who acts now.
     pub actor: Party,
     /// Whether the actor was named by a token of its own, so that the client can't name it otherwise.

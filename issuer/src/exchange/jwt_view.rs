@@ -127,9 +127,11 @@ fn granted(caveats: &[Caveat]) -> Tools {
     caveats.iter().find_map(|caveat| if let Caveat::Tools(tools) = caveat { Some(tools.clone()) } else { None }).unwrap_or_default()
 }
 
-/// The agent, and within it those who acted before (RFC 8693 §4.1).
+/// The agent, and within it those who acted before (RFC 8693 §4.1). A claim has no place for whose word a name is, so names that a
+/// delegator chose stay out.
 fn act(token: &AuthorityClaims) -> Value {
-    let before = token.actors.iter().fold(None, |before: Option<Value>, actor| Some(nested(actor, before)));
+    let verified = token.actors.iter().filter(|actor| actor.attested);
+    let before = verified.fold(None, |before: Option<Value>, actor| Some(nested(&actor.name, before)));
     nested(&token.agent, before)
 }
 
@@ -147,7 +149,7 @@ const MEDIA_TYPE: &str = "at+jwt";
 #[cfg(test)]
 mod tests {
     use narrows_verifier::{
-        BlockId, EntryId, TaskId,
+        BlockId, EarlierActor, EntryId, TaskId,
         caveat::parse_list,
         json::{Limits, parse},
         public_key,
@@ -164,7 +166,7 @@ mod tests {
             issued: 1_700_000_000,
             issuer: "https://issuer.example".into(),
             subject: "p-1".into(),
-            actors: vec!["desk".into(), "front".into()],
+            actors: vec![EarlierActor::attested("desk"), EarlierActor::named("issuer"), EarlierActor::attested("front")],
             agent: "planner".into(),
             holder: public_key(&[11; 32]).into(),
             lineage: vec![BlockId([3; 32])],

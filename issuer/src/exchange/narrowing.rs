@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use narrows_policies::Ceiling;
 use narrows_verifier::{
-    BlockId, Caveat, Effective, Holder, Needs, Reason, TaskId, UnverifiedToken, VerifiedToken,
+    BlockId, Caveat, EarlierActor, Effective, Holder, Needs, Principal, Reason, Role, TaskId, UnverifiedToken, VerifiedToken, Word,
     caveat::Tools,
     proof::{NarrowClaims, Once, check_narrow, dpop::thumbprint},
 };
@@ -99,10 +99,11 @@ impl Parent {
     ///
     /// # Errors
     /// `ACT_TOO_DEEP`.
-    pub(super) fn earlier_actors(&self, agent: &str) -> Result<Vec<String>, Reason> {
-        let names = self.token.principals().map(|(name, ..)| name.to_owned());
-        let mut actors: Vec<_> = self.token.authority.actors.iter().cloned().chain(names).collect();
-        if actors.last().is_some_and(|newest| newest == agent) {
+    pub(super) fn earlier_actors(&self, agent: &str) -> Result<Vec<EarlierActor>, Reason> {
+        let chain = self.token.chain().into_iter().filter(|principal| principal.role != Role::Subject);
+        let earlier = |principal: Principal<'_>| EarlierActor { name: principal.name.to_owned(), attested: principal.word == Word::Issuer };
+        let mut actors: Vec<_> = chain.map(earlier).collect();
+        if actors.last().is_some_and(|newest| newest.name == agent) {
             actors.pop();
         }
         if actors.len() > MAX_ACTORS { Err(Reason::ActTooDeep) } else { Ok(actors) }

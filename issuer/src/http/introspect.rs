@@ -13,7 +13,7 @@ use http::{
     HeaderMap,
     header::{CACHE_CONTROL, PRAGMA},
 };
-use narrows_verifier::{Holder, proof::dpop::thumbprint};
+use narrows_verifier::{Holder, Principal, Role, Word, proof::dpop::thumbprint};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -43,10 +43,7 @@ pub(super) async fn introspection(State(app): State<Arc<App>>, headers: HeaderMa
 /// RFC 7662 §2.2, RFC 8693 §4.1, RFC 9396 §9.2, RFC 9449 §6.2, and the chain as only this service's tokens have it.
 fn describe(issuer: &str, active: &Active) -> Value {
     let (token, authority) = (&active.token, &active.token.authority);
-    let chain: Vec<Value> = active
-        .agents()
-        .map(|named| json!({ "agent": named.agent, "word_of": if named.attested { "issuer" } else { "delegator" } }))
-        .collect();
+    let acting: Vec<_> = token.chain().into_iter().filter(|principal| principal.role != Role::Subject).collect();
     let granted: Value = serde_json::from_str(&details::granted(&active.permits).canonical()).unwrap_or_default();
     let mut members = Map::new();
     let mut member = |name: &str, value: Value| members.insert(name.to_owned(), value);
@@ -58,7 +55,7 @@ fn describe(issuer: &str, active: &Active) -> Value {
     member("iat", authority.issued.into());
     member("nbf", active.not_before.unwrap_or(authority.issued).into());
     member("jti", token.newest().to_string().into());
-    member("act", actor(active));
+    member("act", act(&acting));
     if let Some(key) = jkt(token.holder) {
         member("cnf", json!({ "jkt": URL_SAFE_NO_PAD.encode(key) }));
     }
@@ -74,21 +71,30 @@ fn describe(issuer: &str, active: &Active) -> Value {
     let made_from: Vec<String> = authority.lineage.iter().map(ToString::to_string).collect();
     member(
         "narrows",
-        json!({ "task": authority.task.to_string(), "blocks": blocks, "made_from": made_from, "chain": chain, "sealed": token.sealed }),
+        json!({ "task": authority.task.to_string(), "blocks": blocks, "made_from": made_from, "chain": chain(&acting), "sealed": token.sealed }),
     );
     Value::Object(members)
 }
 
-/// The newest agent, with those before it inside.
-fn actor(active: &Active) -> Value {
-    let nested = active.agents().fold(None, |before: Option<Value>, named| {
-        let mut actor = json!({ "sub": named.agent });
+/// The newest agent, with those before it inside (RFC 8693 §4.1).
+fn act(acting: &[Principal<'_>]) -> Value {
+    let nested = acting.iter().fold(None, |before: Option<Value>, principal| {
+        let mut actor = json!({ "sub": principal.name });
         if let (Some(before), Some(members)) = (before, actor.as_object_mut()) {
             members.insert("act".to_owned(), before);
         }
         Some(actor)
     });
     nested.unwrap_or_default()
+}
+
+/// The same from the first on, with whose word each name is.
+fn chain(acting: &[Principal<'_>]) -> Value {
+    let named = |principal: &Principal<'_>| {
+        let role = if principal.role == Role::Actor { "actor" } else { "agent" };
+        json!({ role: principal.name, "word_of": if principal.word == Word::Issuer { "issuer" } else { "delegator" } })
+    };
+    acting.iter().map(named).collect()
 }
 
 /// RFC 9449 §6: the thumbprint of the key that a proof must be made with, where there is one.

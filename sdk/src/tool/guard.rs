@@ -74,8 +74,8 @@ pub struct PermittedCall {
     pub task: TaskId,
     /// The person or workload at the root, by pseudonym unless the issuer's policy says otherwise.
     pub subject: String,
-    /// Those through whom the subject's authority came to the first agent, by the issuer's word. For information.
-    pub actors: Vec<String>,
+    /// Those through whom the subject's authority came to the first agent. For information.
+    pub actors: Vec<Principal>,
     /// The agents from the first to the caller.
     pub principals: Vec<Principal>,
     /// The token's block ids, the authority block's first.
@@ -84,12 +84,12 @@ pub struct PermittedCall {
     pub evidence: Evidence,
 }
 
-/// One agent of the chain.
+/// One agent of the chain, or somebody before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// The agent's name.
+    /// The name.
     pub agent: String,
-    /// Whether the issuer attests the name; otherwise it is the word of the agent before.
+    /// Whether the issuer attests the name; otherwise it is the word of whoever comes before.
     pub attested: bool,
 }
 

@@ -69,10 +69,10 @@ impl Admitted {
         let evidence = guard.settle(proven, now)?;
         Ok(PermittedCall {
             task: token.authority.task,
-            principals: principals(token),
+            principals: principals(token, Role::Agent),
             blocks: token.block_ids(),
             subject: token.authority.subject.clone(),
-            actors: token.authority.actors.clone(),
+            actors: principals(token, Role::Actor),
             tool: tool.clone(),
             evidence,
             arguments,
@@ -88,8 +88,8 @@ impl Admitted {
     }
 }
 
-/// The agents of a token, the first of the chain first.
-pub(super) fn principals(token: &VerifiedToken) -> Vec<Principal> {
-    let agents = token.chain().into_iter().filter(|principal| principal.role == Role::Agent);
+/// Those of a token's chain who are this in it, in its order.
+pub(super) fn principals(token: &VerifiedToken, role: Role) -> Vec<Principal> {
+    let agents = token.chain().into_iter().filter(|principal| principal.role == role);
     agents.map(|agent| Principal { agent: agent.name.to_owned(), attested: agent.word == Word::Issuer }).collect()
 }

@@ -1,6 +1,6 @@
 //! Requests that run no tool, such as one for the list of tools: who may make them.
 
-use narrows_verifier::{BlockId, TaskId, json::Value, proof::Evidence, revocation::ToolClass};
+use narrows_verifier::{BlockId, Role, TaskId, json::Value, proof::Evidence, revocation::ToolClass};
 
 use super::{
     Guard, Principal, Proof, Refused,
@@ -20,8 +20,8 @@ pub struct PermittedMessage {
     pub task: TaskId,
     /// The person or workload at the root, by pseudonym unless the issuer's policy says otherwise.
     pub subject: String,
-    /// Those through whom the subject's authority came to the first agent, by the issuer's word. For information.
-    pub actors: Vec<String>,
+    /// Those through whom the subject's authority came to the first agent. For information.
+    pub actors: Vec<Principal>,
     /// The agents from the first to the caller.
     pub principals: Vec<Principal>,
     /// The token's block ids, the authority block's first.
@@ -50,8 +50,8 @@ impl Presented {
             tools: manifest.tools().filter(|tool| token.grants(tool)).map(str::to_owned).collect(),
             task: token.authority.task,
             subject: token.authority.subject.clone(),
-            actors: token.authority.actors.clone(),
-            principals: principals(token),
+            actors: principals(token, Role::Actor),
+            principals: principals(token, Role::Agent),
             blocks: token.block_ids(),
             evidence,
         })

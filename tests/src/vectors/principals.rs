@@ -1,12 +1,12 @@
 //! Tokens that are bound to no key, and those through whom a subject's authority came.
 
-use super::{CallText, Cases, ProofText, TokenAnswer, TokenVector, Vector, Verdict, answer, call, token_vector};
+use super::{ActorText, CallText, Cases, ProofText, TokenAnswer, TokenVector, Vector, Verdict, answer, call, token_vector};
 use crate::tokens::{
     EXECUTOR, ISSUER, NOW, PLANNER, Party, authority, block, block_ids, caveats, claims, hex, hop, hop_block, hop_fact, mint, mint_block,
     plain, plain_block, required_checks, sample, statement,
 };
 use biscuit_auth::{UnverifiedBiscuit, builder::BiscuitBuilder};
-use narrows_verifier::Holder;
+use narrows_verifier::{EarlierActor, Holder};
 
 pub(super) fn cases(cases: &mut Cases) {
     bearer(cases);
@@ -89,11 +89,16 @@ fn bearer_facts(cases: &mut Cases) {
     cases.refused("bearer_in_check", "no check asks for it", &asking, "OUTSIDE_PROFILE", Some(0));
 }
 
+fn told(actors: &[EarlierActor]) -> Vec<ActorText> {
+    actors.iter().map(ActorText::from).collect()
+}
+
 fn actors(cases: &mut Cases) {
     let through = |count: usize| {
         let mut claims = claims(caveats(crate::tokens::AUTHORITY_CAVEATS));
-        claims.actors = ["desk", "front", "desk", "a", "b", "c", "d", "e", "f"].iter().take(count).map(ToString::to_string).collect();
-        (mint(&claims), claims.actors)
+        let names = ["desk", "front", "desk", "a", "b", "c", "d", "e", "f"];
+        claims.actors = names.into_iter().take(count).map(EarlierActor::attested).collect();
+        (mint(&claims), told(&claims.actors))
     };
     for (name, about, count) in [("actors_of_three", "one of them twice", 3), ("actors_at_bound", "as many as there may be", 8)] {
         let (token, actors) = through(count);
@@ -103,7 +108,14 @@ fn actors(cases: &mut Cases) {
     let checks = required_checks();
     let with = |facts: &str| mint_block(authority(&format!("{checks}{facts}")));
     let shuffled = with("actor(2, \"front\"); actor(1, \"desk\");");
-    let expect = TokenAnswer { actors: ["desk", "front"].map(str::to_owned).into(), ..answer(Verdict::Allow).of(&shuffled, &PLANNER) };
+    let expect = TokenAnswer {
+        actors: told(&[EarlierActor::attested("desk"), EarlierActor::attested("front")]),
+        ..answer(Verdict::Allow).of(&shuffled, &PLANNER)
+    };
+    let both = with("actor(1, \"desk\"); actor_named(2, \"helper\"); actor(3, \"front\");");
+    let actors = told(&[EarlierActor::attested("desk"), EarlierActor::named("helper"), EarlierActor::attested("front")]);
+    let named = TokenAnswer { actors, ..answer(Verdict::Allow).of(&both, &PLANNER) };
+    cases.add("actors_of_both_words", Vector::Token(token_vector("the second by the first's word", &both, named)));
     cases.add("actors_in_any_order", Vector::Token(token_vector("their numbers say which is the latest", &shuffled, expect)));
     let mut refuse = |name: &str, about: &str, token: &[u8], reason: &str| cases.refused(name, about, token, reason, Some(0));
     refuse("actors_past_bound", "one more than there may be", &through(9).0, "PROFILE_FACTS");
@@ -111,12 +123,23 @@ fn actors(cases: &mut Cases) {
     refuse("actors_from_zero", "they count from 1", &with("actor(0, \"desk\");"), "PROFILE_FACTS");
     refuse("actors_from_two", "they count from 1", &with("actor(2, \"desk\");"), "PROFILE_FACTS");
     refuse("actors_of_one_number", "two latest", &with("actor(1, \"desk\"); actor(1, \"front\");"), "PROFILE_FACTS");
+    refuse("actors_of_one_number_and_two_words", "two latest", &with("actor(1, \"desk\"); actor_named(1, \"desk\");"), "PROFILE_FACTS");
+    refuse(
+        "actors_named_from_one_of_their_own",
+        "both sorts are numbered together",
+        &with("actor(1, \"desk\"); actor_named(1, \"front\");"),
+        "PROFILE_FACTS",
+    );
+    refuse("actor_named_without_name", "an empty name", &with("actor_named(1, \"\");"), "PROFILE_FACTS");
     refuse("actor_without_name", "an empty name", &with("actor(1, \"\");"), "PROFILE_FACTS");
     refuse("actor_number_as_text", "another type", &with("actor(\"1\", \"desk\");"), "MIXED_TYPES");
     refuse("actor_without_number", "another number of arguments", &with("actor(\"desk\");"), "MIXED_TYPES");
     refuse("actor_in_check", "no check asks for them", &with("check if actor(1, \"desk\");"), "OUTSIDE_PROFILE");
+    refuse("actor_named_in_check", "no check asks for them", &with("check if actor_named(1, \"desk\");"), "OUTSIDE_PROFILE");
     let plain = plain_block(&sample(), block("actor(1, \"desk\");"));
     cases.refused("actor_in_plain_block", "they are the issuer's word alone", &plain, "FACTS_IN_PLAIN_BLOCK", Some(1));
-    let hop = hop_block(&sample(), &PLANNER.seed, block(&format!("{} actor(1, \"desk\");", hop_fact(1, &EXECUTOR))));
-    cases.refused("actor_in_hop", "they are the issuer's word alone", &hop, "PROFILE_FACTS", Some(1));
+    for fact in ["actor", "actor_named"] {
+        let hop = hop_block(&sample(), &PLANNER.seed, block(&format!("{} {fact}(1, \"desk\");", hop_fact(1, &EXECUTOR))));
+        cases.refused(&format!("{fact}_in_hop"), "they are the issuer's word alone", &hop, "PROFILE_FACTS", Some(1));
+    }
 }

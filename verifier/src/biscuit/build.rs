@@ -10,7 +10,7 @@ use super::{
     guard::{Proof, guard},
 };
 use crate::{
-    BlockId, Caveat, EntryId, Holder, PublicKey, Reason, TaskId,
+    BlockId, Caveat, EarlierActor, EntryId, Holder, PublicKey, Reason, TaskId,
     datalog::{Check, Expression, Operator, Predicate, Query, Term},
 };
 
@@ -28,7 +28,7 @@ pub struct AuthorityClaims {
     /// A pairwise pseudonym of the person or workload, or its name where a pack says so.
     pub subject: String,
     /// Those through whom the subject's authority came to the first agent, the latest last: at most 8, for information.
-    pub actors: Vec<String>,
+    pub actors: Vec<EarlierActor>,
     /// The first agent's name, by the issuer's word.
     pub agent: String,
     /// The key that the first agent has proved to hold, or the word that it holds none.
@@ -74,7 +74,10 @@ pub fn authority_block(claims: &AuthorityClaims) -> Result<BiscuitBuilder, Reaso
         },
         Predicate::new("issued", [Term::Date(claims.issued)]),
     ];
-    facts.extend((1..).zip(&claims.actors).map(|(index, name)| Predicate::new("actor", [Term::Integer(index), Term::text(name)])));
+    facts.extend((1..).zip(&claims.actors).map(|(index, actor)| {
+        let name = if actor.attested { "actor" } else { "actor_named" };
+        Predicate::new(name, [Term::Integer(index), Term::text(&actor.name)])
+    }));
     facts.extend(claims.lineage.iter().map(|block| Predicate::new("from", [Term::Bytes(block.0.to_vec())])));
     if claims.dev {
         facts.push(Predicate::new("dev", [Term::Flag(true)]));
@@ -258,7 +261,7 @@ mod tests {
             issued: 1_699_999_990,
             issuer: "https://issuer.example".into(),
             subject: "p-1".into(),
-            actors: vec!["desk".into(), "front".into()],
+            actors: vec![EarlierActor::attested("desk"), EarlierActor::named("front")],
             agent: "planner".into(),
             holder: public_key(&[11; 32]).into(),
             lineage: vec![BlockId([3; 32]), BlockId([4; 32])],

@@ -179,7 +179,7 @@ mod tests {
             entry: EntryId([2; 16]),
             issuer: "https://issuer.example".into(),
             subject: "p".into(),
-            actors: vec!["desk".into()],
+            actors: vec![crate::EarlierActor::attested("desk"), crate::EarlierActor::named("front")],
             agent: "planner".into(),
             holder: public_key(&[11; 32]).into(),
             dev: true,

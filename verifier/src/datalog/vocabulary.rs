@@ -78,6 +78,7 @@ pub const PROFILE_FACTS: Vocabulary = &[
     Signature { name: "holder_jkt", types: &[Type::Bytes] },
     Signature { name: "bearer", types: &[Type::Flag] },
     Signature { name: "actor", types: &[Type::Integer, Type::Text] },
+    Signature { name: "actor_named", types: &[Type::Integer, Type::Text] },
     Signature { name: "issued", types: &[Type::Date] },
     Signature { name: "from", types: &[Type::Bytes] },
     Signature { name: "dev", types: &[Type::Flag] },

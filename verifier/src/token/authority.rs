@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Holder, Maker, PROFILE};
+use super::{EarlierActor, Holder, Maker, PROFILE};
 use crate::{
     BlockId, EntryId, PublicKey, Reason, TaskId,
     datalog::{Predicate, Term},
@@ -22,7 +22,7 @@ pub struct Authority {
     pub subject: String,
     /// Those through whom the subject's authority came before the first agent, the latest last. For information: no
     /// authority depends on them.
-    pub actors: Vec<String>,
+    pub actors: Vec<EarlierActor>,
     /// The blocks that the service made this token from: revoking one of them revokes this token.
     pub lineage: Vec<BlockId>,
     /// Whether a development issuer made it.
@@ -105,12 +105,13 @@ fn lineage(facts: &[Predicate]) -> Result<Vec<BlockId>, Reason> {
     Ok(lineage)
 }
 
-/// Numbered from 1 without a gap, since facts have no order of their own.
-fn actors(facts: &[Predicate]) -> Result<Vec<String>, Reason> {
+/// Numbered from 1 without a gap, both sorts together, since facts have no order of their own.
+fn actors(facts: &[Predicate]) -> Result<Vec<EarlierActor>, Reason> {
     let mut actors = BTreeMap::new();
-    for fact in facts.iter().filter(|fact| fact.name == "actor") {
+    for fact in facts.iter().filter(|fact| matches!(&*fact.name, "actor" | "actor_named")) {
         let [Term::Integer(index), Term::Text(name)] = fact.terms.as_slice() else { return Err(Reason::ProfileFacts) };
-        if name.is_empty() || actors.insert(*index, name.to_string()).is_some() {
+        let actor = EarlierActor { name: name.to_string(), attested: fact.name == "actor" };
+        if name.is_empty() || actors.insert(*index, actor).is_some() {
             return Err(Reason::ProfileFacts);
         }
     }

@@ -13,6 +13,28 @@ pub struct Principal<'a> {
     pub word: Word<'a>,
 }
 
+/// Somebody through whom an authority came before the agent that a token is made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlierActor {
+    /// The name.
+    pub name: String,
+    /// Whether the issuer verified whoever has the name, or took it from a token that it trusts. Otherwise a delegator chose it,
+    /// in a hop of the token that this one was made from.
+    pub attested: bool,
+}
+
+impl EarlierActor {
+    /// A name by the issuer's word.
+    pub fn attested(name: impl Into<String>) -> Self {
+        Self { name: name.into(), attested: true }
+    }
+
+    /// A name by the word of whoever comes before.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), attested: false }
+    }
+}
+
 /// What somebody is in the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -36,10 +58,14 @@ pub enum Word<'a> {
 impl VerifiedToken {
     /// The chain: subject, earlier actors, agents.
     pub fn chain(&self) -> Vec<Principal<'_>> {
-        let issuer = |role, name| Principal { role, name, word: Word::Issuer };
-        let mut chain = vec![issuer(Role::Subject, self.authority.subject.as_str())];
-        chain.extend(self.authority.actors.iter().map(|actor| issuer(Role::Actor, actor)));
-        let mut delegator = "";
+        let subject = self.authority.subject.as_str();
+        let mut chain = vec![Principal { role: Role::Subject, name: subject, word: Word::Issuer }];
+        let mut delegator = subject;
+        for actor in &self.authority.actors {
+            let word = if actor.attested { Word::Issuer } else { Word::Delegator(delegator) };
+            chain.push(Principal { role: Role::Actor, name: &actor.name, word });
+            delegator = &actor.name;
+        }
         for block in &self.blocks {
             let (name, word) = match &block.maker {
                 Maker::Issuer { agent, .. } => (agent, Word::Issuer),

@@ -1,5 +1,6 @@
 //! `client_credentials`, and `jwt-bearer` with an identity assertion.
 
+use narrows_verifier::EarlierActor;
 use serde_json::{Value, json};
 
 use super::desk::{AUDIENCE, Desk, Dpop, ISSUER, OTHER_AUDIENCE};
@@ -47,7 +48,7 @@ async fn an_identity_assertion_is_the_ceiling_of_what_it_gives() {
     assert_eq!(token.principals().next().unwrap().0, "app");
     assert_eq!(desk.send(&desk.jwt_bearer(&of(json!({})), 11).also("scope", "crm pay")).await.granted()["scope"], "crm pay");
     let delegated = of(json!({ "act": { "sub": "front" } }));
-    assert_eq!(desk.verify(&desk.send(&desk.jwt_bearer(&delegated, 11)).await.token()).authority.actors, ["front"]);
+    assert_eq!(desk.verify(&desk.send(&desk.jwt_bearer(&delegated, 11)).await.token()).authority.actors, [EarlierActor::attested("front")]);
     for (case, form, error, reason) in [
         (
             "a scope beyond",

@@ -1,7 +1,7 @@
 //! Our own token as the subject: the service makes a narrower one, for its holder and nobody else.
 
 use narrows_verifier::{
-    EntryId, Holder,
+    EarlierActor, EntryId, Holder, Word,
     biscuit::{AuthorityClaims, HopClaims, append_hop, append_plain, seal},
     log::Leaf,
     public_key, token_bytes, token_text,
@@ -46,7 +46,9 @@ async fn a_narrowed_token_has_all_that_the_old_one_demands_and_more() {
     let (old, new) = (desk.verify(&old), desk.verify(answer["access_token"].as_str().unwrap()));
     assert_eq!((new.authority.task, &new.authority.subject), (old.authority.task, &old.authority.subject));
     assert_eq!(new.authority.lineage, old.block_ids());
-    assert_eq!(new.authority.actors, ["planner", "executor"]);
+    // the executor's name is the planner's word, in whichever token it stands
+    assert_eq!(new.authority.actors, [EarlierActor::attested("planner"), EarlierActor::named("executor")]);
+    assert_eq!(new.chain()[2].word, Word::Delegator("planner"));
     assert_eq!(new.principals().map(|(name, ..)| name).collect::<Vec<_>>(), ["worker"]);
     assert_eq!((new.holder, new.expires), (Holder::Key(public_key(&[13; 32])), old.expires.min(desk.now() + 800)));
     let expected = caveats(&format!(
@@ -70,7 +72,8 @@ async fn a_narrowed_token_has_all_that_the_old_one_demands_and_more() {
     let next = desk.send(&desk.narrowing(answer["access_token"].as_str().unwrap(), 13, 14, &[])).await.token();
     let next = desk.verify(&next);
     assert_eq!(next.authority.lineage, [old.block_ids(), new.block_ids()].concat());
-    assert_eq!(next.authority.actors, ["planner", "executor", "worker"]);
+    let actors = [EarlierActor::attested("planner"), EarlierActor::named("executor"), EarlierActor::attested("worker")];
+    assert_eq!(next.authority.actors, actors);
 }
 
 fn leaf(answer: &serde_json::Value) -> Leaf {
@@ -233,7 +236,11 @@ async fn lineage_and_those_who_acted_before_are_bounded() {
         }
     }
     desk.send(&desk.narrowing(&token, 11, 11, &[READ])).await.refused(400, "invalid_request", "LINEAGE_TOO_LONG", "33 blocks");
-    assert_eq!(desk.verify(&token).authority.actors, ["planner"], "an agent that asks for itself stands there once");
+    assert_eq!(
+        desk.verify(&token).authority.actors,
+        [EarlierActor::attested("planner")],
+        "an agent that asks for itself stands there once"
+    );
 
     let nested = (1..8).fold(json!({ "sub": "0" }), |inner, number| json!({ "sub": number.to_string(), "act": inner }));
     let login = desk.jwt(json!({}), json!({ "act": nested }));

@@ -11,7 +11,7 @@ fn delegated(desk: &Desk, subject: &str, actor: &str) -> Form {
 
 fn chain(desk: &Desk, token: &str) -> (Vec<String>, String) {
     let token = desk.verify(token);
-    (token.authority.actors.clone(), token.principals().next().unwrap().0.to_owned())
+    (token.authority.actors.iter().map(|actor| actor.name.clone()).collect(), token.principals().next().unwrap().0.to_owned())
 }
 
 #[tokio::test]
