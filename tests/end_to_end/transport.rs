@@ -8,13 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ed25519_dalek::SigningKey;
 use narrows::HolderKey;
 use narrows_tests::{
-    forged::ForgedProvider,
+    forged::{ForgedProvider, jwt},
     http::{Answer, send, try_send},
     issuer::{Issuer, PACK, now},
+    program::run,
+    scratch::Scratch,
     tls::Authority,
 };
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -99,6 +103,47 @@ async fn a_private_authority_is_trusted_by_the_command_line_through_the_environm
     issuer.run(&inspect).refused("PEER_UNREACHABLE");
     issuer.set_environment("SSL_CERT_FILE", &authority.file().to_string_lossy());
     assert!(issuer.run(&inspect).succeeded().contains("planner"));
+}
+
+#[tokio::test]
+async fn a_trusted_issuers_own_authority_vouches_for_it_and_no_other_does() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (issuer, _provider) = secured(&authority, "").await;
+    let scratch = Scratch::new();
+    let claims = json!({ "iss": issuer.url(), "sub": "robot", "aud": "https://narrows.example", "client_id": "app", "jti": "one",
+        "iat": now(), "exp": now() + 300 });
+    let token = jwt(&SigningKey::from_bytes(&[7; 32]), &json!({ "alg": "EdDSA", "kid": "unknown", "typ": "at+jwt" }), &claims);
+    let token = scratch.write("token.jwt", token).to_string_lossy().into_owned();
+    let test = |more: &str| {
+        let config = format!(
+            "issuer = \"https://narrows.example\"\nlisten = \"127.0.0.1:1\"\ndata_dir = {:?}\n[log]\norigin = \"narrows.example/log\"\n\
+             [[trusted_issuer]]\nissuer = {:?}\nkind = \"oauth\"\naudiences = [\"https://narrows.example\"]\n\
+             allow_private_address = true\n{more}",
+            scratch.join("data"),
+            issuer.url(),
+        );
+        let config = scratch.write("narrows.toml", config).to_string_lossy().into_owned();
+        run(["issuer", "test", "--config", &config, &token])
+    };
+    let vouched = |authority: &Authority| format!("ca_file = {:?}\n", authority.file());
+    // its keys were had, and none of them is the token's
+    let asked = test(&vouched(&authority));
+    assert!(asked.out.contains("refused  JWT_UNKNOWN_KEY"), "{}{}", asked.out, asked.errors);
+    for others in [vouched(&other), String::new()] {
+        let asked = test(&others);
+        assert!(asked.out.contains("ISSUER_UNREACHABLE"), "{others}: {}{}", asked.out, asked.errors);
+    }
+    let twice = format!(
+        "{}[[trusted_issuer]]\nissuer = {:?}\nkind = \"id_jag\"\nclients = [\"app\"]\nallow_private_address = true\n",
+        vouched(&authority),
+        issuer.url()
+    );
+    let empty = format!("ca_file = {:?}\n", scratch.write("empty.pem", ""));
+    for (unfit, told) in
+        [(twice, "the same for each entry"), (empty, "no certificate"), ("ca_file = \"/nonexistent\"\n".to_owned(), "can't be read")]
+    {
+        test(&unfit).refused(told);
+    }
 }
 
 #[tokio::test]

@@ -11,11 +11,12 @@ mod rules;
 use core::future::Future;
 use core::pin::Pin;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, header};
+use reqwest::{Certificate, Client, Response, StatusCode, header};
 use url::Url;
 
 use resolve::{AddressRefused, CheckedResolver};
@@ -34,6 +35,8 @@ pub struct Egress {
     /// Built when first needed: building it reads the system's root certificates, and a machine that has none can still
     /// serve its own loopback identity provider.
     secure: Arc<OnceLock<Client>>,
+    /// By origin, for those that authorities of their own vouch for.
+    private: Arc<BTreeMap<String, Client>>,
 }
 
 /// Why a document could not be fetched. No variant holds a URL or anything of the answer.
@@ -66,7 +69,7 @@ pub enum EgressError {
     /// The answer's body is larger than 512 KiB.
     #[error("the answer is larger than 512 KiB")]
     TooLarge,
-    /// The TLS client could not be set up; usually the machine has no root certificates.
+    /// The TLS client could not be set up: the machine has no root certificates, or those given are none.
     #[error("the tls client could not be set up")]
     Tls,
 }
@@ -98,7 +101,14 @@ impl Egress {
     fn within(rules: EgressRules, total: Duration) -> Result<Self, EgressError> {
         // No root certificates: this client never speaks TLS.
         let plain = client(CheckedResolver::loopback_only(), total).tls_certs_only([]).build().map_err(|_| EgressError::Tls)?;
-        Ok(Self { rules: Arc::new(rules), total, plain, secure: Arc::new(OnceLock::new()) })
+        let rules = Arc::new(rules);
+        let vouched = |(origin, pem): (&str, &[u8])| {
+            let authorities = Certificate::from_pem_bundle(pem).map_err(|_| EgressError::Tls)?;
+            let built = secured(&rules, total).tls_certs_only(authorities).build().map_err(|_| EgressError::Tls)?;
+            Ok((origin.to_owned(), built))
+        };
+        let private = rules.own_authorities().map(vouched).collect::<Result<_, _>>()?;
+        Ok(Self { total, plain, secure: Arc::new(OnceLock::new()), private: Arc::new(private), rules })
     }
 
     async fn fetch(&self, url: &str) -> Result<Fetched, EgressError> {
@@ -147,7 +157,10 @@ impl Egress {
         let url = parse(url)?;
         let client = match self.rules.check(&url)? {
             Reach::PlainLoopback => &self.plain,
-            Reach::Public | Reach::Private => self.secure()?,
+            Reach::Public | Reach::Private => match self.private.get(&url.origin().ascii_serialization()) {
+                Some(client) => client,
+                None => self.secure()?,
+            },
         };
         Ok((client, url))
     }
@@ -156,8 +169,7 @@ impl Egress {
         if let Some(client) = self.secure.get() {
             return Ok(client);
         }
-        let resolver = CheckedResolver::public_unless_named(Arc::clone(&self.rules));
-        let built = client(resolver, self.total).https_only(true).build().map_err(|_| EgressError::Tls)?;
+        let built = secured(&self.rules, self.total).build().map_err(|_| EgressError::Tls)?;
         Ok(self.secure.get_or_init(|| built))
     }
 }
@@ -176,6 +188,10 @@ pub struct Posted {
     pub content_type: String,
     /// The body.
     pub body: Vec<u8>,
+}
+
+fn secured(rules: &Arc<EgressRules>, total: Duration) -> reqwest::ClientBuilder {
+    client(CheckedResolver::public_unless_named(Arc::clone(rules)), total).https_only(true)
 }
 
 fn client(resolver: CheckedResolver, total: Duration) -> reqwest::ClientBuilder {

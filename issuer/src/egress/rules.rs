@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use narrows_verifier::caveat::rule::is_public;
+use reqwest::Certificate;
 use url::{Host, Url};
 
 use super::EgressError;
@@ -14,6 +15,8 @@ pub struct EgressRules {
     /// By origin: scheme, host and port.
     origins: BTreeMap<String, Reach>,
     private_hosts: BTreeSet<String>,
+    /// By origin, the certificates in PEM of the authorities that vouch for it, `None` for the system's.
+    vouched: BTreeMap<String, Option<Vec<u8>>>,
 }
 
 /// Where an origin may be.
@@ -64,6 +67,19 @@ impl EgressRules {
         Ok(())
     }
 
+    /// Lets these authorities (certificates in PEM), and no others, vouch for the origin of `url`, or the system's.
+    ///
+    /// # Errors
+    /// What is wrong with them, or that others were said to vouch for this origin.
+    pub fn trust(&mut self, url: &str, authorities: Option<Vec<u8>>) -> Result<(), &'static str> {
+        let origin = parse(url).map_err(|_| "is for an https address")?.origin().ascii_serialization();
+        if authorities.as_deref().is_some_and(|pem| Certificate::from_pem_bundle(pem).ok().is_none_or(|found| found.is_empty())) {
+            return Err("holds no certificate in PEM");
+        }
+        let before = self.vouched.insert(origin, authorities.clone());
+        if before.is_none_or(|before| before == authorities) { Ok(()) } else { Err("must be the same for each entry of one address") }
+    }
+
     /// Decides on a URL before anything is resolved.
     pub(super) fn check(&self, url: &Url) -> Result<Reach, EgressError> {
         let reach = self.origins.get(&url.origin().ascii_serialization()).copied();
@@ -72,6 +88,11 @@ impl EgressRules {
             None => Err(EgressError::NotNamed),
             Some(reach) => Ok(reach),
         }
+    }
+
+    /// The origins for which authorities of their own vouch, with these in PEM.
+    pub(super) fn own_authorities(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.vouched.iter().filter_map(|(origin, authorities)| Some((origin.as_str(), authorities.as_deref()?)))
     }
 
     /// Whether this name, once resolved, may have this address.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use narrows_verifier::json::Pointer;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded_file;
 use crate::egress::{EgressError, EgressRules, Reach};
 use crate::jose::{Profile, SignatureAlgorithm, is_trust_domain};
 
@@ -38,6 +39,10 @@ pub struct TrustedIssuer {
     /// signs as this issuer.
     #[serde(default)]
     pub jwks_file: Option<PathBuf>,
+    /// A file with the certificates (PEM) of the authorities that vouch for the host of `jwks_url`, or else of `issuer`, in place
+    /// of the system's. Read at start. Whoever has a key of one of them, and the network, signs as this issuer.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// Whether metadata and key set may be fetched over plain http on loopback, from exactly the origin of
     /// `jwks_url` or else of `issuer`. Any local process that gets the port can then pose as the issuer.
     #[serde(default)]
@@ -234,6 +239,7 @@ impl TrustedIssuer {
             token_types: None,
             jwks_url: None,
             jwks_file: None,
+            ca_file: None,
             allow_loopback_http: true,
             allow_private_address: false,
             max_age_s: default_max_age_s(),
@@ -275,6 +281,9 @@ impl TrustedIssuer {
         if self.jwks_file.is_some() && (self.allow_loopback_http || self.allow_private_address) {
             return unfit("jwks_file", "leaves nothing to fetch, so no address is to be allowed");
         }
+        if self.ca_file.is_some() && (self.jwks_file.is_some() || self.allow_loopback_http) {
+            return unfit("ca_file", "is for what is fetched over https");
+        }
         if spiffe && !is_trust_domain(&self.issuer) {
             return unfit("issuer", "must be a trust domain such as `spiffe://example.org`");
         }
@@ -293,9 +302,8 @@ impl TrustedIssuer {
         if !assertions && !self.clients.is_empty() {
             return unfit("clients", "is for `id_jag` alone");
         }
-        let accepts = |token_type| self.token_types().contains(&token_type);
-        if self.legacy_typ && (!accepts(TokenType::AccessToken) || accepts(TokenType::IdToken)) {
-            return unfit("legacy_typ", "is for an issuer of access tokens alone: an unmarked one can't be told from an id token");
+        if self.legacy_typ && self.token_types() != [TokenType::AccessToken] {
+            return unfit("legacy_typ", "is for an issuer of access tokens alone: an unmarked one can't be told from other tokens");
         }
         Ok(())
     }
@@ -320,9 +328,15 @@ impl TrustedIssuer {
         }
         let url = self.jwks_url.as_deref().unwrap_or(&self.issuer);
         let reach = Reach::configured(url, self.allow_loopback_http, self.allow_private_address);
-        rules.allow(url, reach).map_err(|error| ConfigError::Address { issuer: self.issuer.clone(), error })
+        rules.allow(url, reach).map_err(|error| ConfigError::Address { issuer: self.issuer.clone(), error })?;
+        let unfit = |message| ConfigError::Unfit { issuer: self.issuer.clone(), key: "ca_file", message };
+        let authorities = self.ca_file.as_deref().map(|path| bounded_file::read(path, MAX_AUTHORITIES_BYTES)).transpose();
+        let authorities = authorities.map_err(|_| unfit("can't be read, or is larger than 1 MiB"))?;
+        rules.trust(url, authorities).map_err(unfit)
     }
 }
+
+const MAX_AUTHORITIES_BYTES: u64 = 1 << 20;
 
 const fn default_true() -> bool {
     true

@@ -54,7 +54,11 @@ fn keys_that_do_not_go_together_are_errors() {
         (json!({"kind": "id_jag", "audiences": null, "clients": ["agent-1"], "token_types": ["jwt"]}), "`token_types`"),
         (json!({"clients": ["agent-1"]}), "`id_jag` alone"),
         (json!({"legacy_typ": true}), "`legacy_typ`"),
+        (json!({"jwks_file": file, "ca_file": file}), "`ca_file`"),
+        (json!({"issuer": "http://127.0.0.1:1", "allow_loopback_http": true, "ca_file": file}), "`ca_file`"),
         (json!({"legacy_typ": true, "token_types": ["access_token", "id_token"]}), "`legacy_typ`"),
+        // a token without a scope would grant nothing as an access token, and whatever the policy says as a JWT
+        (json!({"legacy_typ": true, "token_types": ["access_token", "jwt"]}), "`legacy_typ`"),
         (json!({"claim_map": {"namespace": "kubernetes.io/namespace"}}), "JSON pointers"),
         (json!({"claim_map": {"all": ""}}), "JSON pointers"),
         (json!({"claim_map": {"bad": "/a~2"}}), "JSON pointers"),
