@@ -1,44 +1,33 @@
 //! The one place that holds the key which signs authority blocks.
 
-use biscuit_auth::{KeyPair, PrivateKey, builder::Algorithm, datalog::SymbolTable};
+use ed25519_dalek::{Signer as _, SigningKey};
 use hmac::{Hmac, Mac};
 use narrows_verifier::{
-    BlockId, Holder, Reason, RootKey, UnverifiedToken,
-    biscuit::{AuthorityClaims, authority_block, seal},
+    Reason, RootKey,
+    biscuit::{AuthorityClaims, Minted, mint},
 };
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// Signs capabilities. No Debug, no Clone: it is the authority.
 pub struct Mint {
-    key: KeyPair,
+    /// Wipes itself on drop.
+    key: SigningKey,
     root: RootKey,
     pseudonym_key: Zeroizing<[u8; 32]>,
-}
-
-/// A signed token that nobody has seen yet. It may leave only after its leaf is durable (law L5), so it has no Debug.
-pub struct Minted {
-    /// The token's bytes.
-    pub token: Zeroizing<Vec<u8>>,
-    /// The id of its authority block.
-    pub block: BlockId,
 }
 
 impl Mint {
     /// Takes the issuer's seed, the root key id under which its public key is published, and the time (seconds since the
     /// epoch) before which it signed nothing.
-    ///
-    /// # Errors
-    /// `KEY_FILE_MALFORMED` when the library refuses the seed.
-    pub fn new(seed: &[u8; 32], root_key_id: u32, not_before: u64) -> Result<Self, Reason> {
-        let private = PrivateKey::from_bytes(seed, Algorithm::Ed25519).map_err(|_| Reason::KeyFileMalformed)?;
+    pub fn new(seed: &[u8; 32], root_key_id: u32, not_before: u64) -> Self {
         let mut pseudonym_key = Zeroizing::new([0; 32]);
         pseudonym_key.copy_from_slice(&keyed(seed, &[PSEUDONYM_KEY_TAG]));
-        Ok(Self {
-            key: KeyPair::from(&private),
+        Self {
+            key: SigningKey::from_bytes(seed),
             root: RootKey { not_before, ..RootKey::active(root_key_id, narrows_verifier::public_key(seed)) },
             pseudonym_key,
-        })
+        }
     }
 
     /// The key under which the tokens verify.
@@ -46,23 +35,13 @@ impl Mint {
         self.root
     }
 
-    /// Signs one authority block and checks the result with our own verifier. A token that is bound to no key comes sealed.
-    /// `next_seed` is fresh randomness.
+    /// Signs one authority block that our own verifier accepts. A token that is bound to no key comes sealed. `next_seed` is fresh
+    /// randomness. The token may leave only after its leaf is durable (law L5).
     ///
     /// # Errors
     /// `PROFILE_FACTS` and the like when the claims make no token of the profile; such a token must not leave.
     pub fn sign(&self, claims: &AuthorityClaims, next_seed: &Zeroizing<[u8; 32]>) -> Result<Minted, Reason> {
-        let next = PrivateKey::from_bytes(next_seed.as_ref(), Algorithm::Ed25519).map_err(|_| Reason::Internal)?;
-        let token = authority_block(claims)?
-            .root_key_id(self.root.id)
-            .build_with_key_pair(&self.key, SymbolTable::new(), &KeyPair::from(&next))
-            .and_then(|token| token.to_vec())
-            .map_err(|_| Reason::Internal)?;
-        let token = Zeroizing::new(token);
-        let token = if claims.holder == Holder::Bearer { Zeroizing::new(seal(&token)?) } else { token };
-        let verified =
-            UnverifiedToken::from_bytes(&token).and_then(|token| token.verify(&self.root.into())).map_err(|refusal| refusal.reason)?;
-        Ok(Minted { block: verified.newest(), token })
+        mint(claims, &self.root, next_seed, |message| self.key.sign(message).to_bytes())
     }
 
     /// The pairwise pseudonym of a subject towards a set of audiences: stable for the same three, linkable by nobody else

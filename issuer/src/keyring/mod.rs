@@ -54,7 +54,7 @@ impl Keyring {
         let file = config.issuer_key_file();
         let set = match place.set()? {
             Some(set) => set,
-            None => KeySet::of(mint_of(&SecretKey::open(&file, KeyRole::Issuer, &Unlock::read(&config.keys)?)?, since)?.root(), file),
+            None => KeySet::of(mint_of(&SecretKey::open(&file, KeyRole::Issuer, &Unlock::read(&config.keys)?)?, since).root(), file),
         };
         let others: Vec<_> = config.root_key.iter().filter_map(|key| key.read().ok()).collect();
         let pace = Pace {
@@ -116,7 +116,7 @@ impl Ring {
             (Some(own), Some(mint)) if mint.root() == own.root => Some(Arc::clone(mint)),
             (Some(own), _) => {
                 let key = SecretKey::open(&own.file, KeyRole::Issuer, &Unlock::read(unlock)?)?;
-                let mint = mint_of(&key, own.root.not_before)?;
+                let mint = mint_of(&key, own.root.not_before);
                 if mint.root() != own.root {
                     return Err(malformed(format!("`{}` holds another key than the one that signs", own.file.display())));
                 }
@@ -129,9 +129,8 @@ impl Ring {
     }
 }
 
-fn mint_of(key: &SecretKey, not_before: u64) -> Result<Mint, KeyError> {
+fn mint_of(key: &SecretKey, not_before: u64) -> Mint {
     Mint::new(key.danger_seed(), root_key_id(key.public_key().as_bytes()), not_before)
-        .map_err(|reason| KeyError { reason, message: "the issuer key can't be used".into() })
 }
 
 fn malformed(message: String) -> KeyError {

@@ -293,7 +293,7 @@ pub(super) fn read_operator(kind: op_binary::Kind) -> Option<Operator> {
 }
 
 /// Datalog 3.3 as Biscuit numbers it.
-const LATEST_SCHEMA: u32 = 6;
+pub(super) const LATEST_SCHEMA: u32 = 6;
 pub(super) const MAX_FACTS: usize = 64;
 pub(super) const MAX_CHECKS: usize = 128;
 pub(super) const MAX_QUERIES: usize = 8;
@@ -308,10 +308,10 @@ const WALKED_SYMBOLS: usize = 32;
 const MAX_RULE_BYTES: usize = 2048;
 
 /// Ids below this name the default symbols of the Biscuit specification.
-const FIRST_OWN_SYMBOL: usize = 1024;
+pub(super) const FIRST_OWN_SYMBOL: usize = 1024;
 
 /// The default symbol table, in the order that the Biscuit specification fixes.
-const DEFAULT_SYMBOLS: [&str; 28] = [
+pub(super) const DEFAULT_SYMBOLS: [&str; 28] = [
     "read",
     "write",
     "resource",

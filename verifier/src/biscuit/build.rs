@@ -59,6 +59,18 @@ pub struct HopClaims {
 /// # Errors
 /// `PROFILE_FACTS` or `CAVEAT_MALFORMED` when the claims are not those of a profile token.
 pub fn authority_block(claims: &AuthorityClaims) -> Result<BiscuitBuilder, Reason> {
+    let mut block = BiscuitBuilder::new();
+    for fact in &authority_facts(claims) {
+        block = block.fact(to_fact(fact)).map_err(|_| Reason::ProfileFacts)?;
+    }
+    for caveat in &claims.caveats {
+        block = block.check(to_check(&caveat.check())).map_err(|_| Reason::CaveatMalformed)?;
+    }
+    Ok(block)
+}
+
+/// What an authority block says before its checks.
+pub(super) fn authority_facts(claims: &AuthorityClaims) -> Vec<Predicate> {
     let mut facts = vec![
         // the null is a construct of Datalog 3.3, which makes Biscuit sign payload version 1 here and in every later block
         Predicate::new("profile", [Term::text(crate::token::PROFILE), Term::Null]),
@@ -82,14 +94,7 @@ pub fn authority_block(claims: &AuthorityClaims) -> Result<BiscuitBuilder, Reaso
     if claims.dev {
         facts.push(Predicate::new("dev", [Term::Flag(true)]));
     }
-    let mut block = BiscuitBuilder::new();
-    for fact in &facts {
-        block = block.fact(to_fact(fact)).map_err(|_| Reason::ProfileFacts)?;
-    }
-    for caveat in &claims.caveats {
-        block = block.check(to_check(&caveat.check())).map_err(|_| Reason::CaveatMalformed)?;
-    }
-    Ok(block)
+    facts
 }
 
 /// Appends a hop, signed by the present holder, to an open token. Needs no service and no root key.

@@ -56,7 +56,7 @@ pub(crate) fn verify_chain(token: &Envelope, root: &PublicKey, known: Option<(&L
     }
 }
 
-fn block_payload(out: &mut Vec<u8>, block: &SignedBlock, previous_signature: Option<&[u8; 64]>) {
+pub(super) fn block_payload(out: &mut Vec<u8>, block: &SignedBlock, previous_signature: Option<&[u8; 64]>) {
     start(out, b"\0BLOCK\0", &block.bytes);
     out.extend(b"\0ALGORITHM\0");
     out.extend(ED25519);
@@ -79,7 +79,7 @@ fn external_payload(out: &mut Vec<u8>, block: &[u8], previous_signature: &[u8; 6
 }
 
 /// The seal has no tag of its own in Biscuit; it is safe since a next key is fresh and signs nothing but one more block.
-fn seal_payload(out: &mut Vec<u8>, block: &[u8], last: &Link) {
+pub(super) fn seal_payload(out: &mut Vec<u8>, block: &[u8], last: &Link) {
     out.clear();
     out.extend(block);
     out.extend(ED25519);

@@ -152,7 +152,7 @@ const BINARY: u8 = field(3, BYTES);
 const NEGATE: u64 = 0;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use biscuit_auth::{KeyPair, PrivateKey, builder::Algorithm, datalog::SymbolTable};
     use proptest::{prelude::*, sample::Index};
 
@@ -165,8 +165,8 @@ mod tests {
         public_key,
     };
 
-    const REQUIRED: &str = r#"[{"kind":"tools","allow":["read",{"prefix":"crm."},{"suffix":".x"}]},{"kind":"audience","one_of":["https://crm.example"]},{"kind":"expires","at":"2026-11-21T12:00:00Z"},{"kind":"depth","max":3}]"#;
-    const OTHERS: &str = r#"[{"kind":"not_tools","deny":["rm"]},{"kind":"arg","tool":"pay","path":"/a","is":{"any":[{"one_of":[false,1,-2,"x",1.5]},{"all":[{"prefix":"a"},{"not":{"glob":"*b"}}]},{"count":{"max":3}}]}},{"kind":"closed_args","tool":"pay","names":[]},{"kind":"time_window","window":{"days":["mon"],"from":"09:00","to":"17:30","utc_offset":"+02:00"}},{"kind":"calls","name":"n","max":5},{"kind":"forbids_prior","actions":["a","b"]},{"kind":"approval","name":"f","count":1,"of":["k"]},{"kind":"network","hosts":["h"]}]"#;
+    pub(in crate::biscuit) const REQUIRED: &str = r#"[{"kind":"tools","allow":["read",{"prefix":"crm."},{"suffix":".x"}]},{"kind":"audience","one_of":["https://crm.example"]},{"kind":"expires","at":"2026-11-21T12:00:00Z"},{"kind":"depth","max":3}]"#;
+    pub(in crate::biscuit) const OTHERS: &str = r#"[{"kind":"not_tools","deny":["rm"]},{"kind":"arg","tool":"pay","path":"/a","is":{"any":[{"one_of":[false,1,-2,"x",1.5]},{"all":[{"prefix":"a"},{"not":{"glob":"*b"}}]},{"count":{"max":3}}]}},{"kind":"closed_args","tool":"pay","names":[]},{"kind":"time_window","window":{"days":["mon"],"from":"09:00","to":"17:30","utc_offset":"+02:00"}},{"kind":"calls","name":"n","max":5},{"kind":"forbids_prior","actions":["a","b"]},{"kind":"approval","name":"f","count":1,"of":["k"]},{"kind":"network","hosts":["h"]}]"#;
 
     /// The contents of blocks of every sort, each with whether it is a signed hop and the symbols before it.
     fn contents() -> Vec<(Vec<u8>, bool, Symbols)> {
