@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
 
 use narrows::HolderKey;
 use narrows_issuer::admin::Method;
-use narrows_tests::http::Answer;
+use narrows_tests::{
+    http::{Answer, get},
+    witness::Witness,
+};
 use serde_json::{Value, json};
 
 use super::{Bench, secret_of};
@@ -73,6 +76,17 @@ async fn a_custodian_replaces_the_key_that_signs_and_each_step_is_in_the_log_by_
     assert_eq!(told, [1, 1, 1, 1], "{found}");
     bench.issuer.start().await;
     assert_eq!(bench.states().await, are([(&next, "active")]));
+}
+
+#[tokio::test]
+async fn a_key_is_given_up_over_administration_whatever_the_witnesses_do() {
+    let gone = Witness::init("gone.example/witness");
+    let bench = Bench::new(&format!("{}[log]\nquorum = 1\nwitness = \"require\"\n", gone.entry())).await;
+    let keys = get(&bench.issuer.at("/.well-known/narrows-keys")).await.granted();
+    let kid = keys["issuer"][0]["kid"].as_str().unwrap();
+    bench.step("kim", kid, "taint").await.granted();
+    let keys = get(&bench.issuer.at("/.well-known/narrows-keys")).await.granted();
+    assert_eq!(states(&keys), are([(kid, "tainted")]));
 }
 
 #[tokio::test]
