@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use narrows_policies::Pack;
 use narrows_verifier::{
     EntryId, Roots, TaskId,
-    log::{PackDigest, Salt, VerifierKey},
+    log::{Salt, VerifierKey},
 };
 use rand_core::{OsRng, RngCore};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::{
-    admin::Operators,
+    admin::{KeyOffice, Operators},
     audit::{Archive, Auditors, Indexer},
     clients::{Clients, generate_secret},
     clock::Clock,
@@ -22,6 +21,7 @@ use crate::{
     jose::TokenSigner,
     keyring::Keyring,
     log::{Log, RetentionPolicy},
+    policy::PolicyInForce,
     rate::Rate,
     revocation::Revocations,
     witness::Witnesses,
@@ -38,11 +38,11 @@ pub struct App {
     /// The issuers whose subjects are believed.
     pub federation: Federation,
     /// The policy pack that decides what may be minted.
-    pub pack: Pack,
-    /// Its digest, for leaves.
-    pub pack_digest: PackDigest,
+    pub policy: PolicyInForce,
     /// The keys that sign tokens.
     pub keyring: Keyring,
+    /// Where operators leave orders about them.
+    pub key_office: KeyOffice,
     /// Keeps the search index up with the log. Declared before the log, whose connections must be the last to close.
     pub(crate) _indexer: Indexer,
     /// The log.

@@ -102,6 +102,11 @@ impl Clients {
         self.configured.get(client_id).cloned().or_else(|| self.registered.find(client_id))
     }
 
+    /// The registered client in whose place one of the configuration stands.
+    pub fn hidden(&self, client_id: &str) -> Option<Known> {
+        self.configured.contains_key(client_id).then(|| self.registered.find(client_id)).flatten()
+    }
+
     /// Up to `most` clients behind `after`, in the order of their identifiers, disabled ones included.
     pub fn page(&self, after: Option<&str>, most: usize) -> Vec<Known> {
         let mut found: BTreeMap<String, Known> = self.registered.page(after, most);

@@ -24,6 +24,7 @@ pub mod keyring;
 pub mod keys;
 pub mod log;
 pub mod mint;
+pub mod policy;
 pub mod rate;
 mod record;
 pub mod revocation;

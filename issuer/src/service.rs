@@ -6,16 +6,15 @@ use std::{
     time::Duration,
 };
 
-use narrows_policies::Pack;
 use narrows_verifier::{
     EntryId, Reason,
-    log::{Leaf, PackDigest, TraceId, VerifierKey, verify_checkpoint},
+    log::{Leaf, TraceId, VerifierKey, verify_checkpoint},
 };
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::{
-    admin::Operators,
+    admin::{KeyOffice, Operators},
     age::Unlock,
     app::{App, random},
     audit::{Archive, Auditors, Index, Indexer},
@@ -38,6 +37,7 @@ use crate::{
         ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogSigner, Opening, Previous, Retainer, RetentionPolicy, Settings, kept,
         last_checkpoint,
     },
+    policy::{self, Policy, PolicyInForce},
     rate::Rate,
     revocation::{FeedSettings, FeedSigner, Revocations},
     witness::Witnesses,
@@ -80,9 +80,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     let feed_key = SecretKey::open(&config.feed_key_file(), KeyRole::Feed, &unlock).map_err(key_error)?;
     let signer = log_signer(config)?;
     let log_key = signer.verifier_key().clone();
-    let pack = Pack::parse(pack)
-        .map_err(|error| StartError { reason: error.reason, message: format!("the policy pack can't be used: {error}") })?;
-    let pack_digest = PackDigest::parse(pack.digest()).ok_or_else(|| at_fault(Reason::Internal, "the pack's digest has another form"))?;
+    let policy = PolicyInForce::new(Policy::parse(pack)?, config.policy.pack.clone());
     let federation = Federation::new(config.trusted_issuer.clone(), &config.issuer, clock() / 1000);
     let federation = federation.map_err(|error| at_fault(Reason::ConfigInvalid, error.to_string()))?;
     let log = Log::open(&log_file(config), signer, Arc::clone(&clock), log_settings(config))
@@ -104,9 +102,9 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
         dev,
         clients: Clients::new(&config.client, Arc::clone(log.registered())),
         federation,
-        pack,
-        pack_digest,
+        policy,
         keyring,
+        key_office: KeyOffice::new(config),
         _indexer: indexer,
         log,
         revocations,
@@ -273,8 +271,7 @@ pub fn read_pack(config: &Config) -> Result<String, StartError> {
         .pack
         .as_deref()
         .ok_or_else(|| at_fault(Reason::ConfigInvalid, "`policy.pack` names no policy pack, and without one nothing is granted"))?;
-    bounded_file::read_text(path, narrows_policies::MAX_PACK_BYTES as u64)
-        .map_err(|error| at_fault(Reason::ConfigInvalid, format!("`{}` can't be read: {error}", path.display())))
+    policy::read(path)
 }
 
 /// Reads the public key of the log in a data directory.

@@ -4,8 +4,13 @@
 use std::process::Command;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use narrows_issuer::clients::secret_hash;
-use narrows_tests::{http::get, issuer::Issuer, packages, program, scratch::Scratch};
+use narrows_issuer::{clients::secret_hash, config::Role};
+use narrows_tests::{
+    http::get,
+    issuer::{Issuer, free_address},
+    packages, program,
+    scratch::Scratch,
+};
 
 #[tokio::test]
 async fn whoever_asks_is_answered_as_described() {
@@ -37,8 +42,28 @@ async fn the_description_is_served_and_printed_alike() {
     assert_eq!(served.json(), printed);
 }
 
+#[tokio::test]
+async fn an_operator_is_answered_as_described() {
+    let listen = free_address();
+    let roles = serde_json::to_string(&Role::ALL).unwrap();
+    let admin = format!(
+        "[admin]\nlisten = \"{listen}\"\nmax_acts_per_minute = 100000\n\
+         [[admin.operators]]\nname = \"office\"\nsecret_hashes = [\"{}\"]\nroles = {roles}\n",
+        secret_hash(SECRET)
+    );
+    let issuer = running_with(&admin).await;
+    let document = format!("http://{listen}/openapi.json");
+    let printed: serde_json::Value = serde_json::from_str(&program::run(["openapi", "--administration"]).succeeded()).unwrap();
+    assert_eq!(get(&document).await.json(), printed);
+    fuzz_at(&issuer, &document, &["--max-examples", "5", "-H", &format!("Authorization: Bearer {SECRET}")]).await;
+}
+
 /// An issuer with an auditor, a client that is granted what the description's example asks for, and rates that a fuzzer does not meet.
 async fn running() -> Issuer {
+    running_with("").await
+}
+
+async fn running_with(more: &str) -> Issuer {
     let mut issuer = Issuer::init();
     let hash = secret_hash(SECRET);
     let auditor = format!("[[auditor]]\nname = \"office\"\nsecret_hashes = [\"{hash}\"]\nrole = \"administrator\"\n");
@@ -47,17 +72,21 @@ async fn running() -> Issuer {
          grants = [\"client_credentials\", \"token_exchange\", \"jwt_bearer\"]\n"
     );
     let limits = "[limits]\nmax_client_tokens_per_minute = 1000000\nmax_revocations_per_minute = 100000\n";
-    issuer.configure(&format!("{auditor}{client}{limits}"), PACK);
+    issuer.configure(&format!("{auditor}{client}{limits}{more}"), PACK);
     issuer.start().await;
     issuer
 }
 
 /// Runs the fuzzer, the same each time, over some of the routes. The log must be whole after it.
 async fn fuzz(issuer: &Issuer, more: &[&str]) {
+    fuzz_at(issuer, &issuer.at("/openapi.json"), &[&["--max-examples", "20"], more].concat()).await;
+}
+
+async fn fuzz_at(issuer: &Issuer, document: &str, more: &[&str]) {
     let folder = Scratch::new();
     let fuzzer = packages::python("end_to_end/schemathesis").with_file_name("schemathesis");
     let mut command = Command::new(fuzzer);
-    command.arg("run").arg(issuer.at("/openapi.json")).args(OPTIONS).args(more).current_dir(folder.join("."));
+    command.arg("run").arg(document).args(OPTIONS).args(more).current_dir(folder.join("."));
     let output = program::Ran::new(command.output().expect("starting the fuzzer"));
     assert_eq!(output.code, Some(0), "{}{}", output.out, output.errors);
     assert_eq!(get(&issuer.at("/readyz")).await.status, 200, "the issuer is not ready any more");
@@ -66,14 +95,12 @@ async fn fuzz(issuer: &Issuer, more: &[&str]) {
 
 /// What is checked. Left out are the checks that take a rule for a mistake: that whatever fits a schema is granted, and that whatever
 /// does not is refused (an OAuth endpoint ignores unknown parameters).
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 9] = [
     "--checks",
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,\
      unsupported_method,allow_header_conformance",
     "--phases",
     "examples,coverage,fuzzing",
-    "--max-examples",
-    "20",
     "--generation-deterministic",
     "--warnings",
     "off",

@@ -162,6 +162,7 @@ reasons! {
     LogRootMismatch = "LOG_ROOT_MISMATCH": "the root computed from the leaves differs from the checkpoint's";
     LogTailMissing = "LOG_TAIL_MISSING": "the log has fewer leaves than its head, checkpoint or a receipt says";
     LogRevocationsChanged = "LOG_REVOCATIONS_CHANGED": "the table of revocations is not what the leaves say";
+    LogPausesChanged = "LOG_PAUSES_CHANGED": "the table of what is paused is not what the leaves say";
     LogClientsChanged = "LOG_CLIENTS_CHANGED": "the table of registered clients is not what the leaves say";
     LogReceiptInvalid = "LOG_RECEIPT_INVALID": "a receipt does not verify against the log";
 
@@ -334,6 +335,8 @@ reasons! {
     AdminAuth = "ADMIN_AUTH": "administration takes an operator's credential, and none or a wrong one was given";
     AdminRole = "ADMIN_ROLE": "none of the operator's roles extends to this act";
     AdminRate = "ADMIN_RATE": "the operator has asked more often than its rate allows";
+    Paused = "PAUSED": "the task or an agent of it is paused, and nothing is issued for it until it is resumed";
+    NotPaused = "NOT_PAUSED": "what is to be resumed is not paused, or was paused anew in between";
     ClientInvalid = "CLIENT_INVALID": "the entry of the client has a value that no configuration could have, or a secret";
     ClientUnknown = "CLIENT_UNKNOWN": "there is no client of this identifier";
     ClientExists = "CLIENT_EXISTS": "the identifier is taken, be it by a client that is disabled";

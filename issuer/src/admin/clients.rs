@@ -55,10 +55,13 @@ pub async fn add(app: &App, by: &Operator, mut client: Client, trace: TraceId) -
 
 /// Disables a client, for good: from the answer on it authenticates nowhere. What was issued to it stands until it is revoked.
 ///
+/// A registered client that one of the configuration hides is disabled too, and can't come back when that one goes.
+///
 /// # Errors
 /// `CLIENT_UNKNOWN`, `CLIENT_CONFIGURED`, `CLIENT_DISABLED`, `CLIENT_CHANGED`, or what the log met.
 pub async fn disable(app: &App, by: &Operator, id: &str, trace: TraceId) -> Result<Changed, ExchangeError> {
-    let Known { mut registration, index, .. } = changeable(app, id)?;
+    let hidden = app.clients.hidden(id).filter(|known| !known.registration.disabled);
+    let Known { mut registration, index, .. } = hidden.map_or_else(|| changeable(app, id), Ok)?;
     registration.disabled = true;
     change(app, by, Act::DisableClient, registration, index, None, trace).await
 }

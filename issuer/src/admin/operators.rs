@@ -59,6 +59,11 @@ impl Operator {
         &self.name
     }
 
+    /// As the leaves of what it changes commit to it.
+    pub fn word(&self) -> String {
+        format!("administrator {}", self.name)
+    }
+
     /// Whether one of its roles extends to this act.
     pub fn may(&self, act: Act) -> bool {
         act.roles().iter().any(|role| self.has(*role))

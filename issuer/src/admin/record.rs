@@ -11,16 +11,20 @@ use crate::{
     clients::Registration,
     exchange::ExchangeError,
     log::{NOBODY, SideRow},
-    record::{Record, append, text},
+    record::{Record, append, append_unwitnessed, text},
 };
 
-/// Records an act that only looked.
+/// Records an act that only looked, or that is in force with a leaf which does not say by whom. The latter waits for no witness.
 ///
 /// # Errors
 /// When the leaf can't be made durable: then nothing may be shown.
 pub async fn done(app: &App, by: &Operator, act: Act, target: &str, trace: TraceId) -> Result<(), ExchangeError> {
     let (leaf, record) = begin(app, by, act, target, trace);
-    append(app, leaf, record, vec![SideRow::Subject(NOBODY)]).await.map(|_| ())
+    let rows = vec![SideRow::Subject(NOBODY)];
+    match act.only_looks() {
+        true => append(app, leaf, record, rows).await.map(|_| ()),
+        false => append_unwitnessed(app, leaf, record, rows).await.map(|_| ()),
+    }
 }
 
 /// Records an act that was refused.

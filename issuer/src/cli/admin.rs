@@ -33,14 +33,24 @@ enum Verb {
     Task(Task),
     /// End what was issued to a subject, an agent or a holder's key, or a block
     Revoke(Revoke),
-    /// List the agents that clients may name
+    /// Hold a task or an agent for now: nothing is issued for it, and tools that follow the feed refuse its tokens
+    Pause(Held),
+    /// Let go of a task or an agent that is held
+    Resume(Held),
+    /// List the agents that clients may name, and those that are paused
     Agents,
     /// List the trusted issuers
     Issuers,
-    /// List the public halves of the keys, with their states
-    Keys,
-    /// Show the policy pack in force
-    Pack,
+    /// List the public halves of the keys with their states, or replace the keys that sign tokens
+    Keys {
+        #[command(subcommand)]
+        verb: Option<Keys>,
+    },
+    /// Show the policy pack in force, or read its file again
+    Pack {
+        #[command(subcommand)]
+        verb: Option<Pack>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -108,6 +118,40 @@ enum Method {
 }
 
 #[derive(Subcommand)]
+enum Pack {
+    /// Show it, as without a verb
+    Show,
+    /// Read its file again; a pack that can't be used leaves the old one in force
+    Reload,
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// List the keys, as without a verb
+    List,
+    /// Make a key at the service and publish it; it signs nothing yet
+    Prepare,
+    /// Sign with a published key from now on; the key that signed is retired
+    Activate {
+        /// The key's number
+        kid: u32,
+    },
+    /// Publish a key no longer that signs nothing and of which no token is alive
+    Retire {
+        /// The key's number
+        kid: u32,
+    },
+    /// Accept nothing that a key signed, from now on
+    Taint {
+        /// The key's number
+        kid: u32,
+        /// Let verifiers spare tokens whose leaf lies below this index of the log, which witnessed receipts must show
+        #[arg(long, value_name = "INDEX")]
+        spare_below: Option<u64>,
+    },
+}
+
+#[derive(Subcommand)]
 enum Task {
     /// List up to 256 tasks, the newest first
     List {
@@ -125,6 +169,17 @@ enum Task {
         /// The task
         id: String,
     },
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Held {
+    /// A task
+    #[arg(long, value_name = "ID")]
+    task: Option<String>,
+    /// An agent, by the name that tokens carry
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
 }
 
 #[derive(Args)]
@@ -161,10 +216,13 @@ impl Admin {
                 Verb::Client(verb) => verb.ask(&client).await?,
                 Verb::Task(verb) => verb.ask(&client).await?,
                 Verb::Revoke(revoke) => client.make(&["revoke"], Some(revoke.body().to_string())).await?,
+                Verb::Pause(held) => client.make(&["pause"], Some(held.body().to_string())).await?,
+                Verb::Resume(held) => client.make(&["resume"], Some(held.body().to_string())).await?,
                 Verb::Agents => client.look(&["agents"], &[]).await?,
                 Verb::Issuers => client.look(&["issuers"], &[]).await?,
-                Verb::Keys => client.look(&["keys"], &[]).await?,
-                Verb::Pack => client.look(&["packs"], &[]).await?,
+                Verb::Keys { verb } => verb.unwrap_or(Keys::List).ask(&client).await?,
+                Verb::Pack { verb: None | Some(Pack::Show) } => client.look(&["packs"], &[]).await?,
+                Verb::Pack { verb: Some(Pack::Reload) } => client.make(&["packs", "reload"], None).await?,
             };
             // read and written anew, so that nothing of it steers a terminal
             let answer: Value = serde_json::from_str(&answer).context("the answer is not JSON (PEER_ANSWER)")?;
@@ -184,6 +242,21 @@ impl Client {
             Self::Rotate { id } => client.make(&["clients", id, "secrets"], None).await?,
             Self::ForgetSecret { id, secret_id } => client.take(&["clients", id, "secrets", secret_id]).await?,
         })
+    }
+}
+
+impl Keys {
+    async fn ask(self, client: &AdminClient) -> Result<String, IssuerError> {
+        match self {
+            Self::List => client.look(&["keys"], &[]).await,
+            Self::Prepare => client.make(&["keys"], None).await,
+            Self::Activate { kid } => client.make(&["keys", &kid.to_string(), "activate"], None).await,
+            Self::Retire { kid } => client.make(&["keys", &kid.to_string(), "retire"], None).await,
+            Self::Taint { kid, spare_below } => {
+                let body = spare_below.map(|index| json!({ "spare_below": index }).to_string());
+                client.make(&["keys", &kid.to_string(), "taint"], body).await
+            }
+        }
     }
 }
 
@@ -221,15 +294,26 @@ impl Add {
     }
 }
 
+impl Held {
+    fn body(&self) -> Value {
+        object([("task", &self.task), ("agent", &self.agent)])
+    }
+}
+
 impl Revoke {
     fn body(&self) -> Value {
         let What { block, subject, agent, holder } = &self.what;
-        let named = [("block", block), ("subject", subject), ("agent", agent), ("key", holder)];
-        let mut body: serde_json::Map<String, Value> =
-            named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into()))).collect();
-        body.extend(self.before.map(|before| ("before".to_owned(), before.into())));
-        Value::Object(body)
+        let mut body = object([("block", block), ("subject", subject), ("agent", agent), ("key", holder)]);
+        if let (Some(before), Some(members)) = (self.before, body.as_object_mut()) {
+            members.insert("before".to_owned(), before.into());
+        }
+        body
     }
+}
+
+/// An object of the members that are given.
+fn object<const N: usize>(members: [(&str, &Option<String>); N]) -> Value {
+    Value::Object(members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into()))).collect())
 }
 
 fn pair<'a>(name: &'a str, value: Option<&'a str>) -> Vec<(&'a str, &'a str)> {

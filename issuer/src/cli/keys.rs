@@ -11,7 +11,7 @@ use narrows_issuer::{
     age::Unlock,
     clients::generate_secret,
     config::Config,
-    keyring::{Order, Place, Step},
+    keyring::{Order, Place, Step, new_key},
     keys::{KeyRole, SecretKey, root_key_id},
 };
 use narrows_verifier::Reason;
@@ -113,10 +113,7 @@ impl Of {
 
 fn prepare(of: &Of) -> anyhow::Result<()> {
     let config = Config::load(&of.config)?;
-    let key = SecretKey::generate(KeyRole::Issuer, &mut OsRng);
-    let kid = root_key_id(key.public_key().as_bytes());
-    let file = std::path::absolute(Place::new(&config.data_dir).key_file(kid))?;
-    key.write_new_sealed(&file, &Unlock::read(&config.keys)?, &mut OsRng)?;
+    let (kid, file) = new_key(&Place::new(&config.data_dir), &Unlock::read(&config.keys)?, &mut OsRng)?;
     of.ask(Step::Prepare { file: file.clone() }).with_context(|| format!("`{}` is of no use", file.display()))?;
     say!("it may sign after {} seconds: narrows keys activate {kid} --config {}", config.keys.overlap_seconds, of.config.display());
     Ok(())

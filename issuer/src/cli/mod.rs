@@ -21,6 +21,7 @@ mod token;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use narrows_issuer::http::{Listener, openapi};
 
 /// Authority for AI agents that can only narrow.
 #[derive(Parser)]
@@ -53,13 +54,17 @@ enum Verb {
     /// Look at, narrow, prove or verify a token, offline; and end one at the issuer
     #[command(subcommand)]
     Token(token::Token),
-    /// Administer a running issuer: clients, tasks; and look at what it runs with
+    /// Administer a running issuer: clients, tasks, keys; and look at what it runs with
     Admin(admin::Admin),
     /// Check the log
     #[command(subcommand)]
     Audit(Box<audit::Audit>),
     /// Print the document that describes every route (OpenAPI 3.1)
-    Openapi,
+    Openapi {
+        /// The routes of administration, in place of those of the public listener
+        #[arg(long)]
+        administration: bool,
+    },
     /// Measure this machine
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -87,7 +92,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Token(token) => token.run(),
         Verb::Admin(admin) => admin.run(),
         Verb::Audit(audit) => audit.run(),
-        Verb::Openapi => print_openapi(),
+        Verb::Openapi { administration } => print_openapi(administration),
         Verb::Bench(bench) => bench.run(),
     };
     match done {
@@ -107,8 +112,9 @@ fn check_config(file: &std::path::Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_openapi() -> anyhow::Result<()> {
-    say!("{}", narrows_issuer::http::openapi::text());
+fn print_openapi(administration: bool) -> anyhow::Result<()> {
+    let listener = if administration { Listener::Administration } else { Listener::Public };
+    say!("{}", openapi::text(listener));
     Ok(())
 }
 

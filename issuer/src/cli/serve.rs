@@ -8,11 +8,12 @@ use narrows_issuer::{
     app::App,
     clients::{generate_secret, secret_hash},
     clock::system_clock,
-    config::{AuthMethod, Client, ClientCeiling, ClientGrant, Config},
+    config::{self, AuthMethod, Client, ClientCeiling, ClientGrant, Config},
     federation::TrustedIssuer,
     http::{
+        Listener,
         dev_idp::DevUser,
-        serve::{Drained, serve, serve_over, stop_signal},
+        serve::{Drained, serve_over, stop_signal},
         tls::Tls,
     },
     init::make_private_directory,
@@ -149,20 +150,17 @@ pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyho
 /// Serves until SIGTERM or SIGINT.
 async fn run(config: &Config, listener: TcpListener, admin: Option<TcpListener>, service: Service) -> anyhow::Result<Drained> {
     let (clock, metrics) = (Arc::clone(&service.app.clock), Arc::clone(&service.app.metrics));
-    let tls = config.tls.as_ref().map(|files| Tls::open(files, clock, metrics)).transpose()?;
+    let certified = |listener, files: &Option<config::Tls>| {
+        files.as_ref().map(|files| Tls::open(listener, files, Arc::clone(&clock), Arc::clone(&metrics))).transpose()
+    };
+    let (tls, admin_tls) = (certified(Listener::Public, &config.tls)?, certified(Listener::Administration, &config.admin.tls)?);
     // What was ordered while nobody served, such as to give a key up, is done before anybody is.
     keyring::take_order(&service.app).await.map_err(|reason| anyhow::anyhow!("an order about keys can't be carried out ({reason})"))?;
     let keys = tokio::spawn(follow_keys(Arc::clone(&service.app)));
-    let following = tls.clone().map(|tls| {
-        tokio::spawn(async move {
-            if let Err(error) = tls.follow().await {
-                tracing::error!(%error, "can't listen for SIGHUP, a new certificate takes a restart");
-            }
-        })
-    });
+    let following: Vec<_> = [&tls, &admin_tls].into_iter().flatten().map(|tls| tokio::spawn(follow_certificate(Arc::clone(tls)))).collect();
     let administering = service.admin.zip(admin).map(|(router, listener)| {
         let (limits, metrics) = (config.limits.clone(), Arc::clone(&service.app.metrics));
-        tokio::spawn(async move { serve(listener, router, &limits, metrics, stopped()).await })
+        tokio::spawn(async move { serve_over(admin_tls, listener, router, &limits, metrics, stopped()).await })
     });
     let witnessing = service.app.witnesses.clone().map(|witnesses| {
         let log = Arc::clone(&service.app.log);
@@ -184,6 +182,12 @@ async fn run(config: &Config, listener: TcpListener, admin: Option<TcpListener>,
         (Drained::Whole, other) | (other, Drained::Whole) => other,
         (Drained::CutOff(requests), Drained::CutOff(more)) => Drained::CutOff(requests + more),
     })
+}
+
+async fn follow_certificate(tls: Arc<Tls>) {
+    if let Err(error) = tls.follow().await {
+        tracing::error!(%error, "can't listen for SIGHUP, a new certificate takes a restart");
+    }
 }
 
 async fn follow_keys(app: Arc<App>) {

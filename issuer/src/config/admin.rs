@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use serde::{Deserialize, Serialize};
 
-use super::Config;
 use super::check::{Faults, add_secret_faults};
+use super::{Config, Tls};
 use crate::clients;
 
 /// Administration over HTTP, on a listener of its own. Without operators nobody listens.
@@ -15,9 +15,10 @@ use crate::clients;
 pub struct Admin {
     /// Address and port to listen on. An attacker who controls it exposes administration to networks it was not meant for.
     pub listen: SocketAddr,
-    /// Allows an address that is not loopback, over plain HTTP, for a TLS-terminating proxy on another machine. An attacker on
-    /// the path between the two reads operators' secrets, and administers.
-    pub danger_allow_remote: bool,
+    /// TLS on `listen`, without which it is an address of loopback: over plain HTTP, an attacker on the path reads operators'
+    /// secrets, and administers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     /// Requests a minute of one operator, refused ones included. An attacker who raises it can have a stolen secret fill the log.
     pub max_acts_per_minute: u32,
     /// Who may administer.
@@ -45,30 +46,29 @@ pub enum Role {
     Viewer,
     /// Look, and register, change and disable clients.
     Operator,
-    /// Look, end authority, and disable clients.
+    /// Look, end authority, give keys up, and disable clients.
     Security,
+    /// Look, and prepare, activate, retire and give up the keys that sign tokens.
+    Custodian,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Security];
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Security, Self::Custodian];
 }
 
 impl Default for Admin {
     fn default() -> Self {
         let listen = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT));
-        Self { listen, danger_allow_remote: false, max_acts_per_minute: 600, operators: Vec::new() }
+        Self { listen, tls: None, max_acts_per_minute: 600, operators: Vec::new() }
     }
 }
 
 impl Config {
     pub(super) fn add_admin_faults(&self, faults: &mut Faults) {
         let admin = &self.admin;
-        if !admin.listen.ip().is_loopback() && !admin.danger_allow_remote {
-            faults.add(
-                "admin.listen",
-                "is not loopback and administration speaks plain http: put a tls proxy on this machine, or set `danger_allow_remote`",
-            );
+        if !admin.listen.ip().is_loopback() && admin.tls.is_none() {
+            faults.add("admin.listen", "is not loopback, so give administration a certificate by `[admin.tls]`");
         }
         if !admin.operators.is_empty() && admin.listen == self.listen {
             faults.add("admin.listen", "is the address of the service itself, and administration has a listener of its own");
@@ -132,7 +132,9 @@ mod tests {
         ] {
             assert_eq!(faults(&with(&lines))[0].0, key, "{lines}");
         }
-        assert!(Config::parse(&with("[admin]\nlisten = \"0.0.0.0:8091\"\ndanger_allow_remote = true\n")).is_ok());
+        let tls = "[admin.tls]\ncertificate = \"admin.pem\"\nkey = \"admin.key\"\n";
+        assert!(Config::parse(&with(&format!("[admin]\nlisten = \"0.0.0.0:8091\"\n{tls}"))).is_ok());
+        assert!(faults(&with("[admin]\ndanger_allow_remote = true\n"))[0].1.contains("unknown"), "there is no way around it");
         assert!(faults(&with(&operator.replace("viewer", "root")))[0].1.contains("unknown"));
     }
 }

@@ -1,10 +1,10 @@
-//! TLS on the public listener.
+//! TLS on a listener.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The files of the certificate that the public listener shows.
+/// The files of the certificate that a listener shows.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {

@@ -8,7 +8,7 @@ use narrows_verifier::{
     biscuit::AuthorityClaims,
     caveat::{self, Tools},
     json::Value,
-    log::{Kind, Leaf, TraceId, Verdict},
+    log::{Kind, Leaf, PackDigest, TraceId, Verdict},
 };
 
 use super::{ExchangeError, issue::Parties, narrowing::Parent};
@@ -38,7 +38,7 @@ impl<'a> Entry<'a> {
         app: &'a App,
         sender: &AuthenticatedClient,
         parties: &mut Parties,
-        request: &MintRequest,
+        (request, pack): (&MintRequest, PackDigest),
         spends: Vec<SideRow>,
         trace: TraceId,
     ) -> Result<Self, ExchangeError> {
@@ -54,7 +54,7 @@ impl<'a> Entry<'a> {
         let kind = if parent.is_some() { Kind::Exchange } else { Kind::Mint };
         let mut leaf = Leaf::draft(kind, app.fresh_entry(), trace);
         leaf.dev = app.dev;
-        leaf.pack = Some(app.pack_digest);
+        leaf.pack = Some(pack);
         leaf.task = parent.map(Parent::task);
         leaf.parents = parent.map_or_else(Vec::new, |parent| parent.token.block_ids());
         let mut record = Record::new(app);

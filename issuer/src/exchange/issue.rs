@@ -87,8 +87,9 @@ pub(super) async fn issue(
         None => parties.earlier,
     };
     let request = mint_request(sender, &parties, agent, wanted, bound.holder == Holder::Bearer);
-    let mut entry = Entry::begin(app, sender, &mut parties, &request, bound.spends, trace)?;
-    let grant = match app.pack.decide(&request, now) {
+    let policy = app.policy.now();
+    let mut entry = Entry::begin(app, sender, &mut parties, (&request, policy.digest), bound.spends, trace)?;
+    let grant = match policy.pack.decide(&request, now) {
         Ok(grant) => grant,
         Err(refusal) => return Err(entry.refuse(&request, refusal).await),
     };

@@ -154,7 +154,8 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::CheckpointUnknown
         | Reason::SubjectUnknown
         | Reason::ClientUnknown
-        | Reason::ClientSecretUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
+        | Reason::ClientSecretUnknown
+        | Reason::KeyUnknown => (StatusCode::NOT_FOUND, "invalid_request"),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
         Reason::ContentType | Reason::ContentEncoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
         Reason::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
@@ -180,7 +181,13 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::ClientChanged
         | Reason::ClientDisabled
         | Reason::ClientSecrets
-        | Reason::ClientsFull => (StatusCode::CONFLICT, "invalid_request"),
+        | Reason::ClientsFull
+        | Reason::NotPaused
+        | Reason::KeyState
+        | Reason::KeyTooFresh
+        | Reason::KeyStillNeeded
+        | Reason::KeySetFull
+        | Reason::KeyOrderWaiting => (StatusCode::CONFLICT, "invalid_request"),
         Reason::WitnessInconsistent => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
         Reason::Overloaded
         | Reason::NotReady
@@ -193,6 +200,15 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::WitnessQuorum
         | Reason::RevocationsFull
         | Reason::NoSigningKey
+        | Reason::KeyFileMissing
+        | Reason::KeyFileExists
+        | Reason::KeyFileMode
+        | Reason::KeyFileMalformed
+        | Reason::KeyRole
+        | Reason::KeyFileSealed
+        | Reason::KeyPassphrase
+        | Reason::KeyWorkFactor
+        | Reason::KeySetMalformed
         | Reason::IssuerUnreachable
         | Reason::IssuerDocument => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),

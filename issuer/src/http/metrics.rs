@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use narrows_verifier::Reason;
 
-use super::error::ApiError;
+use super::{Listener, error::ApiError};
 
 /// The process's counters; shared, and written without locks.
 pub struct Metrics {
@@ -35,6 +35,8 @@ pub struct Metrics {
     failed_reloads: AtomicU64,
     /// 0 without TLS.
     certificate_expiry: AtomicU64,
+    /// The same of administration.
+    admin_certificate_expiry: AtomicU64,
 }
 
 struct RouteCounter {
@@ -67,6 +69,7 @@ impl Metrics {
             failed_handshakes: AtomicU64::new(0),
             failed_reloads: AtomicU64::new(0),
             certificate_expiry: AtomicU64::new(0),
+            admin_certificate_expiry: AtomicU64::new(0),
         }
     }
 
@@ -162,9 +165,13 @@ impl Metrics {
         add(&self.failed_reloads);
     }
 
-    /// States when the TLS certificate in use expires, in seconds since the Unix epoch.
-    pub(crate) fn set_certificate_expiry(&self, seconds: u64) {
-        self.certificate_expiry.store(seconds, Ordering::Relaxed);
+    /// States when the TLS certificate in use at a listener expires, in seconds since the Unix epoch.
+    pub(crate) fn set_certificate_expiry(&self, listener: Listener, seconds: u64) {
+        let expiry = match listener {
+            Listener::Public => &self.certificate_expiry,
+            Listener::Administration => &self.admin_certificate_expiry,
+        };
+        expiry.store(seconds, Ordering::Relaxed);
     }
 
     /// Counts a connection as open until the guard is dropped.
@@ -241,6 +248,12 @@ impl Metrics {
                 "gauge",
                 "when the TLS certificate in use expires, in seconds since 1970; 0 without TLS",
                 &self.certificate_expiry,
+            ),
+            (
+                "narrows_admin_tls_certificate_expiry_seconds",
+                "gauge",
+                "when the TLS certificate in use for administration expires, in seconds since 1970; 0 without TLS",
+                &self.admin_certificate_expiry,
             ),
         ];
         for (name, kind, help, count) in single {

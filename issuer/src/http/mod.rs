@@ -36,6 +36,15 @@ use crate::config::Limits;
 use error::ApiError;
 use metrics::Metrics;
 
+/// Where requests come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// The service's own.
+    Public,
+    /// That of administration.
+    Administration,
+}
+
 /// Puts the envelope around a router: 404 and 405 in JSON, and all that [`bounded`] does.
 pub fn envelope(router: Router, limits: &Limits, metrics: Arc<Metrics>) -> Router {
     bounded(with_fallbacks(router), limits, metrics)

@@ -84,7 +84,8 @@ fn read_request(form: &Form) -> Result<Asked<'_>, ApiError> {
 }
 
 pub(super) fn read_target(name: &str, text: &str) -> Option<Target> {
-    let named = || Some(text.to_owned()).filter(|text| text.len() <= MAX_NAME);
+    // an entry without a name would be in no snapshot's form
+    let named = || Some(text.to_owned()).filter(|text| (1..=MAX_NAME).contains(&text.len()));
     match name {
         "block" => BlockId::from_hex(text).map(Target::Block),
         "task" => TaskId::from_hex(text).map(Target::Task),

@@ -10,7 +10,7 @@ use axum::{
 };
 
 use super::{
-    audit,
+    Listener, audit,
     derivations::derivations,
     envelope, health,
     introspect::introspection,
@@ -63,7 +63,7 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
         .merge(health::routes(readiness))
         .merge(metrics::routes(Arc::clone(&metrics)))
         // whoever generates clients or tests
-        .merge(openapi::routes());
+        .merge(openapi::routes(Listener::Public));
     let routes = match extra {
         Some(extra) => routes.nest("/dev/idp", extra),
         None => routes,
@@ -72,7 +72,7 @@ pub fn router(app: Arc<App>, limits: &Limits, extra: Option<Router>) -> Router {
 }
 
 async fn authorization_server(State(app): State<Arc<App>>) -> Response {
-    document(&AuthorizationServer::new(&app.identifier, app.pack.scopes(), &app.clients.grants()))
+    document(&AuthorizationServer::new(&app.identifier, app.policy.now().pack.scopes(), &app.clients.grants()))
 }
 
 /// The keys that sign JWT views; none where no key is configured.
@@ -128,10 +128,16 @@ pub(crate) const ROUTES: &[&str] = &[
     "/v1/agents",
     "/v1/issuers",
     "/v1/packs",
+    "/v1/packs/reload",
     "/v1/keys",
+    "/v1/keys/{kid}/activate",
+    "/v1/keys/{kid}/retire",
+    "/v1/keys/{kid}/taint",
     "/v1/tasks",
     "/v1/tasks/{id}",
     "/v1/tasks/{id}/revoke",
+    "/v1/pause",
+    "/v1/resume",
     "/v1/revoke",
     "/livez",
     "/readyz",

@@ -37,7 +37,10 @@ pub async fn follow(app: Arc<App>) -> io::Result<()> {
             _ = asked.recv() => {}
             _ = ticks.tick() => {}
         }
-        match take_order(&app).await {
+        let turn = app.key_office.turn().await;
+        let taken = take_order(&app).await;
+        drop(turn);
+        match taken {
             Ok(()) => fault = None,
             Err(reason) if fault == Some(reason) => {}
             Err(reason) => {

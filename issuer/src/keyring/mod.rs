@@ -4,6 +4,7 @@
 //! key up is in force with its leaf, whatever the disk says of the state file. A crash in between leaves the order, which is carried
 //! out again: there are two leaves then, and one change.
 
+mod fresh;
 mod job;
 mod order;
 mod set;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use narrows_verifier::{Reason, RootKey, Roots};
 
+pub use self::fresh::new_key;
 pub use self::job::{follow, take_order};
 pub use self::order::{Order, Place};
 pub use self::set::{Answer, KeySet, OwnKey, Pace, Step};

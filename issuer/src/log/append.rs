@@ -5,7 +5,7 @@ use narrows_verifier::log::{BlockId, Disclosure, Leaf, TaskId};
 
 use super::retention::{Bound, Work};
 use crate::clients::{MAX_REGISTERED, Registration};
-use crate::revocation::{Revoked, Standing};
+use crate::revocation::{Hold, Revoked, Standing};
 use crate::store::{Batch, MintedRow, NOBODY, Pseudonym, Rows, StoreError, TaskRow, is_readable};
 
 /// What is stored with a leaf, in the same transaction.
@@ -46,6 +46,8 @@ pub enum SideRow {
     /// Ends authority. What says no more than an earlier revocation of the same target gets that one's leaf, and nothing is
     /// written.
     Revoke(Revoked),
+    /// Holds a task or an agent, or lets go of it. What is held already is not held twice: the caller gets the old leaf.
+    Hold(Hold),
     /// Registers a client, or changes one that is registered.
     Client {
         /// What is said of it from now on.
@@ -120,6 +122,7 @@ pub(super) fn admit(rows: &Rows<'_>, leaf: &Leaf, index: u64, side_rows: &[SideR
             SideRow::Revoke(revoked) => {
                 rows.revocation(&revoked.target)?.filter(|known| known.revoked.covers(revoked)).map(|known| known.index)
             }
+            SideRow::Hold(Hold::Pause(target)) => rows.pause(target)?,
             _ => None,
         };
         if let Some(index) = known {
@@ -156,6 +159,8 @@ pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_r
         SideRow::TaskHop { task } => batch.count_hop(task),
         SideRow::Minted { block, minted } => leaf.task.map_or(Ok(()), |task| batch.insert_minted(&task, block, minted, index)),
         SideRow::Revoke(revoked) => batch.insert_revocation(revoked, index),
+        SideRow::Hold(Hold::Pause(target)) => batch.insert_pause(target, index),
+        SideRow::Hold(Hold::Resume(target, paused)) => batch.end_pause(*paused, target),
         SideRow::Client { registration, .. } => batch.put_client(registration, index),
         SideRow::Derivation { block_id } => batch.insert_derivation(block_id, index),
         SideRow::SingleUse { key, expires_s, .. } => batch.insert_single_use(key, *expires_s),
@@ -186,9 +191,11 @@ fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Op
         },
         SideRow::SingleUse { key, expires_s, reason } => rows.is_used(key, *expires_s)?.then_some(*reason),
         SideRow::Stands(standing) => refusal_of_fallen(rows, standing)?,
+        SideRow::Hold(Hold::Resume(target, paused)) => (rows.pause(target)? != Some(*paused)).then_some(Reason::NotPaused),
         SideRow::Client { registration, replaces } => refusal_of_client(rows, &registration.client.id, *replaces)?,
         SideRow::Minted { .. }
         | SideRow::Revoke(_)
+        | SideRow::Hold(Hold::Pause(_))
         | SideRow::Derivation { .. }
         | SideRow::Subject(_)
         | SideRow::Erase(_)
@@ -208,6 +215,9 @@ fn refusal_of_fallen(rows: &Rows<'_>, standing: &Standing) -> Result<Option<Reas
     for target in &standing.targets {
         if rows.revocation(target)?.is_some_and(|row| row.revoked.before_s.is_none_or(|before| standing.issued_s < before)) {
             return Ok(Some(Reason::Revoked));
+        }
+        if target.can_pause() && rows.pause(target)?.is_some() {
+            return Ok(Some(Reason::Paused));
         }
     }
     Ok(None)

@@ -8,6 +8,7 @@ mod erase;
 mod error;
 mod health;
 mod lanes;
+mod pauses;
 mod pieces;
 mod proofs;
 mod recover;
@@ -41,7 +42,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::app::random;
 use crate::clients::Registered;
 use crate::clock::Clock;
-use crate::revocation::{FORGET_AFTER_S, Live};
+use crate::revocation::{FORGET_AFTER_S, Live, Target};
 use crate::store::{Database, Head, Readers, Rows, StoreError, StoredLeaf};
 use anchoring::Anchoring;
 use health::Health;
@@ -149,6 +150,7 @@ impl Log {
             batch.insert_nodes(&nodes)?;
             disclosures.iter().try_for_each(|disclosure| batch.insert_disclosure(&opening.id, NOBODY, disclosure))?;
             kept.revoked.iter().try_for_each(|revoked| batch.insert_revocation(revoked, 0))?;
+            kept.paused.iter().try_for_each(|target| batch.insert_pause(target, 0))?;
             kept.clients.iter().try_for_each(|registration| batch.put_client(registration, 0))?;
             batch.insert_checkpoint(1, &root, &note)?;
             batch.insert_head(&Head { size: 1, root, epoch: i64::try_from(kept.epoch).unwrap_or(0), last_t_ms: opening.t_ms })
@@ -396,6 +398,18 @@ impl Log {
         self.readers.read_with(|rows| rows.leaf_by_entry(id)?.map(|leaf| logged(rows, leaf)).transpose())
     }
 
+    /// The leaf that paused this target, by index and id, while it is paused.
+    ///
+    /// # Errors
+    /// `LOG_UNREADABLE`.
+    pub(crate) fn paused_by(&self, target: &Target) -> Result<Option<(u64, EntryId)>, LogError> {
+        Ok(self.readers.read(|rows| {
+            let Some(index) = rows.pause(target)? else { return Ok(None) };
+            // It may have gone meanwhile: then the resumption finds that out.
+            Ok(rows.leaf(index)?.map(|leaf| (index, leaf.entry)))
+        })?)
+    }
+
     /// The entry at this index and a receipt under the newest checkpoint, or `None` past the end.
     ///
     /// # Errors
@@ -423,7 +437,8 @@ fn live(database: &mut Database, now_s: u64) -> Result<Live, StoreError> {
     batch.forget_revocations(now_s.saturating_sub(FORGET_AFTER_S))?;
     let stored = batch.rows().revocations(0)?;
     batch.commit()?;
-    Ok(Live::new(stored.into_iter().map(|row| row.revoked)))
+    let paused = database.rows().pauses()?;
+    Ok(Live::new(stored.into_iter().map(|row| row.revoked), paused.into_iter().map(|(target, _)| target)))
 }
 
 /// A client that is put out takes authority away, and goes before what makes it.

@@ -34,6 +34,8 @@ pub enum Source {
 pub struct Kept {
     /// What was revoked.
     pub revoked: Vec<Revoked>,
+    /// What was paused.
+    pub paused: Vec<Target>,
     /// The clients that operators registered.
     pub clients: Vec<Registration>,
     /// How often it was opened, from which the numbers of the revocation feed go on.
@@ -82,6 +84,9 @@ pub fn replay(path: &Path, key: &VerifierKey, anchor_file: &Path, source: &Sourc
     growth.check_deleted()?;
     for row in source.revocations()?.iter().filter(|row| (head.size..anchored.size).contains(&row.index)) {
         batch.insert_revocation(&row.revoked, row.index)?;
+    }
+    for (target, index) in source.pauses()?.iter().filter(|(_, index)| (head.size..anchored.size).contains(index)) {
+        batch.insert_pause(target, *index)?;
     }
     for (registration, index) in source.clients()?.iter().filter(|(_, index)| (head.size..anchored.size).contains(index)) {
         batch.put_client(registration, *index)?;
@@ -142,6 +147,15 @@ impl Replay {
             let until_s = (leaf.t_ms / 1000).saturating_add(LONGEST_REACH_S);
             batch.insert_revocation(&Revoked { target, before_s: None, until_s }, index)?;
         }
+        match (&leaf.kind, leaf.verdict, leaf.task, leaf.of) {
+            (Kind::Pause, Verdict::Pause, Some(task), _) => batch.insert_pause(&Target::Task(task), index)?,
+            (Kind::Resume, Verdict::Allow, _, Some(paused)) => {
+                if let Some(paused) = batch.rows().leaf_by_entry(&paused)? {
+                    batch.end_pauses_of(paused.index)?;
+                }
+            }
+            _ => {}
+        }
         self.last_t_ms = self.last_t_ms.max(leaf.t_ms);
         Ok(())
     }
@@ -160,6 +174,14 @@ impl Source {
     fn clients(&self) -> Result<Vec<(Registration, u64)>, LogError> {
         match self {
             Self::Database(path) => Ok(Snapshot::open(path)?.rows().clients()?),
+            Self::Bundles(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// What a copy of the database has as paused.
+    fn pauses(&self) -> Result<Vec<(Target, u64)>, LogError> {
+        match self {
+            Self::Database(path) => Ok(Snapshot::open(path)?.rows().pauses()?),
             Self::Bundles(_) => Ok(Vec::new()),
         }
     }
@@ -248,7 +270,9 @@ pub fn kept(path: &Path) -> Result<Kept, LogError> {
     let rows = snapshot.rows();
     let epoch = rows.head()?.and_then(|head| u64::try_from(head.epoch).ok()).unwrap_or(0);
     let clients = rows.clients()?.into_iter().map(|(registration, _)| registration).collect();
-    Ok(Kept { revoked: rows.revocations(0)?.into_iter().map(|row| row.revoked).collect(), clients, epoch })
+    let revoked = rows.revocations(0)?.into_iter().map(|row| row.revoked).collect();
+    let paused = rows.pauses()?.into_iter().map(|(target, _)| target).collect();
+    Ok(Kept { revoked, paused, clients, epoch })
 }
 
 /// The members of the first leaf that name the previous log, with what opens them.

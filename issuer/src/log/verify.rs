@@ -9,6 +9,7 @@ use narrows_verifier::log::{
     leaf_hash, verify, verify_checkpoint,
 };
 
+use super::pauses::Pauses;
 use super::registrations::Registrations;
 use super::revocations::Endings;
 use crate::store::{Head, RetentionRow, Rows, Snapshot, StoreError, Unsealed, is_stored};
@@ -37,6 +38,8 @@ pub struct Report {
     pub derivations: u64,
     /// Revocations in the table that agree with their leaves.
     pub revocations: u64,
+    /// What the table has as paused, each as its leaf says.
+    pub paused: u64,
     /// Registered clients in the table that agree with their leaves.
     pub clients: u64,
     /// Commitments that a disclosure opens.
@@ -90,7 +93,7 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
     let head = rows.head()?.ok_or_else(|| Finding::new(Reason::LogTailMissing, None, "the log's head is missing"))?;
     let mut walk = Walk::new(key, evidence)?;
     let mut checkpoints = Checkpoints { key, next: rows.next_checkpoint(0)?, seen: 0 };
-    let (mut nodes, mut endings, mut registrations) = (0, Endings::default(), Registrations::default());
+    let (mut nodes, mut endings, mut pauses, mut registrations) = (0, Endings::default(), Pauses::default(), Registrations::default());
     // Held against the newest leaf about it below: until then, the row may say what it likes.
     let deleted = rows.retention()?.map_or(0, |row| row.deleted);
     loop {
@@ -106,6 +109,7 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
             if stored.is_deleted() && index > 0 && index < deleted {
                 nodes += check_nodes(&rows, &walk.append_hash(stored.hash)?)?;
                 checkpoints.at(&rows, &walk.frontier)?;
+                pauses.pass(index);
                 registrations.pass(index);
                 continue;
             }
@@ -115,6 +119,7 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
             let (leaf, completed) = walk.append(&stored.bytes)?;
             nodes += check_nodes(&rows, &completed)?;
             endings.meet(index, &leaf);
+            pauses.meet(index, &leaf);
             registrations.meet(index, &leaf);
             if leaf.id != stored.entry {
                 return Err(Finding::new(Reason::LogIndexChanged, Some(index), "a leaf is filed under another entry id"));
@@ -127,12 +132,14 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
     let derivations = check_derivations(&rows)?;
     let Opened { disclosures, erased, expired } = check_disclosures(&rows, walk.retention.as_ref())?;
     let revocations = endings.check(&rows, head.last_t_ms / 1000)?;
+    let paused = pauses.check(&rows)?;
     let clients = registrations.check(&rows)?;
     let withheld = walk.commitments.saturating_sub(disclosures + erased + expired);
     Ok(Report {
         checkpoints: checkpoints.seen,
         derivations,
         revocations,
+        paused,
         clients,
         disclosures,
         erased,
@@ -248,6 +255,7 @@ impl<'k> Walk<'k> {
             checkpoints: 0,
             derivations: 0,
             revocations: 0,
+            paused: 0,
             clients: 0,
             disclosures: 0,
             erased: 0,

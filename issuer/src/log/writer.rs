@@ -19,7 +19,7 @@ use super::signer::LogSigner;
 use super::startup::Edge;
 use crate::clients::{Registered, Registration};
 use crate::clock::Clock;
-use crate::revocation::{Live, Revoked};
+use crate::revocation::{Hold, Live, Revoked};
 use crate::store::{Batch, Database, Head, Pseudonym, StoreError, StoredLeaf};
 
 pub(super) struct Request {
@@ -125,6 +125,7 @@ impl Writer {
         let count = work.len();
         let shred: Vec<Option<Pseudonym>> = work.iter().map(|work| work.side_rows.iter().find_map(shredded)).collect();
         let revoked: Vec<Option<Revoked>> = work.iter().map(|work| work.side_rows.iter().find_map(revoked)).collect();
+        let holds: Vec<Option<Hold>> = work.iter().map(|work| work.side_rows.iter().find_map(hold)).collect();
         let registrations: Vec<Option<Registration>> = work.iter().map(|work| work.side_rows.iter().find_map(registration)).collect();
         if self.health.halted().is_none() {
             match self.write(work) {
@@ -136,6 +137,8 @@ impl Writer {
                     self.registered.put(registered);
                     let made = answers.iter().zip(revoked).filter(|(answer, _)| matches!(answer, Ok(Written::Appended { .. })));
                     self.live.add(made.filter_map(|(_, revoked)| revoked));
+                    let held = answers.iter().zip(holds).filter(|(answer, _)| matches!(answer, Ok(Written::Appended { .. })));
+                    self.live.follow(held.filter_map(|(_, hold)| hold));
                     return answers.into_iter().zip(shred).map(|(answer, subject)| self.shred(answer, subject)).collect();
                 }
                 Err(Fault { halt, what }) => {
@@ -363,6 +366,10 @@ const fn shredded(row: &SideRow) -> Option<Pseudonym> {
 
 fn revoked(row: &SideRow) -> Option<Revoked> {
     if let SideRow::Revoke(revoked) = row { Some(revoked.clone()) } else { None }
+}
+
+fn hold(row: &SideRow) -> Option<Hold> {
+    if let SideRow::Hold(hold) = row { Some(hold.clone()) } else { None }
 }
 
 fn registration(row: &SideRow) -> Option<Registration> {

@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_signed_anew_before_it_is_too_old_and_at_once_for_what_was_revoked() {
-        let (feed, live) = (feed(7_000), Live::new([]));
+        let (feed, live) = (feed(7_000), Live::new([], []));
         let number = |now_ms| feed.newest(&live, now_ms).unwrap().sequence;
         assert_eq!([number(NOW_MS), number(NOW_MS + 1_999)], [7_001, 7_001]);
         assert_eq!([number(NOW_MS + 2_000), number(NOW_MS + 3_999)], [7_002, 7_002]);
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn whoever_follows_by_deltas_holds_what_the_snapshot_says() {
-        let (feed, live) = (feed(0), Live::new([]));
+        let (feed, live) = (feed(0), Live::new([], []));
         let mut held = taken(&feed, &live, None, NOW_MS);
         let first = held.clone();
         for number in 0..20 {
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_way_that_is_unknown_or_longer_is_a_snapshot() {
-        let (feed, live) = (feed(100), Live::new([]));
+        let (feed, live) = (feed(100), Live::new([], []));
         let first = feed.newest(&live, NOW_MS).unwrap().sequence;
         let kind = |since| match feed.update(&live, since, NOW_MS).unwrap() {
             Update::Same => "same",
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_revocations_are_bounded_in_time_and_size() {
-        let (feed, live) = (feed(0), Live::new([]));
+        let (feed, live) = (feed(0), Live::new([], []));
         live.add((0..10_000).map(block));
         let mut held = taken(&feed, &live, None, NOW_MS);
         let text = feed.newest(&live, NOW_MS).unwrap().text.len();
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn as_many_as_there_is_room_for_can_be_signed_and_blocks_never_take_the_room_of_the_rest() {
-        let (feed, live) = (feed(0), Live::new([]));
+        let (feed, live) = (feed(0), Live::new([], []));
         let mut number = 0;
         while live.room_for(&block(number).target, NOW).is_ok() {
             live.add((number..number + 500).map(block));
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_cut_off_that_moves_is_told() {
-        let (feed, live) = (feed(0), Live::new([]));
+        let (feed, live) = (feed(0), Live::new([], []));
         let key = |before_s| Revoked { target: Target::Key([4; 32]), before_s: Some(before_s), until_s: NOW + 900 };
         live.add([key(NOW)]);
         let held = taken(&feed, &live, None, NOW_MS);

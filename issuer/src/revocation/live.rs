@@ -1,11 +1,14 @@
 //! Every revocation that a token could still meet, in memory, kept by the log's writer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use narrows_verifier::{Reason, VerifiedToken, json::Value, revocation::Entries};
 
-use super::target::{Revoked, Target};
+use super::{
+    hold::Hold,
+    target::{Revoked, Target},
+};
 
 /// The revocations of the log's table, as of its last commit.
 ///
@@ -21,16 +24,39 @@ struct State {
     entries: Entries,
     /// The same with their ends.
     revoked: BTreeMap<Target, Revoked>,
-    /// Grows with each addition.
+    /// What is paused.
+    paused: BTreeSet<Target>,
+    /// The same as a token is held against it.
+    held: Entries,
+    /// Grows with each change.
     changes: u64,
 }
 
 impl Live {
     /// What was stored before.
-    pub(crate) fn new(stored: impl IntoIterator<Item = Revoked>) -> Self {
+    pub(crate) fn new(stored: impl IntoIterator<Item = Revoked>, paused: impl IntoIterator<Item = Target>) -> Self {
         let live = Self { state: RwLock::new(State::default()) };
         live.add(stored);
+        live.follow(paused.into_iter().map(Hold::Pause));
         live
+    }
+
+    /// Follows what was committed, in its order.
+    pub(crate) fn follow(&self, holds: impl IntoIterator<Item = Hold>) {
+        let mut state = self.write();
+        for hold in holds {
+            match hold {
+                Hold::Pause(target) => state.paused.insert(target),
+                Hold::Resume(target, _) => state.paused.remove(&target),
+            };
+            state.held = state.paused.iter().filter_map(Target::held).collect();
+            state.changes += 1;
+        }
+    }
+
+    /// What is paused.
+    pub(crate) fn paused(&self) -> Vec<Target> {
+        self.read().paused.iter().cloned().collect()
     }
 
     /// Adds what was committed.
@@ -52,22 +78,25 @@ impl Live {
     /// `REVOCATIONS_FULL`.
     pub(crate) fn room_for(&self, target: &Target, now_s: u64) -> Result<(), Reason> {
         let state = self.read();
-        if state.revoked.len() < ALWAYS_FIT || state.revoked.contains_key(target) {
+        if state.revoked.len() + state.paused.len() < ALWAYS_FIT || state.revoked.contains_key(target) || state.paused.contains(target) {
             return Ok(());
         }
         let is_block = |target: &Target| matches!(target, Target::Block(_));
         let alike = state.revoked.values().filter(|revoked| revoked.until_s >= now_s && is_block(&revoked.target) == is_block(target));
-        let used: usize = alike.map(|revoked| text_bytes(&revoked.target)).sum();
+        let paused = state.paused.iter().filter(|_| !is_block(target));
+        let used: usize = alike.map(|revoked| &revoked.target).chain(paused).map(text_bytes).sum();
         let most = if is_block(target) { MOST_OF_BLOCKS } else { MOST_OF_OTHERS };
         if used + text_bytes(target) <= most { Ok(()) } else { Err(Reason::RevocationsFull) }
     }
 
-    /// `REVOKED` when the token, or one that it was made from, is.
+    /// `REVOKED` when the token, or one that it was made from, is; `PAUSED` while its task or an agent of it is held.
     pub(crate) fn refuses(&self, token: &VerifiedToken) -> Option<Reason> {
-        self.read().entries.matched(token).map(|_| Reason::Revoked)
+        let state = self.read();
+        let revoked = state.entries.matched(token).map(|_| Reason::Revoked);
+        revoked.or_else(|| state.held.matched(token).map(|_| Reason::Paused))
     }
 
-    /// Grows whenever something is revoked.
+    /// Grows whenever something is revoked, paused or resumed.
     pub(crate) fn changes(&self) -> u64 {
         self.read().changes
     }
@@ -78,7 +107,8 @@ impl Live {
     pub(crate) fn at(&self, now_s: u64) -> (Entries, u64) {
         self.forget(now_s);
         let state = self.read();
-        let entries = state.revoked.values().filter(|revoked| revoked.until_s >= now_s).map(Revoked::entry).collect();
+        let revoked = state.revoked.values().filter(|revoked| revoked.until_s >= now_s).map(Revoked::entry);
+        let entries = revoked.chain(state.held.iter()).collect();
         (entries, state.changes)
     }
 

@@ -1,6 +1,7 @@
 //! Ending authority before its time, and telling whoever must know: this service at once, offline verifiers by the feed.
 
 mod feed;
+mod hold;
 mod live;
 mod ownership;
 mod revoke;
@@ -15,6 +16,7 @@ use feed::Feed;
 
 // The public interface is:
 pub use feed::{FeedSettings, Snapshot, Update};
+pub use hold::{Hold, pause, resume};
 pub(crate) use live::{FORGET_AFTER_S, Live};
 pub use ownership::{Reach, by_holder, of_target, of_token, whose};
 pub(crate) use ownership::{living, minted};
@@ -35,12 +37,17 @@ impl Revocations {
         Self { live, feed: Feed::new(settings, signer) }
     }
 
-    /// `REVOKED` when the token, or one that it was made from, has been revoked: whatever is made from it would be refused
-    /// everywhere. An answer to a revocation leaves after this says so.
+    /// `REVOKED` when the token, or one that it was made from, has been revoked, and `PAUSED` while its task or an agent of it is
+    /// paused: whatever is made from it would be refused everywhere. An answer to a revocation leaves after this says so.
     ///
     /// Between this and the leaf of what is made, somebody can revoke. So hand the log a [`Standing`] as well.
     pub fn refuses(&self, token: &VerifiedToken) -> Option<Reason> {
         self.live.refuses(token)
+    }
+
+    /// The tasks and agents that are paused.
+    pub fn paused(&self) -> Vec<Target> {
+        self.live.paused()
     }
 
     /// The key under which verifiers check the feed.

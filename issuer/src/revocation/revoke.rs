@@ -96,7 +96,7 @@ impl By<'_> {
     }
 
     /// As the leaf commits to it.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match self {
             Self::Client(id) => format!("client {id}"),
             Self::Holder(key) => format!("holder {}", Target::Key(*key.as_bytes()).name()),

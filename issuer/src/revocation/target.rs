@@ -51,6 +51,20 @@ impl Target {
         }
     }
 
+    /// Whether it can be held for a while: what others share, such as a key that may be stolen, is ended or not.
+    pub const fn can_pause(&self) -> bool {
+        matches!(self, Self::Task(_) | Self::Agent(_))
+    }
+
+    /// The entry of the feed while it is paused. It reaches whatever was issued and will be.
+    pub(super) fn held(&self) -> Option<Revocation> {
+        match self {
+            Self::Task(task) => Some(Revocation::Task(*task)),
+            Self::Agent(name) => Some(Revocation::Agent(name.clone(), FOR_EVER_S)),
+            Self::Block(_) | Self::Subject(_) | Self::Key(_) => None,
+        }
+    }
+
     /// Whether it reaches only what was issued before a time.
     pub const fn is_cut_off(&self) -> bool {
         matches!(self, Self::Subject(_) | Self::Agent(_) | Self::Key(_))
@@ -147,3 +161,6 @@ fn key_of(holder: Holder) -> Option<[u8; 32]> {
         Holder::Bearer => None,
     }
 }
+
+/// The end of the year 9999, behind every time of issue.
+const FOR_EVER_S: u64 = 253_402_300_799;

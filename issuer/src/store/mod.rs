@@ -7,6 +7,7 @@ mod sqlite_batch;
 mod sqlite_clients;
 mod sqlite_cosignatures;
 mod sqlite_index;
+mod sqlite_pauses;
 mod sqlite_revocations;
 mod sqlite_rows;
 mod sqlite_subjects;

@@ -324,6 +324,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sqlite_schema_2.sql"),
     include_str!("sqlite_schema_revocations.sql"),
     include_str!("sqlite_schema_clients.sql"),
+    include_str!("sqlite_schema_pauses.sql"),
 ];
 
 const READERS: usize = 4;

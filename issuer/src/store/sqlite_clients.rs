@@ -23,6 +23,8 @@ pub struct ListedTask {
     pub max_hops: i64,
     /// Whether it is revoked as a whole.
     pub revoked: bool,
+    /// Whether it is paused.
+    pub paused: bool,
 }
 
 impl Rows<'_> {
@@ -89,8 +91,10 @@ fn task_row(row: &Row<'_>) -> rusqlite::Result<ListedTask> {
         hops: row.get(3)?,
         max_hops: row.get(4)?,
         revoked: row.get(5)?,
+        paused: row.get(6)?,
     })
 }
 
 const TASKS: &str = "SELECT task, (SELECT client FROM minted WHERE minted.task = task.task ORDER BY idx LIMIT 1), expires_s, hops,
- max_hops, EXISTS (SELECT 1 FROM revocation WHERE kind = 'task' AND target = task.task) FROM task";
+ max_hops, EXISTS (SELECT 1 FROM revocation WHERE kind = 'task' AND target = task.task),
+ EXISTS (SELECT 1 FROM pause WHERE kind = 'task' AND target = task.task) FROM task";

@@ -138,11 +138,12 @@ kinds! {
         verdicts: DONE_OR_NOT, task: Allowed, blocks: Allowed, of: Allowed, required: &["by"],
         allowed: &["agent", "cut_off", "detail", "holder", "subject", "until"]
     }
-    Pause = "pause": "a task was held until it is resumed" {
-        verdicts: &[Verdict::Pause, Verdict::Block], task: Required, of: Allowed, pack: Allowed, required: &["by"], allowed: &["detail", "until"]
+    Pause = "pause": "a task or an agent was held until it is resumed" {
+        verdicts: &[Verdict::Pause, Verdict::Block], task: Allowed, of: Allowed, pack: Allowed, required: &["by"],
+        allowed: &["agent", "detail", "until"]
     }
-    Resume = "resume": "a held task may go on, or was refused to" {
-        verdicts: DONE_OR_NOT, task: Required, of: Required, required: &["by"], allowed: &["detail"]
+    Resume = "resume": "what was held may go on, or was refused to" {
+        verdicts: DONE_OR_NOT, task: Allowed, of: Required, required: &["by"], allowed: &["agent", "detail"]
     }
     BudgetAuthorize = "budget.authorize": "an amount was set aside for an action, or the budget refused it" {
         verdicts: DONE_OR_NOT, task: Required, blocks: Required, of: Allowed, required: &["amount", "budget"], allowed: &["left"]

@@ -90,6 +90,9 @@ impl Verify {
         say!("checkpoints  {} signed and consistent", report.checkpoints);
         say!("receipts     {} of {} given verify against this log", report.receipts, receipts.len());
         say!("revocations  {} in the table, as the leaves say", report.revocations);
+        if report.paused > 0 {
+            say!("paused       {} tasks and agents, as the leaves say", report.paused);
+        }
         say!("clients      {} registered, as the leaves say", report.clients);
         say!(
             "disclosures  {} open their commitments, {} erased, {} expired, {} withheld",

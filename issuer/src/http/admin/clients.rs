@@ -30,7 +30,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
     let pairs = parameters(&uri, &["after", "limit"])?;
     let after = pairs.iter().find(|(name, _)| name == "after").map(|(_, id)| id.as_str());
     let limit = page(optional(&pairs, "limit", number)?)?;
-    let clients: Vec<_> = app.clients.page(after, limit).iter().map(described).collect();
+    let clients: Vec<_> = app.clients.page(after, limit).iter().map(|known| described(&app, known)).collect();
     let next = (clients.len() == limit).then(|| clients.last().and_then(|client| client.get("id").cloned())).flatten();
     Ok(answer(json!({ "clients": clients, "next": next })))
 }
@@ -38,7 +38,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let known = app.clients.known(&id);
     let known = known.ok_or_else(|| ApiError::plain(Reason::ClientUnknown, Reason::ClientUnknown.meaning()))?;
-    Ok(answer(described(&known)))
+    Ok(answer(described(&app, &known)))
 }
 
 pub(super) async fn add(
@@ -102,8 +102,12 @@ fn told(changed: &Changed) -> Response {
     answer(told)
 }
 
-fn described(known: &Known) -> Value {
-    entry_of(&known.registration, if known.index.is_some() { "registered" } else { "configuration" })
+fn described(app: &App, known: &Known) -> Value {
+    let mut entry = entry_of(&known.registration, if known.index.is_some() { "registered" } else { "configuration" });
+    if let (Some(hidden), Some(members)) = (app.clients.hidden(&known.client.id), entry.as_object_mut()) {
+        members.insert("hides".to_owned(), entry_of(&hidden.registration, "registered"));
+    }
+    entry
 }
 
 /// The entry as the configuration would have it, but for the digests of secrets: of those, the ids.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Lets an act happen and its answer leave, in this order: credential, rate, role, the act itself, its leaf. An act that changes
-/// something has written its leaf in the same commit.
+/// something has written its leaf in the same commit; where that one does not say by whom, this one does.
 pub(super) async fn admit(
     State((app, act)): State<(Arc<App>, Act)>,
     trace: TraceId,
@@ -37,7 +37,7 @@ pub(super) async fn admit(
         ApiError::plain(Reason::AdminRole, Reason::AdminRole.meaning()).into_response()
     };
     let recorded = match reason(&response) {
-        None if act.only_looks() => done(&app, &operator, act, &target, trace.into()).await,
+        None if !act.is_named_elsewhere() => done(&app, &operator, act, &target, trace.into()).await,
         // Its leaf is durable, and says that it was done; only the witnesses are missing.
         Some(Reason::WitnessQuorum) if !act.only_looks() => Ok(()),
         Some(reason) => refused(&app, &operator, (act, &target), reason, trace.into()).await,

@@ -2,6 +2,8 @@
 
 mod clients;
 mod guard;
+mod hold;
+mod keys;
 mod show;
 mod tasks;
 
@@ -18,7 +20,7 @@ use narrows_verifier::Reason;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{envelope, error::ApiError, form::is_declared, router::Routes};
+use super::{Listener, envelope, error::ApiError, form::is_declared, openapi, router::Routes};
 use crate::{admin::Act, app::App, config::Limits, exchange::ExchangeError};
 
 /// Every route of administration. A route is there only by an act of the table, and so with the roles that it takes.
@@ -27,7 +29,9 @@ pub(crate) fn admin_router(app: &Arc<App>, limits: &Limits) -> Routes {
         let guard = from_fn_with_state((Arc::clone(app), *act), guard::admit);
         routes.route(act.path(), handler(*act).route_layer(guard))
     });
-    envelope(routes.with_state(Arc::clone(app)), limits, Arc::clone(&app.metrics))
+    // What is described there anybody can read in the source: it takes no credential, and is no act.
+    let routes = routes.with_state(Arc::clone(app)).merge(openapi::routes(Listener::Administration));
+    envelope(routes, limits, Arc::clone(&app.metrics))
 }
 
 fn handler(act: Act) -> MethodRouter<Arc<App>> {
@@ -41,10 +45,17 @@ fn handler(act: Act) -> MethodRouter<Arc<App>> {
         Act::ListAgents => get(show::agents),
         Act::ListIssuers => get(show::issuers),
         Act::ShowPacks => get(show::packs),
-        Act::ListKeys => get(show::keys),
+        Act::ReloadPacks => post(show::reload_packs),
+        Act::ListKeys => get(keys::list),
+        Act::PrepareKey => post(keys::prepare),
+        Act::ActivateKey => post(keys::activate),
+        Act::RetireKey => post(keys::retire),
+        Act::TaintKey => post(keys::taint),
         Act::ListTasks => get(tasks::list),
         Act::ShowTask => get(tasks::show),
         Act::RevokeTask => post(tasks::revoke_task),
+        Act::Pause => post(hold::pause_target),
+        Act::Resume => post(hold::resume_target),
         Act::Revoke => post(tasks::revoke_target),
     }
 }

@@ -1,14 +1,27 @@
-//! What the configuration says, and what is in force: agents, trusted issuers, policy pack, keys. It can only be looked at.
+//! What the configuration says, and what is in force: agents, trusted issuers, policy pack. But for the pack, it can only be looked at.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use axum::{extract::State, response::Response};
+use axum::{Extension, extract::State, response::Response};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::answer;
-use crate::{app::App, clients::Known, http::router::published_keys, jose::TokenSigner};
+use super::{answer, refusal};
+use crate::{
+    admin::Operator,
+    app::App,
+    clients::Known,
+    exchange::ExchangeError,
+    http::{error::ApiError, request_id::TraceId},
+    policy::{self, Loaded},
+    revocation::Target,
+};
 
-/// The names that clients may give to agents, each with its clients, and the clients that may give any.
+/// The names that clients may give to agents, each with its clients, those that are paused, and the clients that may give any.
 pub(super) async fn agents(State(app): State<Arc<App>>) -> Response {
     let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut any = Vec::new();
@@ -18,8 +31,18 @@ pub(super) async fn agents(State(app): State<Arc<App>>) -> Response {
             None => any.push(client.id.clone()),
         }
     }
-    let agents: Vec<_> = named.into_iter().map(|(agent, clients)| json!({ "agent": agent, "clients": clients })).collect();
+    let paused: BTreeSet<String> = app.revocations.paused().into_iter().filter_map(agent).collect();
+    for agent in &paused {
+        named.entry(agent.clone()).or_default();
+    }
+    let state = |agent: &String| if paused.contains(agent) { "paused" } else { "active" };
+    let agents: Vec<_> =
+        named.into_iter().map(|(agent, clients)| json!({ "state": state(&agent), "agent": agent, "clients": clients })).collect();
     answer(json!({ "agents": agents, "any_name": any }))
+}
+
+fn agent(paused: Target) -> Option<String> {
+    if let Target::Agent(name) = paused { Some(name) } else { None }
 }
 
 /// As configured; nothing of it is a secret.
@@ -30,18 +53,32 @@ pub(super) async fn issuers(State(app): State<Arc<App>>) -> Response {
 
 /// The pack that decides. There is one.
 pub(super) async fn packs(State(app): State<Arc<App>>) -> Response {
-    let (scopes, rules): (Vec<_>, Vec<_>) = (app.pack.scopes().collect(), app.pack.rules().collect());
-    answer(json!({ "packs": [{
-        "name": app.pack.name(), "digest": app.pack.digest(), "state": "active", "scopes": scopes, "rules": rules,
-    }] }))
+    answer(packs_of(&app))
 }
 
-/// Public halves with their states, as verifiers see them, and the keys of JWT views.
-pub(super) async fn keys(State(app): State<Arc<App>>) -> Response {
-    let mut keys = serde_json::to_value(published_keys(&app)).unwrap_or_default();
-    if let Some(members) = keys.as_object_mut() {
-        let views = app.jwt_signer.as_ref().map(TokenSigner::public_key_set);
-        members.insert("jwt".to_owned(), views.and_then(|set| set.get("keys").cloned()).unwrap_or_else(|| Value::Array(Vec::new())));
+/// Reads the pack's file again. What is wrong with the file is no fault of the request.
+pub(super) async fn reload_packs(
+    State(app): State<Arc<App>>,
+    Extension(by): Extension<Arc<Operator>>,
+    trace: TraceId,
+) -> Result<Response, ApiError> {
+    let loaded = policy::reload(&app, by.word(), trace.into()).await.map_err(|error| match error {
+        ExchangeError::Denied { .. } => ApiError { status: StatusCode::CONFLICT, ..refusal(error) },
+        error => refusal(error),
+    })?;
+    let mut told = packs_of(&app);
+    if let Some(members) = told.as_object_mut() {
+        let Loaded { entry, leaf, receipt } = loaded;
+        let more = [("entry", entry.to_string()), ("leaf", STANDARD.encode(leaf)), ("receipt", receipt)];
+        members.extend(more.map(|(name, value)| (name.to_owned(), value.into())));
     }
-    answer(keys)
+    Ok(answer(told))
+}
+
+fn packs_of(app: &App) -> Value {
+    let policy = app.policy.now();
+    let (scopes, rules): (Vec<_>, Vec<_>) = (policy.pack.scopes().collect(), policy.pack.rules().collect());
+    json!({ "packs": [{
+        "name": policy.pack.name(), "digest": policy.pack.digest(), "state": "active", "scopes": scopes, "rules": rules,
+    }] })
 }

@@ -118,6 +118,7 @@ fn described(task: &ListedTask) -> Value {
         "hops": task.hops,
         "max_hops": task.max_hops,
         "revoked": task.revoked,
+        "paused": task.paused,
     })
 }
 

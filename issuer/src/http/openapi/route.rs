@@ -68,6 +68,20 @@ impl Describing {
         self
     }
 
+    /// Takes this credential and no other.
+    pub(super) fn requires(mut self, scheme: &str) -> Self {
+        self.operation = self.operation.security(SecurityRequirement::new(scheme, [""; 0]));
+        self
+    }
+
+    /// A body that may be left out.
+    pub(super) fn body_if_any(mut self, media_type: &str, schema: impl Into<RefOr<Schema>>, example: Value) -> Self {
+        let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
+        let body = RequestBodyBuilder::new().content(media_type, content).required(Some(Required::False)).build();
+        self.operation = self.operation.request_body(Some(body));
+        self
+    }
+
     /// An answer that is no refusal.
     pub(super) fn answers(
         self,
@@ -122,6 +136,7 @@ pub(super) const BYTES: &str = "application/octet-stream";
 /// The credentials.
 pub(super) const CLIENT: &str = "client";
 pub(super) const AUDITOR: &str = "auditor";
+pub(super) const OPERATOR: &str = "operator";
 
 /// What the envelope refuses before any endpoint sees it.
 const EVERYWHERE: [(u16, &str); 4] = [

@@ -20,11 +20,12 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use self::certificate::{Files, Served};
-use super::metrics::Metrics;
+use super::{Listener, metrics::Metrics};
 use crate::{clock::Clock, config, keys::KeyError};
 
 /// What a listener shows to its peers; shared by all its connections. No Debug: it holds a private key.
 pub struct Tls {
+    listener: Listener,
     files: config::Tls,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -37,10 +38,10 @@ impl Tls {
     ///
     /// # Errors
     /// `TLS_CERTIFICATE`, `TLS_KEY` or a reason of key files.
-    pub fn open(files: &config::Tls, clock: Clock, metrics: Arc<Metrics>) -> Result<Arc<Self>, KeyError> {
+    pub fn open(listener: Listener, files: &config::Tls, clock: Clock, metrics: Arc<Metrics>) -> Result<Arc<Self>, KeyError> {
         let served = Files::read(files)?.served(clock() / 1000)?;
-        metrics.set_certificate_expiry(served.not_after);
-        Ok(Arc::new(Self { files: files.clone(), clock, metrics, served: RwLock::new(served) }))
+        metrics.set_certificate_expiry(listener, served.not_after);
+        Ok(Arc::new(Self { listener, files: files.clone(), clock, metrics, served: RwLock::new(served) }))
     }
 
     /// Reads the files again, on SIGHUP and every few seconds, until it is dropped. What can't be used is told and replaces nothing.
@@ -86,7 +87,7 @@ impl Tls {
             return Ok(false);
         }
         let served = files.served((self.clock)() / 1000)?;
-        self.metrics.set_certificate_expiry(served.not_after);
+        self.metrics.set_certificate_expiry(self.listener, served.not_after);
         *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;
         Ok(true)
     }

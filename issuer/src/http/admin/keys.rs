@@ -1,0 +1,81 @@
+//! `/v1/keys`: the keys that sign tokens, and the steps of their lives.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use bytes::Bytes;
+use http::HeaderMap;
+use narrows_verifier::Reason;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{answer, invalid, parsed, refusal};
+use crate::{
+    admin::{KeyStep, change_key},
+    app::App,
+    http::{error::ApiError, router::published_keys},
+    jose::TokenSigner,
+};
+
+/// What may be said of a key that is given up.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Taint {
+    spare_below: Option<u64>,
+}
+
+/// Public halves with their states, as verifiers see them, and the keys of JWT views.
+pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
+    answer(keys(&app))
+}
+
+pub(super) async fn prepare(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    step(&app, KeyStep::Prepare).await
+}
+
+pub(super) async fn activate(State(app): State<Arc<App>>, Path(kid): Path<String>) -> Result<Response, ApiError> {
+    step(&app, KeyStep::Activate(number(&kid)?)).await
+}
+
+pub(super) async fn retire(State(app): State<Arc<App>>, Path(kid): Path<String>) -> Result<Response, ApiError> {
+    step(&app, KeyStep::Retire(number(&kid)?)).await
+}
+
+pub(super) async fn taint(
+    State(app): State<Arc<App>>,
+    Path(kid): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let kid = number(&kid)?;
+    let Taint { spare_below } = if body.is_empty() { Taint::default() } else { parsed(&headers, &body)? };
+    step(&app, KeyStep::Taint(kid, spare_below)).await
+}
+
+/// Its leaves are those of any change of keys, of kind `key`. By whom, the leaf of the act says.
+async fn step(app: &Arc<App>, step: KeyStep) -> Result<Response, ApiError> {
+    let kid = change_key(app, step).await.map_err(refusal)?;
+    let mut told = keys(app);
+    if let Some(members) = told.as_object_mut() {
+        members.insert("kid".to_owned(), kid.to_string().into());
+    }
+    Ok(answer(told))
+}
+
+fn keys(app: &App) -> Value {
+    let mut keys = serde_json::to_value(published_keys(app)).unwrap_or_default();
+    if let Some(members) = keys.as_object_mut() {
+        let views = app.jwt_signer.as_ref().map(TokenSigner::public_key_set);
+        members.insert("jwt".to_owned(), views.and_then(|set| set.get("keys").cloned()).unwrap_or_else(|| Value::Array(Vec::new())));
+    }
+    keys
+}
+
+/// A number as the list has it, and no other way to write it.
+fn number(text: &str) -> Result<u32, ApiError> {
+    let kid = text.parse::<u32>().ok().filter(|kid| kid.to_string() == text);
+    kid.ok_or_else(|| invalid(Reason::KeyUnknown, Reason::KeyUnknown.meaning()))
+}
