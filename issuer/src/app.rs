@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use narrows_verifier::{
     EntryId, Roots, TaskId,
-    log::{Salt, VerifierKey},
+    log::{Salt, VerifierKey, verify_checkpoint},
 };
 use rand_core::{OsRng, RngCore};
 use tokio::sync::Semaphore;
@@ -94,6 +94,17 @@ impl App {
     /// The keys under which this issuer's tokens verify: the one that signs now, and those of other rotations.
     pub fn roots(&self) -> Arc<Roots> {
         self.keyring.roots()
+    }
+
+    /// The number of leaves under the published checkpoint, which where witnesses are required is one that they have seen; 0 while
+    /// there is none.
+    pub fn published_size(&self) -> u64 {
+        let note = match &self.witnesses {
+            None => self.log.checkpoint(),
+            Some(witnesses) => witnesses.published(&self.log),
+        };
+        let checkpoint = note.ok().and_then(|note| verify_checkpoint(&note, std::slice::from_ref(&self.log_key)).ok());
+        checkpoint.map_or(0, |checkpoint| checkpoint.size)
     }
 
     pub(crate) fn fresh_entry(&self) -> EntryId {

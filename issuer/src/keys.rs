@@ -129,8 +129,15 @@ impl SecretKey {
     /// Puts the key, encrypted with the passphrase, in the place of the file that it was read from.
     ///
     /// # Errors
-    /// `KEY_FILE_EXISTS` for what an attempt before left beside it, or `KEY_FILE_MISSING` when the directory can't be written.
+    /// `KEY_FILE_LINK` for a file under more than one name; `KEY_FILE_EXISTS` for what an attempt before left beside it, or
+    /// `KEY_FILE_MISSING` when the directory can't be written.
     pub fn seal_in_place(&self, path: &Path, passphrase: &str, random: &mut impl CryptoRngCore) -> Result<(), KeyError> {
+        // Only the name is replaced: under the other one, the key would stay in plain text while its owner believes it sealed.
+        let named = path.symlink_metadata().map_err(|error| unreadable(path, &error))?;
+        if named.is_symlink() || named.nlink() > 1 {
+            let message = format!("`{}` is a symbolic link or one of several names of a file; name the file itself", path.display());
+            return Err(KeyError { reason: Reason::KeyFileLink, message });
+        }
         let mut fresh = path.as_os_str().to_owned();
         fresh.push(".new");
         write_private(Path::new(&fresh), &self.sealed(passphrase, random)?)?;

@@ -31,11 +31,11 @@ use crate::{
         router::{ROUTES, Routes, router},
     },
     jose::TokenSigner,
-    keyring::Keyring,
+    keyring::{Keyring, Place},
     keys::{KeyRole, SecretKey},
     log::{
-        ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogSigner, Opening, Previous, Retainer, RetentionPolicy, Settings, kept,
-        last_checkpoint,
+        ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogError, LogSigner, Opening, Previous, Retainer, RetentionPolicy, Settings,
+        kept, last_checkpoint,
     },
     policy::{self, Policy, PolicyInForce},
     rate::Rate,
@@ -96,7 +96,7 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     let revocations = Revocations::new(Arc::clone(log.live()), feed_settings(config, log.epoch()), FeedSigner::new(&feed_key));
     let dev = development.is_some();
     let extra = development.map(|development| dev_idp_router(config, development, &clock)).transpose()?;
-    let keyring = Keyring::open(config, since).map_err(key_error)?;
+    let keyring = keyring(config, &log, since)?;
     let app = Arc::new(App {
         identifier: config.issuer.clone(),
         dev,
@@ -131,6 +131,15 @@ pub fn open(config: &Config, pack: &str, development: Option<Development>, clock
     Ok(Service { app, router, admin })
 }
 
+fn keyring(config: &Config, log: &Log, since: u64) -> Result<Keyring, StartError> {
+    let unread = |error: LogError| at_fault(error.reason(), error.detail());
+    if let Some(index) = log.unread_key().map_err(unread)? {
+        let message = format!("leaf {index} is about a key, and nothing says what it means; see `narrows keys rebuild --accept-unread`");
+        return Err(at_fault(Reason::KeyLeafUnread, message));
+    }
+    Keyring::open(config, since, &log.root_keys().map_err(unread)?).map_err(key_error)
+}
+
 fn feed_settings(config: &Config, epoch: u64) -> FeedSettings {
     FeedSettings {
         issuer: config.issuer.clone(),
@@ -144,15 +153,8 @@ fn feed_settings(config: &Config, epoch: u64) -> FeedSettings {
 /// Keeps the log to its policy, until it stops.
 pub async fn retain(app: Arc<App>) {
     let retainer = Retainer::new(app.retention.clone(), Arc::clone(&app.clock), random, app.dev);
-    let published = || {
-        let note = match &app.witnesses {
-            None => app.log.checkpoint(),
-            Some(witnesses) => witnesses.published(&app.log),
-        };
-        // Of what is not published, nothing can have been read.
-        let checkpoint = note.ok().and_then(|note| verify_checkpoint(&note, std::slice::from_ref(&app.log_key)).ok());
-        checkpoint.map_or(0, |checkpoint| checkpoint.size)
-    };
+    // Of what is not published, nothing can have been read.
+    let published = || app.published_size();
     retainer.run(Arc::clone(&app.log), published, |minimum| app.metrics.set_minimum_index(minimum)).await;
 }
 
@@ -205,6 +207,12 @@ pub fn begin_log_anew(config: &Config, origin: &str, cause: String, now_ms: u64)
     // Tokens from before go on under the same issuer key, and so must what ended them.
     let kept = kept(&database).map_err(|error| at_fault(error.reason(), format!("the revocations can't be read: {}", error.detail())));
     let revocations_lost = kept.as_ref().err().map(|error| error.message.clone());
+    let mut kept = kept.unwrap_or_default();
+    // A log of before it had them, or one that can't be read: then the file alone says what became of keys.
+    let place = Place::new(&config.data_dir);
+    if let (true, Some(set)) = (kept.keys.is_empty(), place.set().map_err(key_error)?) {
+        kept.keys = set.rows();
+    }
     let mut renamed = config.clone();
     origin.clone_into(&mut renamed.log.origin);
     let signer = log_signer(&renamed)?;
@@ -216,8 +224,9 @@ pub fn begin_log_anew(config: &Config, origin: &str, cause: String, now_ms: u64)
         }
     }
     let opening = Opening { id: EntryId(random()), trace: TraceId(random()), t_ms: now_ms, dev: false };
-    Log::init_after(&database, &signer, opening, &Previous { checkpoint, cause, kept: kept.unwrap_or_default() })
+    Log::init_after(&database, &signer, opening, &Previous { checkpoint, cause, kept })
         .map_err(|error| at_fault(error.reason(), format!("the log can't be made: {}", error.detail())))?;
+    place.spare_nothing().map_err(key_error)?;
     write_log_key(config, signer.verifier_key())?;
     Ok(BegunAnew { key: signer.verifier_key().clone(), old: beside(&database, ASIDE), revocations_lost })
 }

@@ -4,14 +4,14 @@ use narrows_tests::{
     tokens::hex,
     vectors::{
         ActorText, ArgsAnswer, BundleAnswer, BundleVector, CallText, CaveatAnswer, Claims, FeedAnswer, FeedVector, ProofAnswer,
-        ProofVector, TokenAnswer, TokenVector, Vector, Verdict,
+        ProofVector, SparedAnswer, SparedVector, TokenAnswer, TokenVector, Vector, Verdict,
     },
 };
 use narrows_verifier::{
-    BlockId, Call, Caveat, Denial, Holder, PublicKey, Reason, RootKey, RootState, Roots, State, UnverifiedToken, VerifiedToken,
+    BlockId, Call, Caveat, Denial, Holder, PublicKey, Reason, RootKey, RootState, Roots, State, UnverifiedToken, VerifiedToken, Verifier,
     caveat::Plane,
     json::{self, Limits},
-    log::{Bundle, VerifierKey},
+    log::{Bundle, Policy, VerifierKey, verify_spared},
     proof::{
         HolderClaims, NarrowClaims, Once, PossessionClaims, ReportClaims, RevokeClaims, check_holder, check_narrow, check_possession,
         check_report, check_revoke, narrow_request_digest,
@@ -60,6 +60,7 @@ pub(super) fn of(vector: &Vector) -> (String, String) {
             show(&vector.expect, &feed(vector).map_or_else(|reason| FeedAnswer::refused(reason.code()), |()| FeedAnswer::ACCEPTED))
         }
         Vector::Bundle(vector) => show(&vector.expect, &bundle(vector)),
+        Vector::Spared(vector) => show(&vector.expect, &spared(vector)),
         Vector::Session(vector) => show(&vector.expect, &presenting::session(vector)),
         Vector::Dpop(vector) => show(&vector.expect, &presenting::dpop(vector)),
     }
@@ -83,6 +84,17 @@ fn bundle(vector: &BundleVector) -> BundleAnswer {
     }
 }
 
+fn spared(vector: &SparedVector) -> SparedAnswer {
+    let (roots, policy) = (trusted(&vector.roots), Policy::parse(vector.policy.as_bytes()).unwrap());
+    // Without the receipts no such token is good, whatever becomes of it with them.
+    let plain = UnverifiedToken::from_text(&vector.token).unwrap().verify(&roots);
+    assert_eq!(plain.err().map(|refusal| refusal.reason), Some(Reason::RootTainted));
+    match verify_spared(&Verifier::new(0, [1, 2]), &vector.token, &vector.receipts, &roots, &policy) {
+        Ok(_) => SparedAnswer { verdict: Verdict::Allow, reason: None },
+        Err(refusal) => SparedAnswer { verdict: Verdict::Deny, reason: Some(refusal.reason.to_string()) },
+    }
+}
+
 /// The trusted keys of a vector.
 pub(super) fn roots(vector: &TokenVector) -> Roots {
     trusted(&vector.roots)
@@ -93,6 +105,7 @@ fn trusted(roots: &[narrows_tests::vectors::Root]) -> Roots {
         state: root.state.as_deref().map_or(RootState::Active, |name| RootState::from_name(name).unwrap()),
         not_before: root.not_before.unwrap_or(0),
         not_after: root.not_after,
+        spared_below: root.spared_below,
         ..RootKey::active(root.id, key(&root.key))
     };
     Roots::new(roots.iter().map(read).collect()).unwrap()

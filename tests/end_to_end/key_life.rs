@@ -28,7 +28,8 @@ use super::{capability, hop_to, trusting};
 
 const DEMANDED: &str = "[log]\nquorum = 1\nwitness = \"require\"\n";
 
-async fn ordered(issuer: &Issuer, arguments: &[&str]) -> Ran {
+/// `narrows keys` with these arguments, beside a service that runs.
+pub(super) async fn ordered(issuer: &Issuer, arguments: &[&str]) -> Ran {
     let config = issuer.config().to_string_lossy().into_owned();
     let arguments: Vec<_> = [&["keys"], arguments, &["--config", &config]].concat().into_iter().map(str::to_owned).collect();
     tokio::task::spawn_blocking(|| program::run(arguments)).await.unwrap()
@@ -157,8 +158,98 @@ async fn a_tainted_key_is_refused_at_once_and_the_next_one_need_not_wait() {
     issuer.audit(&[]).succeeded();
     issuer.start().await;
     assert_eq!(states(&issuer.sdk().await.1), states(&after));
-    ordered(&issuer, &["retire", &stolen]).await.succeeded();
-    assert_eq!(states(&issuer.sdk().await.1), [(next, RootState::Active)]);
+    // It is published as tainted for as long as a token of it may be alive.
+    ordered(&issuer, &["retire", &stolen]).await.refused("KEY_STILL_NEEDED");
+    assert_eq!(states(&issuer.sdk().await.1), states(&after));
+}
+
+#[tokio::test]
+async fn a_state_file_that_was_lost_or_is_of_before_brings_no_tainted_key_back() {
+    let (mut issuer, provider) = trusting("").await;
+    let (_, before) = issuer.sdk().await;
+    let (stolen, file) = (signing(&before), issuer.data().join("issuer-keys.json"));
+    let next = prepare(&issuer).await;
+    let older = fs::read(&file).unwrap();
+    ordered(&issuer, &["taint", &stolen]).await.succeeded();
+    ordered(&issuer, &["activate", &next]).await.succeeded();
+    let (_, after) = issuer.sdk().await;
+    ordered(&issuer, &["rebuild"]).await.refused("LOG_BUSY");
+    issuer.stop();
+    let put = |bytes: &[u8]| {
+        let _ = fs::remove_file(&file);
+        let mut made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).unwrap();
+        std::io::Write::write_all(&mut made, bytes).unwrap();
+    };
+    for (lost, reason) in [(false, "KEY_SET_BEHIND"), (true, "KEY_SET_MISSING")] {
+        put(&older);
+        if lost {
+            fs::remove_file(&file).unwrap();
+        }
+        issuer.start_refused().refused(reason);
+        let told = ordered(&issuer, &["rebuild"]).await.succeeded();
+        assert!(told.contains(&stolen) && told.contains("tainted") && told.contains("active"), "{told}");
+        issuer.start().await;
+        assert_eq!(states(&issuer.sdk().await.1), states(&after));
+        capability(&issuer, &provider, &after, HolderKey::generate()).await;
+        issuer.stop();
+    }
+    issuer.audit(&[]).succeeded();
+    // A file that another place holds is none: a change would leave that as it was.
+    let elsewhere = issuer.data().join("elsewhere.json");
+    fs::rename(&file, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+    issuer.start_refused().refused("KEY_FILE_LINK");
+    fs::rename(&elsewhere, &file).unwrap();
+    // Without the key that signs there is nothing to go on with.
+    fs::remove_file(&file).unwrap();
+    fs::remove_file(issuer.data().join(format!("issuer-{next}.key"))).unwrap();
+    ordered(&issuer, &["rebuild"]).await.refused("KEY_FILE_MISSING");
+}
+
+#[tokio::test]
+async fn a_leaf_about_a_key_that_nobody_can_read_stops_the_start_until_an_operator_answers_for_the_file() {
+    let (mut issuer, _provider) = trusting("").await;
+    let (_, before) = issuer.sdk().await;
+    let (stolen, next) = (signing(&before), prepare(&issuer).await);
+    ordered(&issuer, &["taint", &stolen]).await.succeeded();
+    ordered(&issuer, &["activate", &next]).await.succeeded();
+    let (_, after) = issuer.sdk().await;
+    issuer.stop();
+    // As after leaves came back from bundles: what opens them did not.
+    let lost = "INSERT INTO unread_key SELECT idx FROM root_key; DELETE FROM root_key;
+                DELETE FROM disclosure WHERE entry IN (SELECT entry FROM leaf WHERE idx IN (SELECT idx FROM unread_key));";
+    rusqlite::Connection::open(issuer.database()).unwrap().execute_batch(lost).unwrap();
+    issuer.start_refused().refused("KEY_LEAF_UNREAD");
+    ordered(&issuer, &["rebuild"]).await.refused("KEY_LEAF_UNREAD");
+    ordered(&issuer, &["rebuild", "--accept-unread"]).await.succeeded();
+    issuer.start().await;
+    assert_eq!(states(&issuer.sdk().await.1), states(&after));
+    issuer.stop();
+    issuer.audit(&[]).succeeded();
+}
+
+#[tokio::test]
+async fn the_states_of_keys_outlive_the_log_in_which_they_were_said() {
+    let (mut issuer, _provider) = trusting("").await;
+    let (_, before) = issuer.sdk().await;
+    let (stolen, next) = (signing(&before), prepare(&issuer).await);
+    ordered(&issuer, &["taint", &stolen, "--spare-below", "1"]).await.succeeded();
+    ordered(&issuer, &["activate", &next]).await.succeeded();
+    let (_, after) = issuer.sdk().await;
+    issuer.stop();
+    let config = issuer.config().to_string_lossy().into_owned();
+    let anew = ["audit", "recover", "--config", &config, "--new-origin", "narrows.example/second", "--cause", "the disk was lost"];
+    issuer.run(&anew).succeeded();
+    issuer.configure("[log]\norigin = \"narrows.example/second\"\n", PACK);
+    issuer.start().await;
+    let (_, second) = issuer.sdk().await;
+    assert_eq!(states(&second), states(&after));
+    assert!(after.roots.keys().iter().any(|root| root.spared_below == Some(1)));
+    assert!(second.roots.keys().iter().all(|root| root.spared_below.is_none()), "an index says nothing in another log");
+    issuer.stop();
+    issuer.audit(&[]).succeeded();
+    fs::remove_file(issuer.data().join("issuer-keys.json")).unwrap();
+    issuer.start_refused().refused("KEY_SET_MISSING");
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ mod revoking;
 mod rotation;
 mod sealed_keys;
 mod secrets;
+mod sparing;
 mod stranger;
 mod subject_tokens;
 mod tampering;

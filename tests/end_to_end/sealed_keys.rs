@@ -75,6 +75,36 @@ async fn a_service_with_encrypted_keys_starts_with_the_passphrase_alone() {
 }
 
 #[test]
+fn a_key_under_a_second_name_is_not_encrypted_under_one_alone() {
+    let issuer = Issuer::init();
+    let passphrase = secret(&issuer, "passphrase", "correct horse\n");
+    issuer.configure(&format!("[keys]\npassphrase_file = {passphrase:?}\n"), PACK);
+    let (file, target) = (issuer.data().join("issuer.key"), issuer.data().join("elsewhere.key"));
+    let text = fs::read(&file).unwrap();
+    let untouched = |shown: &str| {
+        assert_eq!((fs::read(&file).unwrap(), fs::read(&target).unwrap()), (text.clone(), text.clone()), "{shown}");
+        assert!(!issuer.data().join("issuer.key.new").exists(), "{shown}");
+    };
+    fs::rename(&file, &target).unwrap();
+    std::os::unix::fs::symlink(&target, &file).unwrap();
+    encrypt(&issuer).refused("KEY_FILE_LINK");
+    assert!(file.is_symlink());
+    untouched("a symbolic link");
+    fs::remove_file(&file).unwrap();
+    fs::hard_link(&target, &file).unwrap();
+    encrypt(&issuer).refused("KEY_FILE_LINK");
+    untouched("a hard link");
+    // Nothing is written through a link that waits where the new file is to be.
+    fs::remove_file(&target).unwrap();
+    std::os::unix::fs::symlink(issuer.data().join("trap"), issuer.data().join("issuer.key.new")).unwrap();
+    encrypt(&issuer).refused("KEY_FILE_EXISTS");
+    assert!(!issuer.data().join("trap").exists() && fs::read(&file).unwrap() == text);
+    fs::remove_file(issuer.data().join("issuer.key.new")).unwrap();
+    encrypt(&issuer).succeeded();
+    assert!(is_sealed(&file));
+}
+
+#[test]
 fn init_makes_encrypted_keys_of_which_no_plain_copy_exists() {
     let scratch = Scratch::new();
     let (data, passphrase) = (scratch.join("data"), scratch.write("passphrase", "correct horse"));

@@ -19,6 +19,7 @@ mod matchers;
 mod principals;
 mod proofs;
 mod sessions;
+mod spared;
 mod spellings;
 mod stateful;
 mod text_rules;
@@ -35,6 +36,7 @@ pub use bundle::{BundleAnswer, BundleVector};
 pub use caveats::documented;
 pub use dpop::{DpopAnswer, DpopHolder, DpopRequest, DpopVector};
 pub use sessions::{SessionAnswer, SessionCall, SessionSeeds, SessionVector};
+pub use spared::{SparedAnswer, SparedVector};
 pub use stateful::{DirectiveText, StateText};
 
 use crate::tokens;
@@ -59,6 +61,8 @@ pub enum Vector {
     Feed(FeedVector),
     /// A bundle of evidence.
     Bundle(BundleVector),
+    /// A token of a key that was given up, with receipts of before.
+    Spared(SparedVector),
 }
 
 /// A token, and with a call what becomes of it.
@@ -98,6 +102,9 @@ pub struct Root {
     /// Seconds since the Unix epoch after which it signed nothing; no end when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<u64>,
+    /// Of a tainted key: the index of the issuer's log below which tokens are spared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spared_below: Option<u64>,
 }
 
 /// A call as it arrives.
@@ -413,6 +420,7 @@ pub fn all() -> BTreeMap<String, Vector> {
     principals::cases(&mut cases);
     feed::cases(&mut cases);
     bundle::cases(&mut cases);
+    spared::cases(&mut cases);
     cases.0
 }
 
@@ -478,7 +486,7 @@ impl FeedAnswer {
 
 impl Root {
     fn active(id: u32, key: String) -> Self {
-        Self { id, key, state: None, not_before: None, not_after: None }
+        Self { id, key, state: None, not_before: None, not_after: None, spared_below: None }
     }
 }
 

@@ -164,6 +164,7 @@ reasons! {
     LogRevocationsChanged = "LOG_REVOCATIONS_CHANGED": "the table of revocations is not what the leaves say";
     LogPausesChanged = "LOG_PAUSES_CHANGED": "the table of what is paused is not what the leaves say";
     LogClientsChanged = "LOG_CLIENTS_CHANGED": "the table of registered clients is not what the leaves say";
+    LogKeysChanged = "LOG_KEYS_CHANGED": "the table of the keys that sign tokens is not what the leaves say";
     LogReceiptInvalid = "LOG_RECEIPT_INVALID": "a receipt does not verify against the log";
 
     // Service: the HTTP envelope, before any endpoint's own rules.
@@ -224,6 +225,12 @@ reasons! {
     KeyStillNeeded = "KEY_STILL_NEEDED": "tokens of the key may be alive, so it stays published";
     KeySetFull = "KEY_SET_FULL": "the service has as many keys as it can have";
     KeySetMalformed = "KEY_SET_MALFORMED": "the file of the keys' states, or an order about them, can't be used, or names a key that its file does not hold";
+    KeySetMissing = "KEY_SET_MISSING": "the log knows states of keys that sign tokens, and the file of them is not there";
+    KeySetBehind = "KEY_SET_BEHIND": "the file of the keys' states says something else than the log's newest leaf of each key, such as an older copy";
+    KeyLeafUnread = "KEY_LEAF_UNREAD": "a leaf about a key is in the log, and nothing is there that says what it means";
+    KeySpareBeyond = "KEY_SPARE_BEYOND": "tokens of a tainted key can be spared only below an index that the published log has reached";
+    KeySpareRaised = "KEY_SPARE_RAISED": "a tainted key can spare fewer tokens than it does, never more";
+    KeyFileLink = "KEY_FILE_LINK": "a key file that is to be replaced is a symbolic link or has a second name: what it leads to would stay as it is";
     KeyOrderWaiting = "KEY_ORDER_WAITING": "an order about the keys is waiting for a running service to carry it out";
     NoSigningKey = "NO_SIGNING_KEY": "the key that signed was given up, and no other signs yet";
     TlsCertificate = "TLS_CERTIFICATE": "the certificate file can't be read, holds no certificate chain of at most 8, or the certificate is not valid at this time";

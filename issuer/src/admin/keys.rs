@@ -12,7 +12,7 @@ use crate::{
     clients::generate_secret,
     config::{self, Config},
     exchange::ExchangeError,
-    keyring::{Order, Place, Step, new_key, take_order},
+    keyring::{Order, Place, Step, new_key, take_back, take_order},
     keys::KeyError,
 };
 
@@ -72,7 +72,7 @@ async fn carry_out(app: &App, step: KeyStep) -> Result<u32, Reason> {
     }
     if let Err(reason) = take_order(app).await {
         if !matches!(step, KeyStep::Taint(..)) {
-            office.place.clear().map_err(|_| Reason::KeyOrderWaiting)?;
+            take_back(app, &order).map_err(|_| Reason::KeyOrderWaiting)?;
         }
         return Err(reason);
     }

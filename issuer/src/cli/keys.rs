@@ -10,8 +10,9 @@ use clap::{Args, Subcommand};
 use narrows_issuer::{
     age::Unlock,
     clients::generate_secret,
+    clock::system_clock,
     config::Config,
-    keyring::{Order, Place, Step, new_key},
+    keyring::{Order, Place, Step, new_key, rebuild},
     keys::{KeyRole, SecretKey, root_key_id},
 };
 use narrows_verifier::Reason;
@@ -26,15 +27,25 @@ pub(super) enum Keys {
     Prepare(Of),
     /// Sign with a published key from now on; the key that signed is retired
     Activate(One),
-    /// Publish a key no longer that signs nothing and of which no token is alive
+    /// Publish a key no longer that signs nothing and of which no token is alive; it is of no use any more
     Retire(One),
-    /// Accept nothing that a key signed, from now on
+    /// Accept nothing that a key signed, from now on; once more with a lower index or none, spare fewer of its tokens
     Taint {
         #[command(flatten)]
         one: One,
-        /// Let verifiers spare tokens whose leaf lies below this index of the log, which witnessed receipts must show
+        /// Let verifiers spare tokens whose leaf lies below this index of the log, which witnessed receipts must show. At most the
+        /// size of the published log; it can be lowered later and never raised
         #[arg(long, value_name = "INDEX")]
         spare_below: Option<u64>,
+    },
+    /// Make the file of the keys' states anew from the log, after it was lost or an old copy was put back. Stop the service first
+    Rebuild {
+        /// The service's configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Believe the file about keys of which leaves came back without what opens them; be sure that it is the newest
+        #[arg(long)]
+        accept_unread: bool,
     },
     /// Encrypt the key files of the service in place, with the configured passphrase
     Encrypt {
@@ -71,6 +82,11 @@ impl Keys {
             Self::Prepare(of) => prepare(&of),
             Self::Activate(one) => one.of.ask(Step::Activate { kid: one.kid }),
             Self::Retire(one) => one.of.ask(Step::Retire { kid: one.kid }),
+            Self::Rebuild { config, accept_unread } => {
+                let config = Config::load(&config)?;
+                rebuild(&config, accept_unread, system_clock()() / 1000)?;
+                list(&config)
+            }
             Self::Encrypt { config } => encrypt(&Config::load(&config)?),
             Self::Taint { one, spare_below } => {
                 one.of.ask(Step::Taint { kid: one.kid, spare_below })?;
@@ -86,7 +102,7 @@ impl Of {
     fn ask(&self, step: Step) -> anyhow::Result<()> {
         let config = Config::load(&self.config)?;
         let place = Place::new(&config.data_dir);
-        let urgent = matches!(step, Step::Taint { .. });
+        let urgent = step.gives_up();
         let order = Order { id: generate_secret(&mut OsRng).to_string(), step };
         place.leave(&order)?;
         let deadline = Instant::now() + Duration::from_secs(self.wait);
@@ -106,8 +122,10 @@ impl Of {
         if urgent {
             bail!("no service has taken the order so far; it is carried out when one runs ({})", Reason::KeyOrderWaiting);
         }
-        place.clear().context("taking the order back")?;
-        bail!("no service has taken the order, and it is taken back ({})", Reason::KeyOrderWaiting)
+        if place.take_back().context("taking the order back")? {
+            bail!("no service has taken the order, and it is taken back ({})", Reason::KeyOrderWaiting)
+        }
+        bail!("the service has taken the order and not answered so far; it is gone on with ({})", Reason::KeyOrderWaiting)
     }
 }
 

@@ -1,26 +1,33 @@
 //! The keys that sign tokens, replaced while the service runs.
 //!
-//! A change goes in this order: the key file is read, the leaves are durable, the state file is, and then it is in force. What gives a
-//! key up is in force with its leaf, whatever the disk says of the state file. A crash in between leaves the order, which is carried
-//! out again: there are two leaves then, and one change.
+//! A change goes in this order: the order is taken, the key file is read, the leaves are durable, the state file is, it is in force,
+//! the order is gone. What gives a key up is in force with its leaf, whatever the disk says of the state file. A crash in between
+//! leaves the order, and the next start goes on with it: what the log says already is not said again. A state file that is behind
+//! the log in any other way stops the start.
 
 mod fresh;
 mod job;
 mod order;
+mod proved;
+mod rebuild;
 mod set;
+#[cfg(test)]
+mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use narrows_verifier::{Reason, RootKey, Roots};
+use narrows_verifier::{Reason, RootKey, RootState, Roots};
 
 pub use self::fresh::new_key;
-pub use self::job::{follow, take_order};
+pub use self::job::{follow, take_back, take_order};
 pub use self::order::{Order, Place};
+pub use self::rebuild::rebuild;
 pub use self::set::{Answer, KeySet, OwnKey, Pace, Step};
 use crate::{
     age::Unlock,
     config::{self, Config},
     keys::{KeyError, KeyRole, SecretKey, root_key_id},
+    log::KeyRow,
     mint::Mint,
 };
 
@@ -34,8 +41,6 @@ pub struct Keyring {
     others: Vec<RootKey>,
     /// Replaced as a whole, by [`job`] alone.
     ring: RwLock<Arc<Ring>>,
-    /// A change whose leaves are durable and whose state file is not, under the name of what asked for it.
-    logged: Mutex<Option<(String, Arc<Ring>)>>,
 }
 
 /// One state of the keys.
@@ -46,26 +51,33 @@ struct Ring {
 }
 
 impl Keyring {
-    /// Reads the keys. Where none was ever replaced, the configured one signs, and did so not before `since`.
+    /// Reads the keys, whose states `logged` proves. Where none was ever replaced, the configured one signs, and did so not before
+    /// `since`.
     ///
     /// # Errors
-    /// A reason of key files; `KEY_SET_MALFORMED` where the files don't fit together; `ROOT_SET` where a key is in the configuration
-    /// as well.
-    pub fn open(config: &Config, since: u64) -> Result<Self, KeyError> {
+    /// A reason of key files; `KEY_SET_MALFORMED` where the files don't fit together; `KEY_SET_MISSING` and `KEY_SET_BEHIND` where
+    /// the log says something else; `ROOT_SET` where a key is in the configuration as well.
+    pub fn open(config: &Config, since: u64, logged: &[KeyRow]) -> Result<Self, KeyError> {
         let place = Place::new(&config.data_dir);
         let file = config.issuer_key_file();
-        let set = match place.set()? {
-            Some(set) => set,
-            None => KeySet::of(mint_of(&SecretKey::open(&file, KeyRole::Issuer, &Unlock::read(&config.keys)?)?, since).root(), file),
+        let first = || {
+            let key = SecretKey::open(&file, KeyRole::Issuer, &Unlock::read(&config.keys)?)?;
+            Ok(KeySet::of(mint_of(&key, since).root(), file.clone()))
         };
+        let set = proved::hold(place.set()?, first, logged, &place.waiting())?;
         let others: Vec<_> = config.root_key.iter().filter_map(|key| key.read().ok()).collect();
+        let own = |other: &RootKey| logged.iter().any(|row| &row.key == other.key.as_bytes());
+        if others.iter().any(|other| own(other) && other.state != RootState::Tainted) {
+            let message = "a key that was the service's own can stand under `root_key` as tainted alone".into();
+            return Err(KeyError { reason: Reason::RootSet, message });
+        }
         let pace = Pace {
             overlap_s: config.keys.overlap_seconds,
             request_s: config.limits.request_timeout_ms.div_ceil(1000) + 1,
             life_s: narrows_policies::MAX_LIFE_SECONDS,
         };
         let ring = Ring::new(set, None, &config.keys, &others)?;
-        Ok(Self { place, pace, unlock: config.keys.clone(), others, ring: RwLock::new(Arc::new(ring)), logged: Mutex::new(None) })
+        Ok(Self { place, pace, unlock: config.keys.clone(), others, ring: RwLock::new(Arc::new(ring)) })
     }
 
     /// The key that signs now.
@@ -93,21 +105,11 @@ impl Keyring {
     fn put_in_force(&self, ring: Arc<Ring>) -> Result<(), KeyError> {
         self.place.replace_set(&ring.set)?;
         self.follow(ring);
-        *self.logged() = None;
         Ok(())
     }
 
     fn follow(&self, ring: Arc<Ring>) {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
-    }
-
-    fn logged(&self) -> MutexGuard<'_, Option<(String, Arc<Ring>)>> {
-        self.logged.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is left to be written of a change whose leaves are durable.
-    fn logged_for(&self, asked: &str) -> Option<Arc<Ring>> {
-        self.logged().as_ref().filter(|(by, _)| by == asked).map(|(_, ring)| Arc::clone(ring))
     }
 }
 
@@ -128,6 +130,12 @@ impl Ring {
         let roots = Roots::new(set.keys().iter().map(|own| own.root).chain(others.iter().copied()).collect())
             .map_err(|reason| KeyError { reason, message: "a key of the service is listed under `root_key` too".into() })?;
         Ok(Self { set, mint, roots: Arc::new(roots) })
+    }
+
+    /// The same, with an order answered.
+    fn answering(&self, answer: Answer) -> Arc<Self> {
+        let set = KeySet { last: Some(answer), ..self.set.clone() };
+        Arc::new(Self { set, mint: self.mint.clone(), roots: Arc::clone(&self.roots) })
     }
 }
 

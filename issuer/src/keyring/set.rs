@@ -2,7 +2,7 @@
 //!
 //! One key signs at a time. Whatever is refused here changes nothing.
 
-use std::path::PathBuf;
+use std::{cmp::Ordering, path::PathBuf};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use narrows_verifier::{PublicKey, Reason, RootKey, RootState};
@@ -65,6 +65,13 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Whether it takes authority away, and so waits for nothing.
+    pub const fn gives_up(&self) -> bool {
+        matches!(self, Self::Taint { .. })
+    }
+}
+
 /// Times that the steps obey.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -74,13 +81,6 @@ pub struct Pace {
     pub request_s: u64,
     /// Seconds that a token lives at most.
     pub life_s: u64,
-}
-
-/// What a step did to one key, as its leaf says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) key: PublicKey,
-    pub(super) state: &'static str,
 }
 
 impl KeySet {
@@ -105,7 +105,7 @@ impl KeySet {
     }
 
     /// Publishes a key.
-    pub(super) fn prepare(&mut self, key: PublicKey, file: PathBuf, now_s: u64) -> Result<Vec<Change>, Reason> {
+    pub(super) fn prepare(&mut self, key: PublicKey, file: PathBuf, now_s: u64) -> Result<(), Reason> {
         let id = root_key_id(key.as_bytes());
         if self.keys.iter().any(|known| known.root.id == id) {
             return Err(Reason::KeyState);
@@ -115,64 +115,73 @@ impl KeySet {
         }
         let root = RootKey { state: RootState::Prepared, not_before: now_s, ..RootKey::active(id, key) };
         self.keys.push(OwnKey { root, file });
-        Ok(vec![change(&root)])
+        Ok(())
     }
 
     /// Has a published key sign in place of the one that does. Where none does any more, no time of publication is waited for:
     /// verifiers that have not seen the key refuse for some minutes, and without it all do.
-    pub(super) fn activate(&mut self, kid: u32, now_s: u64, pace: &Pace) -> Result<Vec<Change>, Reason> {
+    pub(super) fn activate(&mut self, kid: u32, now_s: u64, pace: &Pace) -> Result<(), Reason> {
         let signs = self.signing().is_some();
-        let next = self.find(kid)?;
+        let next = self.known(kid)?;
         if next.root.state != RootState::Prepared {
             return Err(Reason::KeyState);
         }
         if signs && now_s < next.root.not_before.saturating_add(pace.overlap_s) {
             return Err(Reason::KeyTooFresh);
         }
-        let mut changes = Vec::new();
         for former in self.keys.iter_mut().filter(|key| key.root.state == RootState::Active) {
             former.root.state = RootState::Retired;
             // A request that has begun is signed with it still.
-            former.root.not_after = Some(now_s.max(former.root.not_before).saturating_add(pace.request_s));
-            changes.push(change(&former.root));
+            former.root.not_after = Some(last_signature(&former.root, now_s, pace));
         }
-        let next = self.find(kid)?;
-        next.root.state = RootState::Active;
-        changes.push(change(&next.root));
-        Ok(changes)
+        self.known(kid)?.root.state = RootState::Active;
+        Ok(())
     }
 
-    /// Takes a key out of the set: one that never signed, or whose tokens are all over, or refused anyway.
-    pub(super) fn retire(&mut self, kid: u32, now_s: u64, pace: &Pace) -> Result<Vec<Change>, Reason> {
-        let key = self.find(kid)?.root;
+    /// Takes a key out of the set: one that never signed, or whose tokens are all over. A tainted one says so until then, and in
+    /// the log for ever.
+    pub(super) fn retire(&mut self, kid: u32, now_s: u64, pace: &Pace) -> Result<(), Reason> {
+        let key = self.known(kid)?.root;
         match key.state {
             RootState::Active => Err(Reason::KeyState),
-            RootState::Retired if !ended(&key, now_s, pace) => Err(Reason::KeyStillNeeded),
+            RootState::Retired | RootState::Tainted if !is_over(&key, now_s, pace) => Err(Reason::KeyStillNeeded),
             RootState::Prepared | RootState::Retired | RootState::Tainted => {
                 self.keys.retain(|own| own.root.id != kid);
-                Ok(vec![Change { key: key.key, state: REMOVED }])
+                Ok(())
             }
         }
     }
 
-    /// Gives a key up at once, whatever it did so far.
-    pub(super) fn taint(&mut self, kid: u32, spare_below: Option<u64>) -> Result<Vec<Change>, Reason> {
-        let key = self.find(kid)?;
-        if key.root.state == RootState::Tainted {
-            return Err(Reason::KeyState);
+    /// Gives a key up at once, whatever it did so far. Of one that is given up, fewer tokens can be spared than are, and never more:
+    /// who was told that a token is refused has let go of it.
+    pub(super) fn taint(&mut self, kid: u32, spare_below: Option<u64>, now_s: u64, pace: &Pace) -> Result<(), Reason> {
+        let root = &mut self.known(kid)?.root;
+        if root.state == RootState::Tainted {
+            match spare_below.cmp(&root.spared_below) {
+                Ordering::Equal => return Err(Reason::KeyState),
+                Ordering::Greater => return Err(Reason::KeySpareRaised),
+                Ordering::Less => {}
+            }
         }
-        key.root.state = RootState::Tainted;
-        key.root.spared_below = spare_below;
-        Ok(vec![change(&key.root)])
+        root.state = RootState::Tainted;
+        root.spared_below = spare_below;
+        root.not_after = Some(root.not_after.unwrap_or(last_signature(root, now_s, pace)));
+        Ok(())
     }
 
     /// The retired keys whose tokens are all over. Whoever still has one of them could write a long life into an old token, so they
     /// do not stay.
     pub(super) fn ended(&self, now_s: u64, pace: &Pace) -> Vec<u32> {
-        self.keys.iter().filter(|key| ended(&key.root, now_s, pace)).map(|key| key.root.id).collect()
+        let retired = self.keys.iter().map(|key| &key.root).filter(|root| root.state == RootState::Retired);
+        retired.filter(|root| is_over(root, now_s, pace)).map(|root| root.id).collect()
     }
 
-    fn find(&mut self, kid: u32) -> Result<&mut OwnKey, Reason> {
+    /// The key of this number.
+    pub(super) fn find(&self, kid: u32) -> Option<&OwnKey> {
+        self.keys.iter().find(|key| key.root.id == kid)
+    }
+
+    fn known(&mut self, kid: u32) -> Result<&mut OwnKey, Reason> {
         self.keys.iter_mut().find(|key| key.root.id == kid).ok_or(Reason::KeyUnknown)
     }
 
@@ -198,12 +207,14 @@ impl KeySet {
     }
 }
 
-fn change(root: &RootKey) -> Change {
-    Change { key: root.key, state: root.state.name() }
+/// When the last request is over that began while the key signed.
+fn last_signature(root: &RootKey, now_s: u64, pace: &Pace) -> u64 {
+    now_s.max(root.not_before).saturating_add(pace.request_s)
 }
 
-fn ended(root: &RootKey, now_s: u64, pace: &Pace) -> bool {
-    root.state == RootState::Retired && root.not_after.is_some_and(|end| end.saturating_add(pace.life_s) < now_s)
+/// Whether no token that was rightly signed with the key can be alive.
+fn is_over(root: &RootKey, now_s: u64, pace: &Pace) -> bool {
+    root.not_after.is_some_and(|end| end.saturating_add(pace.life_s) < now_s)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -255,7 +266,6 @@ impl Written {
 }
 
 const FORMAT: &str = "narrows-issuer-keys/1";
-const REMOVED: &str = "removed";
 /// A verifier takes 64, those of the configuration among them.
 const MAX_OWN_KEYS: usize = 32;
 
@@ -288,8 +298,7 @@ mod tests {
         assert_eq!(states(&set), [(RootState::Active, 1, None), (RootState::Prepared, 50, None)]);
         assert_eq!(set.activate(id(2), 149, &PACE), Err(Reason::KeyTooFresh));
         assert_eq!(set.activate(id(3), 149, &PACE), Err(Reason::KeyUnknown));
-        let changes = set.activate(id(2), 150, &PACE).unwrap();
-        assert_eq!(changes.iter().map(|change| change.state).collect::<Vec<_>>(), ["retired", "active"]);
+        set.activate(id(2), 150, &PACE).unwrap();
         assert_eq!(states(&set), [(RootState::Retired, 1, Some(180)), (RootState::Active, 50, None)]);
         assert_eq!(set.signing().unwrap().root.id, id(2));
         assert_eq!(set.activate(id(2), 300, &PACE), Err(Reason::KeyState));
@@ -303,7 +312,7 @@ mod tests {
         assert_eq!(set.retire(id(1), 180 + 1_000, &PACE), Err(Reason::KeyStillNeeded));
         assert!(set.ended(180 + 1_000, &PACE).is_empty());
         assert_eq!(set.ended(180 + 1_001, &PACE), [id(1)]);
-        assert_eq!(set.retire(id(1), 180 + 1_001, &PACE).unwrap()[0].state, "removed");
+        set.retire(id(1), 180 + 1_001, &PACE).unwrap();
         assert_eq!(set.keys.len(), 1);
         assert_eq!(set.retire(id(2), 9_999, &PACE), Err(Reason::KeyState), "it signs");
     }
@@ -318,12 +327,39 @@ mod tests {
     #[test]
     fn a_tainted_key_signs_nothing_and_the_next_one_need_not_wait() {
         let mut set = set();
-        set.taint(id(1), None).unwrap();
+        set.taint(id(1), None, 55, &PACE).unwrap();
         assert!(set.signing().is_none());
-        assert_eq!(set.taint(id(1), None), Err(Reason::KeyState));
+        assert_eq!(set.taint(id(1), None, 56, &PACE), Err(Reason::KeyState));
         assert_eq!(set.activate(id(1), 60, &PACE), Err(Reason::KeyState));
         set.activate(id(2), 60, &PACE).unwrap();
-        assert_eq!(states(&set), [(RootState::Tainted, 1, None), (RootState::Active, 50, None)]);
+        assert_eq!(states(&set), [(RootState::Tainted, 1, Some(85)), (RootState::Active, 50, None)]);
+    }
+
+    #[test]
+    fn a_tainted_key_stays_published_as_such_until_its_longest_token_has_ended() {
+        let mut set = set();
+        set.activate(id(2), 150, &PACE).unwrap();
+        set.taint(id(2), None, 200, &PACE).unwrap();
+        set.taint(id(1), None, 200, &PACE).unwrap();
+        assert_eq!(states(&set), [(RootState::Tainted, 1, Some(180)), (RootState::Tainted, 50, Some(230))]);
+        assert_eq!(set.retire(id(1), 180 + 1_000, &PACE), Err(Reason::KeyStillNeeded));
+        assert_eq!(set.retire(id(2), 180 + 1_001, &PACE), Err(Reason::KeyStillNeeded));
+        assert!(set.ended(9_999, &PACE).is_empty(), "only who gave it up says when it goes");
+        set.retire(id(1), 180 + 1_001, &PACE).unwrap();
+        assert_eq!(set.keys.len(), 1);
+    }
+
+    #[test]
+    fn a_tainted_key_spares_fewer_tokens_and_never_more() {
+        let mut set = set();
+        set.taint(id(1), Some(7), 55, &PACE).unwrap();
+        assert_eq!(set.taint(id(1), Some(7), 60, &PACE), Err(Reason::KeyState));
+        assert_eq!(set.taint(id(1), Some(8), 60, &PACE), Err(Reason::KeySpareRaised));
+        set.taint(id(1), Some(6), 60, &PACE).unwrap();
+        assert_eq!(set.keys[0].root.spared_below, Some(6));
+        assert_eq!(states(&set)[0], (RootState::Tainted, 1, Some(85)), "it ended when it was given up");
+        set.taint(id(1), None, 60, &PACE).unwrap();
+        assert_eq!(set.taint(id(1), Some(0), 60, &PACE), Err(Reason::KeySpareRaised));
     }
 
     #[test]
@@ -340,7 +376,7 @@ mod tests {
     fn the_file_reads_back_and_anything_else_is_refused() {
         let mut set = set();
         set.last = Some(Answer { order: "aa".into(), refused: Some("KEY_STATE".into()) });
-        set.taint(id(2), Some(7)).unwrap();
+        set.taint(id(2), Some(7), 60, &PACE).unwrap();
         let text = set.text();
         assert_eq!(KeySet::parse(&text), Ok(set));
         let broken = [

@@ -4,9 +4,10 @@ use narrows_verifier::Reason;
 use narrows_verifier::log::{BlockId, Disclosure, Leaf, TaskId};
 
 use super::retention::{Bound, Work};
+use super::root_keys::refusal_of_key;
 use crate::clients::{MAX_REGISTERED, Registration};
 use crate::revocation::{Hold, Revoked, Standing};
-use crate::store::{Batch, MintedRow, NOBODY, Pseudonym, Rows, StoreError, TaskRow, is_readable};
+use crate::store::{Batch, KeyRow, MintedRow, NOBODY, Pseudonym, Rows, StoreError, TaskRow, is_readable};
 
 /// What is stored with a leaf, in the same transaction.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ pub enum SideRow {
         /// is refused.
         replaces: Option<u64>,
     },
+    /// Says of a key that signs tokens what the leaf says.
+    RootKey(KeyRow),
     /// Makes the append idempotent: a block that is logged already gets its old leaf and a fresh receipt.
     Derivation {
         /// The newest block of the derived token.
@@ -162,6 +165,7 @@ pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_r
         SideRow::Hold(Hold::Pause(target)) => batch.insert_pause(target, index),
         SideRow::Hold(Hold::Resume(target, paused)) => batch.end_pause(*paused, target),
         SideRow::Client { registration, .. } => batch.put_client(registration, index),
+        SideRow::RootKey(key) => batch.put_root_key(key, index),
         SideRow::Derivation { block_id } => batch.insert_derivation(block_id, index),
         SideRow::SingleUse { key, expires_s, .. } => batch.insert_single_use(key, *expires_s),
     })
@@ -193,6 +197,7 @@ fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Op
         SideRow::Stands(standing) => refusal_of_fallen(rows, standing)?,
         SideRow::Hold(Hold::Resume(target, paused)) => (rows.pause(target)? != Some(*paused)).then_some(Reason::NotPaused),
         SideRow::Client { registration, replaces } => refusal_of_client(rows, &registration.client.id, *replaces)?,
+        SideRow::RootKey(key) => refusal_of_key(rows, key)?,
         SideRow::Minted { .. }
         | SideRow::Revoke(_)
         | SideRow::Hold(Hold::Pause(_))

@@ -5,6 +5,7 @@ use narrows_verifier::{
     log::{LogRefusal, OutOfRange},
 };
 
+use super::verify::Finding;
 use crate::store::StoreError;
 
 /// Why the log did not do what was asked. Whoever needed a leaf must then release nothing.
@@ -89,6 +90,12 @@ impl From<StoreError> for LogError {
 impl From<LogRefusal> for LogError {
     fn from(refusal: LogRefusal) -> Self {
         Self::new(refusal.reason, refusal.detail)
+    }
+}
+
+impl From<Finding> for LogError {
+    fn from(finding: Finding) -> Self {
+        Self::new(finding.reason, finding.detail)
     }
 }
 

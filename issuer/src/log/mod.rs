@@ -3,6 +3,7 @@
 mod anchor;
 mod anchoring;
 mod append;
+mod carried;
 mod disk;
 mod erase;
 mod error;
@@ -15,6 +16,7 @@ mod recover;
 mod registrations;
 mod retention;
 mod revocations;
+mod root_keys;
 mod settings;
 mod shown;
 mod signer;
@@ -34,8 +36,8 @@ use std::time::Duration;
 
 use narrows_verifier::Reason;
 use narrows_verifier::log::{
-    BlockId, Checkpoint, Disclosure, EntryId, Frontier, Kind, Leaf, Receipt, TaskId, TileKind, TilePath, TraceId, commit, encode_entries,
-    encode_tile, inclusion_proof, leaf_hash,
+    BlockId, Checkpoint, EntryId, Frontier, Kind, Leaf, Receipt, TaskId, TileKind, TilePath, TraceId, encode_entries, encode_tile,
+    inclusion_proof, leaf_hash,
 };
 use tokio::sync::{Notify, oneshot};
 
@@ -50,7 +52,7 @@ use lanes::{Capacity, Lane, Lanes};
 
 // The public interface is:
 pub(crate) use crate::store::NOBODY;
-pub use crate::store::{ListedTask, MintedRow, Pseudonym};
+pub use crate::store::{KeyRow, ListedTask, MintedRow, Pseudonym};
 pub use append::{Outcome, SideRow};
 pub use erase::{Erasure, erase, pseudonym};
 pub use error::LogError;
@@ -59,6 +61,7 @@ pub use proofs::SignedHead;
 pub use recover::{Kept, Previous, Source, kept, last_checkpoint, replay};
 pub use retention::{Retained, Retainer, RetentionPolicy, planned, retain};
 pub(crate) use retention::{expiring, stated};
+pub use root_keys::LoggedKeys;
 pub use settings::{ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, QUEUE, Settings};
 pub use shown::{Shown, ShownLeaf, utc};
 pub use signer::LogSigner;
@@ -120,7 +123,8 @@ impl Log {
     /// # Errors
     /// `LOG_EXISTS`, `LOG_BUSY`, `LOG_NOT_DURABLE`, or what the store met.
     pub fn init(path: &Path, signer: &LogSigner, opening: Opening) -> Result<(), LogError> {
-        Self::init_disclosing(path, signer, opening, &[], &Kept::default())
+        let first = (first_leaf(signer, opening), Vec::new());
+        Self::begin(path, signer, opening, &[first], &Kept::default())
     }
 
     /// As [`Log::init`], for a log that follows another, which its first leaf names with its end and the cause.
@@ -128,32 +132,33 @@ impl Log {
     /// # Errors
     /// As [`Log::init`].
     pub fn init_after(path: &Path, signer: &LogSigner, opening: Opening, previous: &Previous) -> Result<(), LogError> {
-        Self::init_disclosing(path, signer, opening, &recover::disclosures(previous, random), &previous.kept)
+        let mut leaves = vec![carried::opens(first_leaf(signer, opening), previous)];
+        leaves.extend(carried::follow(&previous.kept, opening));
+        Self::begin(path, signer, opening, &leaves, &previous.kept)
     }
 
-    fn init_disclosing(path: &Path, signer: &LogSigner, opening: Opening, disclosures: &[Disclosure], kept: &Kept) -> Result<(), LogError> {
-        let leaf = Leaf {
-            fields: disclosures.iter().map(|it| (it.name.clone(), commit(&it.salt, &it.name, &it.value))).collect(),
-            t_ms: opening.t_ms,
-            origin: Some(signer.origin().to_owned()),
-            dev: opening.dev,
-            ..Leaf::draft(Kind::LogOpen, opening.id, opening.trace)
-        };
-        let bytes = leaf.to_bytes()?;
-        let hash = leaf_hash(&bytes);
+    fn begin(path: &Path, signer: &LogSigner, opening: Opening, leaves: &[carried::Beginning], kept: &Kept) -> Result<(), LogError> {
         let mut frontier = Frontier::empty();
-        let nodes = frontier.append(hash).map_err(StoreError::from)?;
-        let root = frontier.root();
-        let note = signer.sign(&Checkpoint { origin: signer.origin().to_owned(), size: 1, root });
+        let mut grown = Vec::with_capacity(leaves.len());
+        for (index, (leaf, rows)) in (0..).zip(leaves) {
+            let leaf = Leaf { t_ms: opening.t_ms, ..leaf.clone() };
+            let bytes = leaf.to_bytes()?;
+            let hash = leaf_hash(&bytes);
+            let nodes = frontier.append(hash)?;
+            grown.push((StoredLeaf { index, entry: leaf.id, hash, bytes }, nodes, leaf, rows));
+        }
+        let (size, root) = (frontier.size(), frontier.root());
+        let note = signer.sign(&Checkpoint { origin: signer.origin().to_owned(), size, root });
         Database::create(path, |batch| {
-            batch.insert_leaf(&StoredLeaf { index: 0, entry: opening.id, hash, bytes })?;
-            batch.insert_nodes(&nodes)?;
-            disclosures.iter().try_for_each(|disclosure| batch.insert_disclosure(&opening.id, NOBODY, disclosure))?;
+            for (stored, nodes, leaf, rows) in &grown {
+                batch.insert_leaf(stored)?;
+                batch.insert_nodes(nodes)?;
+                append::write_side_rows(batch, stored.index, leaf, rows, opening.t_ms / 1000)?;
+            }
             kept.revoked.iter().try_for_each(|revoked| batch.insert_revocation(revoked, 0))?;
             kept.paused.iter().try_for_each(|target| batch.insert_pause(target, 0))?;
-            kept.clients.iter().try_for_each(|registration| batch.put_client(registration, 0))?;
-            batch.insert_checkpoint(1, &root, &note)?;
-            batch.insert_head(&Head { size: 1, root, epoch: i64::try_from(kept.epoch).unwrap_or(0), last_t_ms: opening.t_ms })
+            batch.insert_checkpoint(size, &root, &note)?;
+            batch.insert_head(&Head { size, root, epoch: i64::try_from(kept.epoch).unwrap_or(0), last_t_ms: opening.t_ms })
         })?;
         Ok(())
     }
@@ -172,6 +177,8 @@ impl Log {
         let anchor = anchor.transpose()?;
         let retains = database.rows().retention()?.is_some();
         let head = database.take_over(anchor.is_some())?;
+        root_keys::read_unread(&mut database)?;
+        root_keys::check_rows(&database.rows())?;
         let live = Arc::new(live(&mut database, head.last_t_ms / 1000)?);
         let registered = Arc::new(Registered::new(database.rows().clients()?));
         let readers = Readers::open(path)?;
@@ -429,6 +436,10 @@ impl Drop for Log {
             let _ = writer.join();
         }
     }
+}
+
+fn first_leaf(signer: &LogSigner, opening: Opening) -> Leaf {
+    Leaf { origin: Some(signer.origin().to_owned()), dev: opening.dev, ..Leaf::draft(Kind::LogOpen, opening.id, opening.trace) }
 }
 
 /// Reads what is revoked, and takes out of the table what had long been over when the newest leaf was written.

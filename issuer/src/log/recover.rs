@@ -6,10 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use narrows_verifier::Reason;
-use narrows_verifier::json::Value;
 use narrows_verifier::log::{
-    Disclosure, EntryId, Frontier, Hash, Kind, Leaf, MAX_LEAF_BYTES, Salt, TILE_WIDTH, TileKind, TilePath, Verdict, VerifierKey,
-    decode_entries, leaf_hash, verify_checkpoint,
+    EntryId, Frontier, Hash, Kind, Leaf, MAX_LEAF_BYTES, TILE_WIDTH, TileKind, TilePath, Verdict, VerifierKey, decode_entries, leaf_hash,
+    verify_checkpoint,
 };
 
 use super::error::LogError;
@@ -18,7 +17,7 @@ use super::{anchor, startup};
 use crate::bounded_file;
 use crate::clients::Registration;
 use crate::revocation::{LONGEST_REACH_S, Revoked, Target};
-use crate::store::{Batch, Database, Head, RevocationRow, Snapshot, StoreError, StoredLeaf};
+use crate::store::{Batch, Database, Head, KeyRow, RevocationRow, Snapshot, StoreError, StoredLeaf};
 
 /// Where missing leaves come from.
 #[derive(Clone, Debug)]
@@ -38,6 +37,8 @@ pub struct Kept {
     pub paused: Vec<Target>,
     /// The clients that operators registered.
     pub clients: Vec<Registration>,
+    /// The keys that sign tokens, or did.
+    pub keys: Vec<KeyRow>,
     /// How often it was opened, from which the numbers of the revocation feed go on.
     pub epoch: u64,
 }
@@ -67,7 +68,7 @@ pub fn replay(path: &Path, key: &VerifierKey, anchor_file: &Path, source: &Sourc
     let (note, anchored) = anchor::anchored(anchor_file, key)?;
     let head = database.take_over(true)?;
     let batch = database.begin()?;
-    let mut growth = Replay { frontier: edge.frontier, last_t_ms: head.last_t_ms, deleted: 0, deleted_to: 0 };
+    let mut growth = Replay { frontier: edge.frontier, last_t_ms: head.last_t_ms, deleted: 0, deleted_to: 0, keys: Vec::new() };
     while growth.frontier.size() < anchored.size {
         let first = growth.frontier.size();
         let leaves = source.leaves(first)?;
@@ -91,6 +92,13 @@ pub fn replay(path: &Path, key: &VerifierKey, anchor_file: &Path, source: &Sourc
     for (registration, index) in source.clients()?.iter().filter(|(_, index)| (head.size..anchored.size).contains(index)) {
         batch.put_client(registration, *index)?;
     }
+    let (keys, unread) = (source.root_keys()?, source.unread_keys()?);
+    // Of a key whose state is not known, nothing may be believed: it may have been given up.
+    let unread = if keys.is_empty() { &growth.keys } else { &unread };
+    unread.iter().filter(|index| growth.keys.contains(index)).try_for_each(|index| batch.insert_unread_key(*index))?;
+    for (key, index) in keys.iter().filter(|(_, index)| (head.size..anchored.size).contains(index)) {
+        batch.put_root_key(key, *index)?;
+    }
     if anchored.size > head.size {
         batch.insert_checkpoint(anchored.size, &anchored.root, &note)?;
         let new = Head { size: anchored.size, root: anchored.root, last_t_ms: growth.last_t_ms, ..head };
@@ -107,6 +115,8 @@ struct Replay {
     deleted: u64,
     /// The index behind the last leaf that came back without its bytes.
     deleted_to: u64,
+    /// The leaves about keys.
+    keys: Vec<u64>,
 }
 
 /// A leaf that comes back.
@@ -139,6 +149,9 @@ impl Replay {
             let work = Work::of(&batch.rows(), retention, index, Bound::None)?;
             work.map_err(|reason| LogError::new(reason, reason.meaning()))?.write(batch, leaf.t_ms / 1000)?;
             self.deleted = retention.deleted;
+        }
+        if leaf.kind == Kind::Key {
+            self.keys.push(index);
         }
         if let (Kind::Hop, Some(block)) = (&leaf.kind, leaf.blocks.last()) {
             batch.insert_derivation(block, index)?;
@@ -182,6 +195,22 @@ impl Source {
     fn pauses(&self) -> Result<Vec<(Target, u64)>, LogError> {
         match self {
             Self::Database(path) => Ok(Snapshot::open(path)?.rows().pauses()?),
+            Self::Bundles(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// What a copy of the database says of keys. Bundles say nothing in clear.
+    fn root_keys(&self) -> Result<Vec<(KeyRow, u64)>, LogError> {
+        match self {
+            Self::Database(path) => Ok(Snapshot::open(path)?.rows().root_keys()?),
+            Self::Bundles(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The leaves about keys that a copy of the database can't read.
+    fn unread_keys(&self) -> Result<Vec<u64>, LogError> {
+        match self {
+            Self::Database(path) => Ok(Snapshot::open(path)?.rows().unread_keys()?),
             Self::Bundles(_) => Ok(Vec::new()),
         }
     }
@@ -272,15 +301,8 @@ pub fn kept(path: &Path) -> Result<Kept, LogError> {
     let clients = rows.clients()?.into_iter().map(|(registration, _)| registration).collect();
     let revoked = rows.revocations(0)?.into_iter().map(|row| row.revoked).collect();
     let paused = rows.pauses()?.into_iter().map(|(target, _)| target).collect();
-    Ok(Kept { revoked, paused, clients, epoch })
-}
-
-/// The members of the first leaf that name the previous log, with what opens them.
-pub(super) fn disclosures(previous: &Previous, salt: fn() -> [u8; 16]) -> Vec<Disclosure> {
-    let members = [("previous", &previous.checkpoint), ("cause", &previous.cause)];
-    let disclosed =
-        |(name, text): (&str, &String)| Disclosure { name: name.to_owned(), salt: Salt::new(salt()), value: Value::Text(text.clone()) };
-    members.into_iter().map(disclosed).collect()
+    let keys = rows.root_keys()?.into_iter().map(|(row, _)| row).collect();
+    Ok(Kept { revoked, paused, clients, keys, epoch })
 }
 
 const MAX_BUNDLE_BYTES: u64 = TILE_WIDTH as u64 * (MAX_LEAF_BYTES as u64 + 2);

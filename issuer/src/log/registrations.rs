@@ -6,6 +6,7 @@ use narrows_verifier::Reason;
 use narrows_verifier::json::Value;
 use narrows_verifier::log::{EntryId, Kind, Leaf, Verdict};
 
+use super::carried::{KEPT, PREVIOUS};
 use super::verify::Finding;
 use crate::store::Rows;
 
@@ -14,7 +15,7 @@ use crate::store::Rows;
 pub(super) struct Registrations {
     /// By index.
     leaves: BTreeMap<u64, EntryId>,
-    /// Whether leaf 0 names a log before this one, whose clients were taken over under it.
+    /// Whether leaf 0 names a log before this one, whose clients were taken over under it. Later versions give each a leaf.
     continues: bool,
     /// Below which index leaves are no more than hashes.
     unread_to: u64,
@@ -23,7 +24,7 @@ pub(super) struct Registrations {
 impl Registrations {
     pub(super) fn meet(&mut self, index: u64, leaf: &Leaf) {
         if leaf.kind == Kind::LogOpen {
-            self.continues = leaf.fields.contains_key("previous");
+            self.continues = leaf.fields.contains_key(PREVIOUS) && !leaf.fields.contains_key(KEPT);
         }
         if leaf.kind == Kind::Admin && leaf.verdict == Verdict::Allow && leaf.fields.contains_key(REGISTRATION) {
             self.leaves.insert(index, leaf.id);

@@ -6,6 +6,7 @@ use narrows_verifier::Reason;
 use narrows_verifier::json::Value;
 use narrows_verifier::log::{BlockId, EntryId, Kind, Leaf, TaskId, Verdict};
 
+use super::carried::PREVIOUS;
 use super::verify::Finding;
 use crate::revocation::{FORGET_AFTER_S, LONGEST_REACH_S, Target};
 use crate::store::{RevocationRow, Rows, StoreError};
@@ -31,7 +32,7 @@ struct Ending {
 impl Endings {
     pub(super) fn meet(&mut self, index: u64, leaf: &Leaf) {
         if leaf.kind == Kind::LogOpen {
-            self.continues = leaf.fields.contains_key("previous");
+            self.continues = leaf.fields.contains_key(PREVIOUS);
         }
         if leaf.kind == Kind::Revoke && leaf.verdict == Verdict::Allow {
             let named = CUT_OFFS.into_iter().find(|name| leaf.fields.contains_key(*name));

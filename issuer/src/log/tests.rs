@@ -5,6 +5,7 @@ mod appending;
 mod erasing;
 mod failing;
 mod guarding;
+mod keys;
 mod pausing;
 mod recovering;
 mod registering;

@@ -12,6 +12,7 @@ use narrows_verifier::log::{
 use super::pauses::Pauses;
 use super::registrations::Registrations;
 use super::revocations::Endings;
+use super::root_keys::KeyLeaves;
 use crate::store::{Head, RetentionRow, Rows, Snapshot, StoreError, Unsealed, is_stored};
 
 /// What the auditor brings: things that the log gave out earlier and must still stand by.
@@ -42,6 +43,8 @@ pub struct Report {
     pub paused: u64,
     /// Registered clients in the table that agree with their leaves.
     pub clients: u64,
+    /// Keys that sign tokens, or did, in the table that agree with their leaves.
+    pub keys: u64,
     /// Commitments that a disclosure opens.
     pub disclosures: u64,
     /// Commitments whose disclosure was erased: the value is gone, or the key that opened it.
@@ -93,7 +96,8 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
     let head = rows.head()?.ok_or_else(|| Finding::new(Reason::LogTailMissing, None, "the log's head is missing"))?;
     let mut walk = Walk::new(key, evidence)?;
     let mut checkpoints = Checkpoints { key, next: rows.next_checkpoint(0)?, seen: 0 };
-    let (mut nodes, mut endings, mut pauses, mut registrations) = (0, Endings::default(), Pauses::default(), Registrations::default());
+    let (mut nodes, mut endings, mut pauses) = (0, Endings::default(), Pauses::default());
+    let (mut registrations, mut keys) = (Registrations::default(), KeyLeaves::default());
     // Held against the newest leaf about it below: until then, the row may say what it likes.
     let deleted = rows.retention()?.map_or(0, |row| row.deleted);
     loop {
@@ -121,6 +125,7 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
             endings.meet(index, &leaf);
             pauses.meet(index, &leaf);
             registrations.meet(index, &leaf);
+            keys.meet(index, &leaf);
             if leaf.id != stored.entry {
                 return Err(Finding::new(Reason::LogIndexChanged, Some(index), "a leaf is filed under another entry id"));
             }
@@ -134,6 +139,7 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
     let revocations = endings.check(&rows, head.last_t_ms / 1000)?;
     let paused = pauses.check(&rows)?;
     let clients = registrations.check(&rows)?;
+    let keys = keys.check(&rows)?;
     let withheld = walk.commitments.saturating_sub(disclosures + erased + expired);
     Ok(Report {
         checkpoints: checkpoints.seen,
@@ -141,6 +147,7 @@ pub fn check_database(path: &Path, key: &VerifierKey, evidence: Evidence<'_>) ->
         revocations,
         paused,
         clients,
+        keys,
         disclosures,
         erased,
         expired,
@@ -257,6 +264,7 @@ impl<'k> Walk<'k> {
             revocations: 0,
             paused: 0,
             clients: 0,
+            keys: 0,
             disclosures: 0,
             erased: 0,
             expired: 0,

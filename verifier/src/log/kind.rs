@@ -92,7 +92,7 @@ pub enum Presence {
 
 kinds! {
     LogOpen = "log.open": "the log begins; a log that continues another one says which, where that ended and why" {
-        allowed: &["cause", "previous"]
+        allowed: &["cause", "kept", "previous"]
     }
     Mint = "mint": "the issuer made a token of a new task, or its policy refused to" {
         verdicts: DONE_OR_NOT, task: WhenMade, chain: Required, blocks: WhenMade, pack: Required,
@@ -161,7 +161,7 @@ kinds! {
         verdicts: DONE_OR_NOT, pack: Required, allowed: &["by", "detail", "name"]
     }
     Key = "key": "a key was made, put to use, retired or given up" {
-        required: &["key", "role", "state"], allowed: &["by", "detail"]
+        required: &["key", "role", "state"], allowed: &["by", "detail", "not_after", "not_before", "spared_below"]
     }
     Shadow = "shadow": "what a policy pack that is not in force would have decided" {
         verdicts: ALL_VERDICTS, task: UnlessBlocked, chain: UnlessBlocked, blocks: UnlessBlocked, of: Allowed, plane: Required, point: Required,

@@ -16,7 +16,7 @@ pub enum ReceiptDemand {
     /// None. Receipts that come nevertheless are not looked at.
     #[default]
     None,
-    /// The issuer's making of the authority block.
+    /// The issuer's making of the authority block, and of each hop that the issuer signed.
     Authority,
     /// That, and each hop.
     EveryHop,
@@ -84,7 +84,7 @@ pub fn check_receipts(
     }
     let presented: Vec<_> =
         read_receipts(text)?.into_iter().map(|it| Ok((Leaf::parse(&it.leaf)?, it))).collect::<Result<_, LogRefusal>>()?;
-    let demanded = token.blocks.iter().enumerate().filter_map(|(position, block)| Some((position, entry(block, demand)?)));
+    let demanded = token.blocks.iter().enumerate().filter_map(|(position, block)| Some((position, entry(token, block, demand)?)));
     for (position, entry) in demanded {
         let found = presented.iter().find(|(leaf, _)| leaf.id == *entry);
         let (leaf, it) = found.ok_or_else(|| LogRefusal::new(Reason::ReceiptMissing, "a block of the token comes without a receipt"))?;
@@ -94,10 +94,12 @@ pub fn check_receipts(
     Ok(())
 }
 
-/// The entry of a block whose receipt is demanded. Plain blocks have none: they name no holder and can only take away.
-fn entry(block: &Block, demand: ReceiptDemand) -> Option<&EntryId> {
+/// The entry of a block whose receipt is demanded. Plain blocks have none: they name no holder and can only take away. Whoever has
+/// the issuer's key can sign a hop of a good token to a key of its own, so such a hop is shown to be in the log as block 0 is.
+fn entry<'t>(token: &VerifiedToken, block: &'t Block, demand: ReceiptDemand) -> Option<&'t EntryId> {
     match &block.maker {
         Maker::Issuer { entry, .. } => Some(entry),
+        Maker::Delegator { entry, signer, .. } if *signer == token.root.key => Some(entry),
         Maker::Delegator { entry, .. } if demand == ReceiptDemand::EveryHop => Some(entry),
         Maker::Delegator { .. } | Maker::Anyone => None,
     }

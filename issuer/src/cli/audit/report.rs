@@ -24,6 +24,7 @@ pub(super) fn object(report: &Report, pinned: bool, more: Vec<(&'static str, Val
         "derivations": report.derivations,
         "revocations": report.revocations,
         "clients": report.clients,
+        "keys": report.keys,
         "disclosures": {
             "open": report.disclosures, "erased": report.erased, "expired": report.expired, "withheld": report.withheld,
         },

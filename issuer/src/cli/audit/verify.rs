@@ -94,6 +94,7 @@ impl Verify {
             say!("paused       {} tasks and agents, as the leaves say", report.paused);
         }
         say!("clients      {} registered, as the leaves say", report.clients);
+        say!("keys         {} in the table, as the leaves say", report.keys);
         say!(
             "disclosures  {} open their commitments, {} erased, {} expired, {} withheld",
             report.disclosures,

@@ -135,15 +135,15 @@ async fn a_new_log_names_the_old_one_its_end_and_the_cause() {
     let signer = || LogSigner::new("log.example/narrows-2", &Zeroizing::new([5; 32])).unwrap();
     let revoked = revoking::revoked(&crate::revocation::Target::Block(block(1)), None);
     let paused = vec![Target::Agent("crawler".to_owned())];
-    let kept = Kept { revoked: vec![revoked], paused, clients: Vec::new(), epoch: 5 };
+    let kept = Kept { revoked: vec![revoked], paused, epoch: 5, ..Kept::default() };
     let previous = Previous { checkpoint: known.clone(), cause: "the disk was lost".to_owned(), kept };
     Log::init_after(&new.database(), &signer(), opening(), &previous).unwrap();
     let log = Log::open(&new.database(), signer(), clock(NOW_MS), patient()).unwrap();
     let first = log.proof(0).unwrap().unwrap();
     let leaf = Leaf::parse(&first.leaf).unwrap();
-    assert_eq!(leaf.fields.keys().collect::<Vec<_>>(), ["cause", "previous"]);
+    assert_eq!(leaf.fields.keys().collect::<Vec<_>>(), ["cause", "kept", "previous"]);
     let report = check_database(&new.database(), signer().verifier_key(), Evidence::default()).unwrap();
-    assert_eq!((report.size, report.disclosures, report.revocations), (1, 2, 1));
+    assert_eq!((report.size, report.disclosures, report.revocations), (1, 3, 1));
     assert_eq!(log.epoch(), 6, "from which the feed counts on");
     assert_eq!(log.live().at(0).0.len(), 2, "what was revoked, and who is paused");
     drop(log);
