@@ -187,6 +187,8 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::KeyTooFresh
         | Reason::KeyStillNeeded
         | Reason::KeySetFull
+        | Reason::KeySpareBeyond
+        | Reason::KeySpareRaised
         | Reason::KeyOrderWaiting => (StatusCode::CONFLICT, "invalid_request"),
         Reason::WitnessInconsistent => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_request"),
         Reason::Overloaded
@@ -209,6 +211,7 @@ fn oauth_code(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::KeyPassphrase
         | Reason::KeyWorkFactor
         | Reason::KeySetMalformed
+        | Reason::KeyFileLink
         | Reason::IssuerUnreachable
         | Reason::IssuerDocument => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
