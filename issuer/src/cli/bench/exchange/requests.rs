@@ -59,7 +59,7 @@ impl Client {
             .append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
             .append_pair("client_assertion", &assertion)
             .finish();
-        let host = issuer.strip_prefix("http://").unwrap_or(issuer);
+        let host = issuer.split_once("://").map_or(issuer, |(_, host)| host);
         Ok(format!(
             "POST /oauth/token HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-www-form-urlencoded\r\ndpop: {}\r\ncontent-length: {}\r\n\r\n{form}",
             self.dpop(issuer, person, nonce, now_s),
