@@ -148,7 +148,7 @@ impl Log {
         Database::create(path, |batch| {
             batch.insert_leaf(&StoredLeaf { index: 0, entry: opening.id, hash, bytes })?;
             batch.insert_nodes(&nodes)?;
-            disclosures.iter().try_for_each(|disclosure| batch.insert_disclosure(&opening.id, NOBODY, disclosure))?;
+            batch.insert_disclosures(&opening.id, NOBODY, disclosures.iter())?;
             kept.revoked.iter().try_for_each(|revoked| batch.insert_revocation(revoked, 0))?;
             kept.paused.iter().try_for_each(|target| batch.insert_pause(target, 0))?;
             kept.clients.iter().try_for_each(|registration| batch.put_client(registration, 0))?;

@@ -325,6 +325,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sqlite_schema_revocations.sql"),
     include_str!("sqlite_schema_clients.sql"),
     include_str!("sqlite_schema_pauses.sql"),
+    include_str!("sqlite_schema_disclosures.sql"),
 ];
 
 const READERS: usize = 4;
