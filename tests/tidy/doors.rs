@@ -15,7 +15,7 @@ const DOORS: [(&str, &[&str]); 15] = [
     ("reqwest", &["issuer/src/egress/", "sdk/src/http.rs"]),
     ("tokio_rustls", &["issuer/src/http/tls/"]),
     ("rustls", &["issuer/src/http/tls/"]),
-    ("p256", &["verifier/src/proof/dpop/key.rs"]),
+    ("p256", &["verifier/src/proof/dpop/"]),
     ("hyper", &["issuer/src/http/"]),
     ("hyper_util", &["issuer/src/http/"]),
     ("utoipa", &["issuer/src/http/openapi/"]),

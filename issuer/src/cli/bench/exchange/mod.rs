@@ -15,7 +15,7 @@ use narrows_issuer::config::Tls;
 use super::machine::{check_callers, fsync, machine, ms};
 use crate::cli::serve::Scratch;
 use caller::{Answer, Caller};
-use requests::{Client, Provider};
+use requests::{Client, Provider, Signatures};
 use served::Served;
 
 /// The flags of `narrows bench load`.
@@ -33,6 +33,9 @@ pub(in crate::cli) struct Load {
     /// The directory whose disk is used; without it, the temporary one
     #[arg(long, value_name = "DIR")]
     on: Option<PathBuf>,
+    /// By which keys logins, client assertions and DPoP proofs are signed
+    #[arg(long, value_enum, default_value_t = Signatures::Ed25519)]
+    signatures: Signatures,
     /// Serve over TLS with this certificate for `localhost`, in PEM, which the callers trust: its own issuer, or followed by it
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -65,14 +68,15 @@ impl Load {
     }
 
     async fn measure(&self, place: &std::path::Path) -> anyhow::Result<()> {
-        let (provider, client) = (Provider::new(), Client::new());
+        let (provider, client) = (Provider::new(self.signatures), Client::new(self.signatures));
         let tls = self.tls_cert.clone().zip(self.tls_key.clone()).map(|(certificate, key)| Tls { certificate, key });
         let served = Served::start(place, &provider, &client, tls.as_ref()).await?;
         say!("{}\nnarrows {}, log in {}", machine(), env!("CARGO_PKG_VERSION"), place.display());
         say!(
-            "{}; each exchange: login (EdDSA), private_key_jwt (EdDSA) and DPoP (Ed25519, with nonce) verified; token signed; leaf durable; \
+            "{}; each exchange: login, private_key_jwt and DPoP with nonce verified, all {:?}; token signed; leaf durable; \
              receipt\nthe callers' signatures are made before the clock starts; callers and service share the cores\n",
-            if tls.is_some() { "TLS, one handshake a caller, before the clock starts" } else { "no TLS" },
+            if tls.is_some() { "TLS, one handshake a caller before the clock starts, whose CPU counts" } else { "no TLS" },
+            self.signatures,
         );
         say!("| callers | exchanges/s | p50 ms | p99 ms | fsync p50 ms | service CPU µs each | callers' CPU µs each | RSS MB |");
         say!("|---|---|---|---|---|---|---|---|");

@@ -43,7 +43,7 @@ impl Served {
         };
         let made = init(&options, &mut OsRng)?;
         let (keys, pack) = (place.join("login-keys.json"), place.join("bench.toml"));
-        fs::write(&keys, provider.key_set().to_string())?;
+        fs::write(&keys, provider.key_set()?.to_string())?;
         fs::write(&pack, PACK.replace("AUDIENCE", AUDIENCE).replace("CLIENT", CLIENT))?;
         let mut text = fs::read_to_string(&made.config_file)?;
         text = text.replace("policy.toml", "bench.toml");
@@ -52,7 +52,7 @@ impl Served {
              [telemetry]\nfilter = \"warn\"\n\n\
              [[client]]\nid = \"{CLIENT}\"\nauth_method = \"private_key_jwt\"\njwks = '{}'\ndpop_bound_access_tokens = true\n\n\
              [[trusted_issuer]]\nissuer = \"{PROVIDER}\"\naudiences = [\"{CLIENT}\"]\njwks_file = {}\n",
-            client.key_set(),
+            client.key_set()?,
             toml::Value::from(keys.display().to_string()),
         ));
         if let Some(tls) = tls {
