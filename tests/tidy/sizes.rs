@@ -7,8 +7,10 @@ const MOST_LINES_OF_A_FILE: usize = 600;
 const MOST_LINES_OF_THE_TRUSTED_PATH: usize = 6_050;
 const TRUSTED: [&str; 10] = ["biscuit", "caveat", "datalog", "json", "key", "proof", "token", "cache", "verifier", "roots"];
 /// What makes, compares or describes caveats and tokens, and whose mistakes let nothing through.
-const NOT_ON_THE_PATH: [&str; 10] = [
+const NOT_ON_THE_PATH: [&str; 13] = [
     "biscuit/build.rs",
+    "biscuit/encode.rs",
+    "biscuit/mint.rs",
     "biscuit/text.rs",
     "caveat/describe.rs",
     "caveat/matcher/meet.rs",
@@ -17,6 +19,7 @@ const NOT_ON_THE_PATH: [&str; 10] = [
     "caveat/matcher/write.rs",
     "caveat/rule/decimal/compare.rs",
     "datalog/print.rs",
+    "proof/dpop/sign.rs",
     "token/principal.rs",
 ];
 

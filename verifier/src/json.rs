@@ -61,7 +61,7 @@ impl PartialOrd for Key {
 impl Value {
     /// The canonical text of RFC 8785.
     pub fn canonical(&self) -> String {
-        let mut text = String::new();
+        let mut text = String::with_capacity(128);
         // a String takes everything
         let _ = self.write(&mut text);
         text
@@ -72,6 +72,13 @@ impl Value {
         let mut hash = Hash(Sha256::new());
         let _ = self.write(&mut hash);
         hash.0.finalize().into()
+    }
+
+    /// The digest of an array of these items, none of which is copied for it.
+    pub(crate) fn digest_of<const N: usize>(items: [&Value; N]) -> [u8; 32] {
+        let mut text = String::with_capacity(256);
+        let _ = write_array(items.into_iter(), &mut text);
+        Sha256::digest(text).into()
     }
 
     /// The members when this is an object.
@@ -103,16 +110,7 @@ impl Value {
             Value::Integer(number) => write!(out, "{number}"),
             Value::Decimal(number) => out.write_str(number.as_str()),
             Value::Text(text) => write_string(text, out),
-            Value::Array(items) => {
-                out.write_char('[')?;
-                for (index, item) in items.iter().enumerate() {
-                    if index > 0 {
-                        out.write_char(',')?;
-                    }
-                    item.write(out)?;
-                }
-                out.write_char(']')
-            }
+            Value::Array(items) => write_array(items.iter(), out),
             Value::Object(members) => {
                 out.write_char('{')?;
                 for (index, (key, value)) in members.iter().enumerate() {
@@ -127,6 +125,17 @@ impl Value {
             }
         }
     }
+}
+
+fn write_array<'a, W: Write>(items: impl Iterator<Item = &'a Value>, out: &mut W) -> fmt::Result {
+    out.write_char('[')?;
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            out.write_char(',')?;
+        }
+        item.write(out)?;
+    }
+    out.write_char(']')
 }
 
 /// RFC 8785 §3.2.2.2: two-character escapes where JSON has them, `\u00xx` for other control characters, nothing else.

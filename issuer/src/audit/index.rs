@@ -1,5 +1,6 @@
 //! The search index: untrusted, made from the leaves by a thread of its own, and thrown away when in doubt.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -171,7 +172,7 @@ impl Index {
     pub(super) fn propose(&self, selection: &Selection, first: u64, end: u64) -> Result<Option<Proposed>, LogError> {
         let file = self.lock();
         let cursor = file.cursor()?;
-        let wanted: Vec<Term> = terms_of(selection).into_iter().map(|(field, value)| term(field, value.as_bytes(), &cursor.key)).collect();
+        let wanted: Vec<Term> = terms_of(selection).into_iter().map(|(field, value)| term(field, &value, &cursor.key)).collect();
         let end = end.min(cursor.next);
         let Some((rarest, others)) = wanted.split_first().filter(|_| first < end) else { return Ok(None) };
         let under = file.under(rarest, first, end, PROPOSALS)?;
@@ -242,7 +243,8 @@ impl Index {
 }
 
 impl Indexer {
-    /// Starts the thread. It looks for new leaves each second: what it has not seen yet, a search reads by itself.
+    /// Starts the thread. It looks for new leaves each second, and more often while there are many, so that it never takes a core
+    /// from those who wait for an answer for long. What it has not seen yet, a search reads by itself.
     ///
     /// # Errors
     /// `LOG_UNREADABLE` when no thread can be had.
@@ -250,12 +252,14 @@ impl Indexer {
         let (stop, stopped) = sync_channel(1);
         let work = move || {
             report(index.forget_withheld(&log));
-            report(index.catch_up(&log).map(drop));
-            let mut stopping = false;
+            let mut reached = report(index.catch_up(&log)).unwrap_or(0);
+            let (mut stopping, mut interval) = (false, INTERVAL);
             while !stopping {
-                stopping = !matches!(stopped.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout));
+                stopping = !matches!(stopped.recv_timeout(interval), Err(RecvTimeoutError::Timeout));
                 // also at the end, so that what the log has let go of stays in no file of a service that is stopped
-                report(index.catch_up(&log).map(drop));
+                let before = reached;
+                reached = report(index.catch_up(&log)).unwrap_or(before);
+                interval = if reached.saturating_sub(before) < BUSY_LEAVES { INTERVAL } else { BUSY_INTERVAL };
             }
         };
         let thread = std::thread::Builder::new().name("narrows-index".to_owned()).spawn(work).map_err(StoreError::failed)?;
@@ -274,10 +278,11 @@ impl Drop for Indexer {
 }
 
 /// Nothing that authority hangs on: searches go on by reading leaves.
-fn report(done: Result<(), LogError>) {
-    if let Err(error) = done {
+fn report<T>(done: Result<T, LogError>) -> Option<T> {
+    if let Err(error) = &done {
         tracing::warn!(reason = error.reason().code(), detail = error.detail(), "the search index could not be brought up to date");
     }
+    done.ok()
 }
 
 /// What a leaf can be found under. Names come last, from [`Field::Principal`] on, and only as keyed hashes.
@@ -307,21 +312,27 @@ impl From<NameField> for Field {
 }
 
 /// What a selection asks for that is indexed, the rarest first: the first one drives the search.
-pub(super) fn terms_of(selection: &Selection) -> Vec<(Field, String)> {
+pub(super) fn terms_of(selection: &Selection) -> Vec<(Field, Cow<'_, [u8]>)> {
     let it = selection;
+    let text = |text: &'_ Option<String>| text.as_ref().map(|text| Cow::Owned(text.clone().into_bytes()));
     let wanted = [
-        (Field::Parent, it.parent.map(|block| block.to_string())),
-        (Field::Block, it.block.map(|block| block.to_string())),
-        (Field::Trace, it.trace.map(|trace| trace.to_string())),
-        (Field::Task, it.task.map(|task| task.to_string())),
-        (Field::Principal, it.principal.clone()),
-        (Field::Agent, it.agent.clone()),
-        (Field::Tool, it.tool.clone()),
-        (Field::Reason, it.reason.clone()),
-        (Field::Kind, it.kind.clone()),
-        (Field::Verdict, it.verdict.map(verdict_name)),
+        (Field::Parent, it.parent.as_ref().map(|block| start(&block.0))),
+        (Field::Block, it.block.as_ref().map(|block| start(&block.0))),
+        (Field::Trace, it.trace.as_ref().map(|trace| start(&trace.0))),
+        (Field::Task, it.task.as_ref().map(|task| start(&task.0))),
+        (Field::Principal, text(&it.principal)),
+        (Field::Agent, text(&it.agent)),
+        (Field::Tool, text(&it.tool)),
+        (Field::Reason, text(&it.reason)),
+        (Field::Kind, text(&it.kind)),
+        (Field::Verdict, it.verdict.map(|verdict| Cow::Owned(verdict_name(verdict).into_bytes()))),
     ];
     wanted.into_iter().filter_map(|(field, value)| Some((field, value?))).collect()
+}
+
+/// As much of an id as is kept: enough to tell nearly all apart, and the leaf itself is read in any case.
+fn start(id: &[u8]) -> Cow<'_, [u8]> {
+    Cow::Borrowed(id.split_at_checked(ID_BYTES).map_or(id, |(start, _)| start))
 }
 
 fn expected_terms(rows: &Rows<'_>, stored: &StoredLeaf, key: &[u8; 32]) -> Result<Vec<Term>, LogError> {
@@ -331,14 +342,17 @@ fn expected_terms(rows: &Rows<'_>, stored: &StoredLeaf, key: &[u8; 32]) -> Resul
 
 /// All rows of one leaf, in the order in which the file gives them back.
 fn terms(leaf: &Leaf, disclosures: &[Disclosure], key: &[u8; 32]) -> Vec<Term> {
-    let mut clear = vec![(Field::Kind, leaf.kind.as_str().to_owned()), (Field::Verdict, verdict_name(leaf.verdict))];
-    clear.push((Field::Trace, leaf.trace.to_string()));
-    clear.extend(leaf.task.map(|task| (Field::Task, task.to_string())));
-    clear.extend(leaf.reasons.iter().map(|reason| (Field::Reason, reason.clone())));
-    clear.extend(leaf.blocks.iter().map(|block| (Field::Block, block.to_string())));
-    clear.extend(leaf.parents.iter().map(|block| (Field::Parent, block.to_string())));
-    clear.extend(names(disclosures).map(|(field, name)| (field.into(), name.to_owned())));
-    let mut terms: Vec<Term> = clear.into_iter().map(|(field, value)| term(field, value.as_bytes(), key)).collect();
+    let verdict = verdict_name(leaf.verdict);
+    let mut terms = vec![
+        term(Field::Kind, leaf.kind.as_str().as_bytes(), key),
+        term(Field::Verdict, verdict.as_bytes(), key),
+        term(Field::Trace, &start(&leaf.trace.0), key),
+    ];
+    terms.extend(leaf.task.map(|task| term(Field::Task, &start(&task.0), key)));
+    terms.extend(leaf.reasons.iter().map(|reason| term(Field::Reason, reason.as_bytes(), key)));
+    terms.extend(leaf.blocks.iter().map(|block| term(Field::Block, &start(&block.0), key)));
+    terms.extend(leaf.parents.iter().map(|block| term(Field::Parent, &start(&block.0), key)));
+    terms.extend(names(disclosures).map(|(field, name)| term(field.into(), name.as_bytes(), key)));
     terms.sort_unstable();
     terms.dedup();
     terms
@@ -361,7 +375,10 @@ fn verdict_name(verdict: narrows_verifier::log::Verdict) -> String {
 }
 
 const NAME_BYTES: usize = 16;
+const ID_BYTES: usize = 16;
 const INTERVAL: Duration = Duration::from_secs(1);
+const BUSY_INTERVAL: Duration = Duration::from_millis(100);
+const BUSY_LEAVES: u64 = 64;
 
 /// Rows that one step of a search takes out of the index.
 const PROPOSALS: u32 = 512;

@@ -328,11 +328,16 @@ impl TrustedIssuer {
         }
         let url = self.jwks_url.as_deref().unwrap_or(&self.issuer);
         let reach = Reach::configured(url, self.allow_loopback_http, self.allow_private_address);
-        rules.allow(url, reach).map_err(|error| ConfigError::Address { issuer: self.issuer.clone(), error })?;
+        rules.allow(url, reach).map_err(|error| ConfigError::Address { issuer: self.issuer.clone(), error })
+    }
+
+    /// Adds to the rules the authorities that vouch for where this issuer's keys are.
+    pub(super) fn vouch(&self, rules: &mut EgressRules) -> Result<(), ConfigError> {
         let unfit = |message| ConfigError::Unfit { issuer: self.issuer.clone(), key: "ca_file", message };
+        let url = self.jwks_url.as_deref().unwrap_or(&self.issuer);
         let authorities = self.ca_file.as_deref().map(|path| bounded_file::read(path, MAX_AUTHORITIES_BYTES)).transpose();
         let authorities = authorities.map_err(|_| unfit("can't be read, or is larger than 1 MiB"))?;
-        rules.trust(url, authorities).map_err(unfit)
+        if self.jwks_file.is_some() { Ok(()) } else { rules.trust(url, authorities).map_err(unfit) }
     }
 }
 

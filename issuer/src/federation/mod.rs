@@ -54,6 +54,7 @@ impl Federation {
         for issuer in &issuers {
             issuer.check()?;
             issuer.widen(&mut rules)?;
+            issuer.vouch(&mut rules)?;
         }
         let egress = Egress::new(rules).map_err(ConfigError::Egress)?;
         Self::with_source(issuers, our_issuer, Arc::new(egress), now_s)

@@ -7,6 +7,7 @@ use narrows_verifier::{PublicKey, Reason};
 use serde_json::{Map, Value};
 
 use super::algorithm::{KeyFamily, SignatureAlgorithm};
+use super::compact::UnverifiedJwt;
 use super::fault::Fault;
 use super::json::parse_object;
 
@@ -23,7 +24,29 @@ struct PublishedKey {
     algorithm: Option<String>,
     /// `None` for a key that must not check signatures. It stays listed, so that a token naming it is refused for its key
     /// and doesn't look like a key we have yet to fetch.
-    material: Option<(KeyFamily, DecodingKey)>,
+    material: Option<(KeyFamily, VerifyingKey)>,
+}
+
+/// What checks signatures.
+pub(super) enum VerifyingKey {
+    /// A point that was decoded once, and needs not be for each token.
+    Ed25519(PublicKey),
+    /// Any other key, in the form that the backend takes.
+    Backend(DecodingKey),
+}
+
+impl VerifyingKey {
+    /// Whether the token's signature is one by this key; for Ed25519 by the strict rule, as everywhere.
+    pub(super) fn verifies(&self, token: &UnverifiedJwt<'_>, algorithm: SignatureAlgorithm) -> bool {
+        let message = token.signing_input.as_bytes();
+        match self {
+            Self::Ed25519(key) => {
+                let signature = token.signature_bytes().and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
+                signature.is_some_and(|signature| key.verifies(message, &signature))
+            }
+            Self::Backend(key) => matches!(jsonwebtoken::crypto::verify(token.signature, message, key, algorithm.backend()), Ok(true)),
+        }
+    }
 }
 
 impl KeySet {
@@ -68,7 +91,7 @@ impl KeySet {
     }
 
     /// The one key that a token with this `kid` and algorithm can have been signed with.
-    pub(super) fn select(&self, key_id: Option<&str>, algorithm: SignatureAlgorithm) -> Result<&DecodingKey, Fault> {
+    pub(super) fn select(&self, key_id: Option<&str>, algorithm: SignatureAlgorithm) -> Result<&VerifyingKey, Fault> {
         let named = |key: &&PublishedKey| key_id.is_none() || key.key_id.as_deref() == key_id;
         let mut fitting = self.keys.iter().filter(named).filter_map(|key| key.fitting(algorithm));
         match (fitting.next(), fitting.next()) {
@@ -97,7 +120,7 @@ impl PublishedKey {
         })
     }
 
-    fn fitting(&self, algorithm: SignatureAlgorithm) -> Option<&DecodingKey> {
+    fn fitting(&self, algorithm: SignatureAlgorithm) -> Option<&VerifyingKey> {
         let (family, key) = self.material.as_ref()?;
         let reserved_for_it = self.algorithm.as_deref().is_none_or(|name| SignatureAlgorithm::from_name(name) == Some(algorithm));
         (*family == algorithm.family() && reserved_for_it).then_some(key)
@@ -124,24 +147,23 @@ pub(super) fn may_verify(jwk: &Map<String, Value>, usage: &str) -> bool {
         && jwk.get("ext").is_none_or(Value::is_boolean)
 }
 
-fn rsa_key(modulus: &str, exponent: &str) -> Option<DecodingKey> {
+fn rsa_key(modulus: &str, exponent: &str) -> Option<VerifyingKey> {
     let modulus = unsigned(modulus)?;
     let exponent = unsigned(exponent)?;
     let bits = modulus.len() * 8 - modulus.first()?.leading_zeros() as usize;
     let value = exponent.iter().try_fold(0_u64, |value, byte| Some(value.checked_mul(256)? | u64::from(*byte)))?;
     let strong = RSA_BITS.contains(&bits) && value % 2 == 1 && (65_537..=MAX_RSA_EXPONENT).contains(&value);
-    strong.then(|| DecodingKey::from_rsa_raw_components(&modulus, &exponent))
+    strong.then(|| VerifyingKey::Backend(DecodingKey::from_rsa_raw_components(&modulus, &exponent)))
 }
 
-fn elliptic_key(x: &str, y: &str, coordinate_bytes: usize) -> Option<DecodingKey> {
+fn elliptic_key(x: &str, y: &str, coordinate_bytes: usize) -> Option<VerifyingKey> {
     let full = |text: &str| URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == coordinate_bytes);
     // The backend checks at each verification that the point is on the curve.
-    if full(x) && full(y) { DecodingKey::from_ec_components(x, y).ok() } else { None }
+    if full(x) && full(y) { DecodingKey::from_ec_components(x, y).ok().map(VerifyingKey::Backend) } else { None }
 }
 
-fn edwards_key(x: &str) -> Option<DecodingKey> {
-    let key = PublicKey::from_bytes(&URL_SAFE_NO_PAD.decode(x).ok()?).ok()?;
-    Some(DecodingKey::from_ed_der(key.as_bytes()))
+fn edwards_key(x: &str) -> Option<VerifyingKey> {
+    PublicKey::from_bytes(&URL_SAFE_NO_PAD.decode(x).ok()?).ok().map(VerifyingKey::Ed25519)
 }
 
 /// Big-endian bytes without leading zeros, which some providers send and which would make a short modulus look long.

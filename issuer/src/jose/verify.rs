@@ -38,8 +38,7 @@ pub struct VerifiedJwt {
 pub fn verify(token: UnverifiedJwt<'_>, profile: &Profile<'_>, keys: &KeySet, now_s: u64) -> Result<VerifiedJwt, Fault> {
     let algorithm = profile.admit(&token)?;
     let key = keys.select(token.header.key_id.as_deref(), algorithm)?;
-    let genuine = jsonwebtoken::crypto::verify(token.signature, token.signing_input.as_bytes(), key, algorithm.backend());
-    if !matches!(genuine, Ok(true)) {
+    if !key.verifies(&token, algorithm) {
         return Err(Reason::JwtSignature.into());
     }
     let checked = claims::check(&token.claims, profile, now_s)?;

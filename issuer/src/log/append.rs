@@ -154,9 +154,10 @@ pub(super) fn admit(rows: &Rows<'_>, leaf: &Leaf, index: u64, side_rows: &[SideR
 
 pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_rows: &[SideRow], now_s: u64) -> Result<(), StoreError> {
     let subject = subject(batch, leaf, side_rows)?;
+    let disclosures = side_rows.iter().filter_map(|row| if let SideRow::Disclosure(disclosure) = row { Some(disclosure) } else { None });
+    batch.insert_disclosures(&leaf.id, subject, disclosures)?;
     side_rows.iter().try_for_each(|row| match row {
-        SideRow::Disclosure(disclosure) => batch.insert_disclosure(&leaf.id, subject, disclosure),
-        SideRow::Subject(_) | SideRow::Shred(_) | SideRow::Stands(_) | SideRow::NotForSubject { .. } => Ok(()),
+        SideRow::Disclosure(_) | SideRow::Subject(_) | SideRow::Shred(_) | SideRow::Stands(_) | SideRow::NotForSubject { .. } => Ok(()),
         SideRow::Erase(subject) => batch.erase_disclosures(*subject, now_s),
         SideRow::NewTask { task, expires_s, max_hops } => batch.insert_task(task, *expires_s, *max_hops, subject),
         SideRow::TaskHop { task } => batch.count_hop(task),

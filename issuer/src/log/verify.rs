@@ -1,12 +1,12 @@
 //! The full check: recompute the whole log from its leaves and name the first thing that differs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use narrows_verifier::Reason;
 use narrows_verifier::log::{
-    Checkpoint, EntryId, Frontier, Hash, Kind, Leaf, LogRefusal, LoggedRetention, Node, OutOfRange, Retention, TILE_WIDTH, VerifierKey,
-    leaf_hash, verify, verify_checkpoint,
+    Checkpoint, Disclosure, EntryId, Frontier, Hash, Kind, Leaf, LogRefusal, LoggedRetention, Node, OutOfRange, Retention, TILE_WIDTH,
+    VerifierKey, leaf_hash, verify, verify_checkpoint,
 };
 
 use super::pauses::Pauses;
@@ -367,23 +367,31 @@ struct Opened {
 
 fn check_disclosures(rows: &Rows<'_>, logged: Option<&LoggedRetention>) -> Result<Opened, Finding> {
     let mut found = Opened::default();
-    rows.for_each_disclosure(|entry: EntryId, name, disclosure| {
+    let mut met: (Option<EntryId>, HashSet<String>) = Default::default();
+    rows.for_each_disclosure(|entry: EntryId, names, disclosed| {
         let stored = rows.leaf_by_entry(&entry)?;
         let index = stored.as_ref().map(|stored| stored.index);
         let leaf = stored.and_then(|stored| Leaf::parse(&stored.bytes).ok());
-        // Also a row without a value must belong to a commitment, or it would count as one that was erased.
-        let commitment = leaf.as_ref().and_then(|leaf| leaf.commitment(name));
-        let sound = match (commitment, &disclosure) {
-            (Some(commitment), Unsealed::Disclosed(disclosure)) => disclosure.opens(commitment),
-            (Some(_), Unsealed::Erased | Unsealed::Expired | Unsealed::Withheld) => true,
-            _ => false,
+        if met.0 != Some(entry) {
+            met = (Some(entry), HashSet::new());
+        }
+        // Also a row without values must belong to commitments, and none twice, or it would count for such as were erased.
+        let known =
+            names.iter().all(|name| leaf.as_ref().is_some_and(|leaf| leaf.commitment(name).is_some()) && met.1.insert((*name).to_owned()));
+        let opens = |disclosure: &Disclosure| {
+            leaf.as_ref().and_then(|leaf| leaf.commitment(&disclosure.name)).is_some_and(|commitment| disclosure.opens(commitment))
+        };
+        let sound = match &disclosed {
+            Unsealed::Disclosed(disclosures) => known && disclosures.iter().all(opens),
+            Unsealed::Erased | Unsealed::Expired | Unsealed::Withheld => known,
+            Unsealed::Broken => false,
         };
         if !sound {
             return Err(Finding::new(Reason::DisclosureMismatch, index, "a disclosure does not open its leaf's commitment"));
         }
         let gone = index.zip(leaf).is_some_and(|(index, leaf)| has_expired(logged, index, &leaf));
-        let as_stated = match disclosure {
-            // The value is there, whether or not it can be opened here.
+        let as_stated = match disclosed {
+            // The values are there, whether or not they can be opened here.
             Unsealed::Disclosed(_) | Unsealed::Withheld => !gone,
             Unsealed::Expired => gone,
             Unsealed::Erased | Unsealed::Broken => true,
@@ -392,10 +400,11 @@ fn check_disclosures(rows: &Rows<'_>, logged: Option<&LoggedRetention>) -> Resul
             let detail = "a disclosure is there that the log says to have expired, or has expired without its word";
             return Err(Finding::new(Reason::LogRetentionChanged, index, detail));
         }
-        match disclosure {
-            Unsealed::Disclosed(_) => found.disclosures += 1,
-            Unsealed::Erased => found.erased += 1,
-            Unsealed::Expired => found.expired += 1,
+        let count = names.len() as u64;
+        match disclosed {
+            Unsealed::Disclosed(_) => found.disclosures += count,
+            Unsealed::Erased => found.erased += count,
+            Unsealed::Expired => found.expired += count,
             Unsealed::Withheld | Unsealed::Broken => {}
         }
         Ok(())

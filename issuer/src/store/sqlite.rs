@@ -326,6 +326,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sqlite_schema_clients.sql"),
     include_str!("sqlite_schema_pauses.sql"),
     include_str!("sqlite_schema_keys.sql"),
+    include_str!("sqlite_schema_disclosures.sql"),
 ];
 
 const READERS: usize = 4;

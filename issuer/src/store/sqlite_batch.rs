@@ -1,10 +1,12 @@
 //! The one write transaction: everything that a batch of leaves changes, or nothing.
 
+use std::collections::BTreeMap;
+
 use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, Node, TaskId};
 use rusqlite::{Params, Transaction};
 
 use super::sqlite_rows::{RetentionRow, Rows, is_stored, saturating, signed};
-use super::sqlite_subjects::{Pseudonym, Subjects};
+use super::sqlite_subjects::{NAME_END, Pseudonym, Subjects};
 use super::{Head, StoreError, StoredLeaf};
 
 /// An open write transaction. Dropped without [`Batch::commit`], it leaves no trace.
@@ -65,12 +67,27 @@ impl<'c> Batch<'c> {
         self.rows().head()?.ok_or(StoreError::HeadMoved)
     }
 
-    /// Rows that a request brings twice are kept once.
-    pub(crate) fn insert_disclosure(&self, entry: &EntryId, subject: Pseudonym, disclosure: &Disclosure) -> Result<(), StoreError> {
-        let sealed = self.subjects.seal(subject, entry, disclosure)?;
+    /// Stores what is disclosed of an entry, all of it in one row: it is about one person, and goes together. What a request brings
+    /// twice is kept once.
+    pub(crate) fn insert_disclosures<'d>(
+        &self,
+        entry: &EntryId,
+        subject: Pseudonym,
+        disclosures: impl Iterator<Item = &'d Disclosure>,
+    ) -> Result<(), StoreError> {
+        let mut by_name: BTreeMap<&str, &Disclosure> = BTreeMap::new();
+        disclosures.for_each(|disclosure| {
+            by_name.entry(&disclosure.name).or_insert(disclosure);
+        });
+        if by_name.is_empty() {
+            return Ok(());
+        }
+        let (names, disclosures): (Vec<_>, Vec<_>) = by_name.into_iter().unzip();
+        let names = names.join(NAME_END.encode_utf8(&mut [0; 4]));
+        let sealed = self.subjects.seal(subject, entry, &names, &disclosures)?;
         self.write(
             "INSERT OR IGNORE INTO disclosure (entry, name, subject, sealed) VALUES (?1, ?2, ?3, ?4)",
-            (entry.as_bytes(), &disclosure.name, subject.0, sealed),
+            (entry.as_bytes(), &names, subject.0, sealed),
         )
     }
 

@@ -179,4 +179,4 @@ fn insert(transaction: &Transaction<'_>, index: u64, terms: &[Term]) -> Result<(
     terms.iter().try_for_each(|(field, value)| statement.execute((field, value, signed(index)?)).map(drop).map_err(StoreError::from))
 }
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;

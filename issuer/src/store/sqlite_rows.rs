@@ -8,7 +8,7 @@ use narrows_verifier::log::{BlockId, Disclosure, EntryId, Hash, TaskId, node_has
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use super::StoreError;
-use super::sqlite_subjects::{DISCLOSURE_LIMITS, Pseudonym, Subjects, Unsealed};
+use super::sqlite_subjects::{DISCLOSURE_LIMITS, NAME_END, Pseudonym, Subjects, Unsealed};
 
 /// A view of the tables through one connection or transaction.
 pub(crate) struct Rows<'c> {
@@ -198,21 +198,22 @@ impl<'c> Rows<'c> {
     pub(crate) fn disclosures(&self, entry: &EntryId) -> Result<Vec<Disclosure>, StoreError> {
         let sql = "SELECT entry, name, subject, sealed, expired FROM disclosure WHERE entry = ?1 ORDER BY name";
         let rows = self.all(sql, [entry.as_bytes()], sealed_row)?;
-        rows.into_iter().filter_map(|row| self.disclosed(row).transpose()).collect()
-    }
-
-    fn disclosed(&self, row: SealedRow) -> Result<Option<Disclosure>, StoreError> {
-        match self.subjects.unseal(row.subject, &row.entry, row.name, row.sealed.as_deref())? {
-            Unsealed::Disclosed(disclosure) => Ok(Some(disclosure)),
-            Unsealed::Erased | Unsealed::Expired | Unsealed::Withheld => Ok(None),
-            Unsealed::Broken => Err(StoreError::DisclosureBroken),
+        let mut disclosures = Vec::new();
+        for row in rows {
+            match self.subjects.unseal(row.subject, &row.entry, &row.names, row.sealed.as_deref())? {
+                Unsealed::Disclosed(some) => disclosures.extend(some),
+                Unsealed::Erased | Unsealed::Expired | Unsealed::Withheld => {}
+                Unsealed::Broken => return Err(StoreError::DisclosureBroken),
+            }
         }
+        Ok(disclosures)
     }
 
     /// How many values of a leaf are still in the file.
     pub(crate) fn sealed_count(&self, entry: &EntryId) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM disclosure WHERE entry = ?1 AND sealed IS NOT NULL";
-        Ok(self.one(sql, [entry.as_bytes()], |row| number(row, 0))?.unwrap_or(0))
+        let sql = "SELECT name FROM disclosure WHERE entry = ?1 AND sealed IS NOT NULL";
+        let names = self.all(sql, [entry.as_bytes()], |row| row.get::<_, String>(0))?;
+        Ok(names.iter().map(|names| names.split(NAME_END).count() as u64).sum())
     }
 
     /// Everybody whose key still opens something, or will for a task that has not ended.
@@ -221,17 +222,18 @@ impl<'c> Rows<'c> {
         Ok(self.all(sql, [saturating(now_s)], |row| row.get(0).map(Pseudonym))?.into_iter().collect())
     }
 
+    /// Visits what is disclosed row by row, those of one entry one after the other, each with the names in it.
     pub(crate) fn for_each_disclosure<E: From<StoreError>>(
         &self,
-        mut visit: impl FnMut(EntryId, &str, Unsealed) -> Result<(), E>,
+        mut visit: impl FnMut(EntryId, &[&str], Unsealed) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.for_each("SELECT entry, name, subject, sealed, expired FROM disclosure", |row| {
+        self.for_each("SELECT entry, name, subject, sealed, expired FROM disclosure ORDER BY entry, name", |row| {
             let row = sealed_row(row).map_err(StoreError::from)?;
             let unsealed = match row.expired && row.sealed.is_none() {
                 true => Unsealed::Expired,
-                false => self.subjects.unseal(row.subject, &row.entry, row.name.clone(), row.sealed.as_deref())?,
+                false => self.subjects.unseal(row.subject, &row.entry, &row.names, row.sealed.as_deref())?,
             };
-            visit(row.entry, &row.name, unsealed)
+            visit(row.entry, &row.names.split(NAME_END).collect::<Vec<_>>(), unsealed)
         })
     }
 
@@ -276,7 +278,24 @@ impl<'c> Rows<'c> {
 
 /// Whether a disclosure, once stored, can be read back: its value may be made of parts that fit one request only together.
 pub(crate) fn is_readable(disclosure: &Disclosure) -> Result<(), Reason> {
+    let mut room = PLAIN_BYTES;
+    if is_plain(&disclosure.value, &mut room, PLAIN_DEPTH) {
+        return Ok(());
+    }
     json::parse(disclosure.value.canonical().as_bytes(), DISCLOSURE_LIMITS).map(drop)
+}
+
+/// Whether a value is made of a few short texts alone, such as nearly all are: every limit is far.
+fn is_plain(value: &json::Value, room: &mut usize, depth: usize) -> bool {
+    let mut takes = |bytes: usize| room.checked_sub(bytes + 1).map(|left| *room = left).is_some();
+    match value {
+        json::Value::Text(text) => takes(text.len()),
+        json::Value::Array(items) => takes(1) && depth > 0 && items.iter().all(|item| is_plain(item, room, depth - 1)),
+        json::Value::Object(members) => {
+            takes(1) && depth > 0 && members.iter().all(|(key, value)| key.0.len() < PLAIN_BYTES && is_plain(value, room, depth - 1))
+        }
+        _ => false,
+    }
 }
 
 /// Whether the hashes of this level have rows of their own.
@@ -302,10 +321,10 @@ fn stored_checkpoint(row: &Row<'_>) -> rusqlite::Result<StoredCheckpoint> {
     Ok(StoredCheckpoint { size: number(row, 0)?, root: hash(row, 1)?, note: row.get(2)? })
 }
 
-/// A disclosure as stored.
+/// Disclosures as stored: all of an entry, or a single one in rows of before the sixth schema.
 struct SealedRow {
     entry: EntryId,
-    name: String,
+    names: String,
     subject: Pseudonym,
     sealed: Option<Vec<u8>>,
     expired: bool,
@@ -314,7 +333,7 @@ struct SealedRow {
 fn sealed_row(row: &Row<'_>) -> rusqlite::Result<SealedRow> {
     Ok(SealedRow {
         entry: EntryId::new(row.get(0)?),
-        name: row.get(1)?,
+        names: row.get(1)?,
         subject: Pseudonym(row.get(2)?),
         sealed: row.get(3)?,
         expired: row.get(4)?,
@@ -329,6 +348,10 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let value: i64 = row.get(column)?;
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
+
+/// With each control character written as six, still below the limit.
+const PLAIN_BYTES: usize = 4096;
+const PLAIN_DEPTH: usize = 8;
 
 /// The height of a tile.
 const STORED_EVERY: u8 = 8;

@@ -1,6 +1,6 @@
 //! The keys of the people whom disclosures are about, in a file of their own beside the log.
 //!
-//! A disclosure is stored sealed (XChaCha20-Poly1305) under its subject's key. Who has the log's database alone opens none, and
+//! The disclosures of an entry are stored together, sealed (XChaCha20-Poly1305) under their subject's key. Who has the log's database alone opens none, and
 //! destroying the key takes the values from all copies, replicas and journals of it at once.
 
 use std::collections::HashMap;
@@ -39,13 +39,13 @@ impl core::fmt::Display for Pseudonym {
     }
 }
 
-/// What a stored disclosure is to a reader.
+/// What the stored disclosures of one row are to a reader.
 pub(crate) enum Unsealed {
-    /// Opened under its subject's key.
-    Disclosed(Disclosure),
-    /// The subject's key is destroyed, or the value was taken out of the row.
+    /// Opened under their subject's key.
+    Disclosed(Vec<Disclosure>),
+    /// The subject's key is destroyed, or the values were taken out of the row.
     Erased,
-    /// The value was in the row for as long as it was to be kept.
+    /// The values were in the row for as long as they were to be kept.
     Expired,
     /// The file with the keys is not here.
     Withheld,
@@ -63,8 +63,9 @@ struct State {
     connection: Option<Connection>,
     /// Keys made for the transaction at hand, which must be durable before it is.
     fresh: HashMap<Pseudonym, Key>,
-    /// The key that was used last within the transaction at hand: an entry has many disclosures, and most are about one person.
-    last: Option<(Pseudonym, Key)>,
+    /// Durable keys under which something was sealed lately: to find one in the file takes longer than to seal. Only who may write
+    /// the file seals, and nobody else can destroy a key meanwhile.
+    known: HashMap<Pseudonym, Key>,
     /// The key under which people are named, once it was asked for. It never changes.
     naming: Option<Key>,
 }
@@ -101,11 +102,11 @@ impl Subjects {
 
     /// Closes the file; from then on, everything is withheld.
     pub(super) fn close(&self) {
-        *self.state() = State { connection: None, fresh: HashMap::new(), last: None, naming: None };
+        *self.state() = State::new(None);
     }
 
     fn new(connection: Option<Connection>) -> Self {
-        Self { state: Mutex::new(State { connection, fresh: HashMap::new(), last: None, naming: None }) }
+        Self { state: Mutex::new(State::new(connection)) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -135,21 +136,26 @@ impl Subjects {
         Ok(statement.exists([subject.0])?)
     }
 
-    /// Seals a disclosure under its subject's key, which is made where there is none.
-    pub(super) fn seal(&self, subject: Pseudonym, entry: &EntryId, disclosure: &Disclosure) -> Result<Vec<u8>, StoreError> {
+    /// Seals the disclosures of an entry together, under their subject's key, which is made where there is none. `names` are theirs.
+    pub(super) fn seal(
+        &self,
+        subject: Pseudonym,
+        entry: &EntryId,
+        names: &str,
+        disclosures: &[&Disclosure],
+    ) -> Result<Vec<u8>, StoreError> {
         let key = self.state().key_or_fresh(subject)?;
-        let mut plain = Zeroizing::new(disclosure.salt.as_bytes().to_vec());
-        plain.extend_from_slice(disclosure.value.canonical().as_bytes());
+        let plain = written(disclosures)?;
         let mut nonce = [0; NONCE_BYTES];
         OsRng.fill_bytes(&mut nonce);
-        let named = named(entry, &disclosure.name);
+        let named = named(entry, names);
         let payload = Payload { msg: plain.as_slice(), aad: &named };
         let sealed = cipher(&key)?.encrypt(&XNonce::from(nonce), payload).map_err(StoreError::failed)?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
     /// Opens what a row holds.
-    pub(super) fn unseal(&self, subject: Pseudonym, entry: &EntryId, name: String, sealed: Option<&[u8]>) -> Result<Unsealed, StoreError> {
+    pub(super) fn unseal(&self, subject: Pseudonym, entry: &EntryId, names: &str, sealed: Option<&[u8]>) -> Result<Unsealed, StoreError> {
         let Some(sealed) = sealed else { return Ok(Unsealed::Erased) };
         let key = {
             let state = self.state();
@@ -160,18 +166,16 @@ impl Subjects {
         };
         let Some(key) = key else { return Ok(Unsealed::Erased) };
         let Some((nonce, sealed)) = sealed.split_first_chunk::<NONCE_BYTES>() else { return Ok(Unsealed::Broken) };
-        let payload = Payload { msg: sealed, aad: &named(entry, &name) };
+        let payload = Payload { msg: sealed, aad: &named(entry, names) };
         let Ok(plain) = cipher(&key)?.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new) else { return Ok(Unsealed::Broken) };
-        let opened = plain.split_first_chunk::<16>().and_then(|(salt, value)| Some((*salt, json::parse(value, DISCLOSURE_LIMITS).ok()?)));
-        Ok(opened.map_or(Unsealed::Broken, |(salt, value)| Unsealed::Disclosed(Disclosure { name, salt: Salt::new(salt), value })))
+        Ok(read(names, &plain).map_or(Unsealed::Broken, Unsealed::Disclosed))
     }
 
     /// Makes the keys of this transaction durable. It comes before the log's own commit: a key without a disclosure harms nobody,
     /// a disclosure without its key would be lost.
     pub(super) fn keep_fresh(&self) -> Result<(), StoreError> {
         let mut state = self.state();
-        let State { connection, fresh, last, .. } = &mut *state;
-        *last = None;
+        let State { connection, fresh, .. } = &mut *state;
         if fresh.is_empty() {
             return Ok(());
         }
@@ -180,15 +184,14 @@ impl Subjects {
             transaction.execute("INSERT INTO subject (pseudonym, key) VALUES (?1, ?2)", (subject.0, key.as_slice()))?;
         }
         transaction.commit()?;
-        fresh.clear();
+        let durable: Vec<_> = fresh.drain().collect();
+        durable.into_iter().for_each(|(subject, key)| state.remember(subject, key));
         Ok(())
     }
 
     /// Forgets keys of a transaction that did not come about.
     pub(super) fn drop_fresh(&self) {
-        let mut state = self.state();
-        state.fresh.clear();
-        state.last = None;
+        self.state().fresh.clear();
     }
 
     /// Everybody who has a key, or had one that may still be in the file.
@@ -202,7 +205,7 @@ impl Subjects {
     /// Destroys people's keys, in the file and in its journal.
     pub(super) fn destroy(&self, subjects: &[Pseudonym]) -> Result<(), StoreError> {
         let mut state = self.state();
-        state.last = None;
+        state.known.clear();
         let connection = state.connection.as_mut().ok_or(StoreError::SubjectsMissing)?;
         clean(connection)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -233,6 +236,10 @@ pub(super) fn empty_journal(connection: &Connection) -> Result<(), StoreError> {
 }
 
 impl State {
+    fn new(connection: Option<Connection>) -> Self {
+        Self { connection, fresh: HashMap::new(), known: HashMap::new(), naming: None }
+    }
+
     fn key(&self, subject: Pseudonym) -> Result<Option<Key>, StoreError> {
         let Some(connection) = &self.connection else { return Ok(None) };
         let mut statement = connection.prepare_cached("SELECT key FROM subject WHERE pseudonym = ?1")?;
@@ -240,18 +247,23 @@ impl State {
     }
 
     fn key_or_fresh(&mut self, subject: Pseudonym) -> Result<Key, StoreError> {
-        if let Some((_, key)) = self.last.as_ref().filter(|(of, _)| *of == subject) {
+        if let Some(key) = self.known.get(&subject).or_else(|| self.fresh.get(&subject)) {
             return Ok(key.clone());
         }
-        let key = match self.fresh.get(&subject) {
-            Some(key) => key.clone(),
-            None => match self.key(subject)? {
-                Some(key) => key,
-                None => self.fresh.entry(subject).or_insert_with(fresh_key).clone(),
-            },
-        };
-        self.last = Some((subject, key.clone()));
-        Ok(key)
+        match self.key(subject)? {
+            Some(key) => {
+                self.remember(subject, key.clone());
+                Ok(key)
+            }
+            None => Ok(self.fresh.entry(subject).or_insert_with(fresh_key).clone()),
+        }
+    }
+
+    fn remember(&mut self, subject: Pseudonym, key: Key) {
+        if self.known.len() >= MOST_KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(subject, key);
     }
 
     fn naming_key(&mut self) -> Result<Key, StoreError> {
@@ -274,9 +286,42 @@ fn cipher(key: &Key) -> Result<XChaCha20Poly1305, StoreError> {
     XChaCha20Poly1305::new_from_slice(key.as_slice()).map_err(StoreError::failed)
 }
 
-/// What a sealed value is bound to: moved to another row, it does not open.
-fn named(entry: &EntryId, name: &str) -> Vec<u8> {
-    [entry.as_bytes().as_slice(), name.as_bytes()].concat()
+/// What is sealed: salt and value of each disclosure, all but the last behind their length. A single one is what was sealed before
+/// there were several in a row.
+fn written(disclosures: &[&Disclosure]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let values: Vec<Zeroizing<String>> = disclosures.iter().map(|disclosure| Zeroizing::new(disclosure.value.canonical())).collect();
+    // all the room at once: what a buffer grows out of is not wiped
+    let room = values.iter().map(|value| value.len() + LENGTH_BYTES + SALT_BYTES).sum();
+    let mut plain = Zeroizing::new(Vec::with_capacity(room));
+    for (place, (disclosure, value)) in (1..).zip(disclosures.iter().zip(&values)) {
+        if place < disclosures.len() {
+            plain.extend_from_slice(&u32::try_from(SALT_BYTES + value.len()).map_err(StoreError::failed)?.to_be_bytes());
+        }
+        plain.extend_from_slice(disclosure.salt.as_bytes());
+        plain.extend_from_slice(value.as_bytes());
+    }
+    Ok(plain)
+}
+
+/// Reads what [`written`] wrote; `None` for anything else.
+fn read(names: &str, mut plain: &[u8]) -> Option<Vec<Disclosure>> {
+    let mut names = names.split(NAME_END).peekable();
+    let mut disclosures = Vec::new();
+    while let Some(name) = names.next() {
+        let mut part = plain;
+        if names.peek().is_some() {
+            let (length, rest) = plain.split_first_chunk::<LENGTH_BYTES>()?;
+            (part, plain) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        }
+        let (salt, value) = part.split_first_chunk::<SALT_BYTES>()?;
+        disclosures.push(Disclosure { name: name.to_owned(), salt: Salt::new(*salt), value: json::parse(value, DISCLOSURE_LIMITS).ok()? });
+    }
+    Some(disclosures)
+}
+
+/// What sealed values are bound to: moved to another row, or under other names, they do not open.
+fn named(entry: &EntryId, names: &str) -> Vec<u8> {
+    [entry.as_bytes().as_slice(), names.as_bytes()].concat()
 }
 
 fn path(log: &Path) -> PathBuf {
@@ -292,3 +337,71 @@ pub(super) const DISCLOSURE_LIMITS: Limits = Limits { bytes: 64 * 1024, depth: 3
 const FILE: &str = "subjects.db";
 const NAMING: &str = "narrows/subject/1";
 const NONCE_BYTES: usize = 24;
+
+/// Half a megabyte.
+const MOST_KNOWN: usize = 8192;
+
+const SALT_BYTES: usize = 16;
+const LENGTH_BYTES: usize = 4;
+
+/// Stands between the names of a row, and in no name.
+pub(super) const NAME_END: char = '\n';
+
+#[cfg(test)]
+mod tests {
+    use narrows_verifier::json::Value;
+
+    use super::*;
+    use crate::keys::tests::Scratch;
+
+    const SUBJECT: Pseudonym = Pseudonym([7; 16]);
+    const ENTRY: EntryId = EntryId([1; 16]);
+
+    fn disclosure(name: &str, value: Value) -> Disclosure {
+        Disclosure { name: name.to_owned(), salt: Salt::new([name.len() as u8; 16]), value }
+    }
+
+    fn subjects(scratch: &Scratch) -> Subjects {
+        let subjects = Subjects::open(&scratch.0.join("log.db")).unwrap();
+        subjects.state().key_or_fresh(SUBJECT).unwrap();
+        subjects.keep_fresh().unwrap();
+        subjects
+    }
+
+    fn opened(subjects: &Subjects, names: &str, sealed: &[u8]) -> Option<Vec<Disclosure>> {
+        match subjects.unseal(SUBJECT, &ENTRY, names, Some(sealed)).unwrap() {
+            Unsealed::Disclosed(disclosures) => Some(disclosures),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_together_opens_under_its_names_in_their_order_alone() {
+        let scratch = Scratch::new();
+        let subjects = subjects(&scratch);
+        let text = |text: &str| Value::Text(text.to_owned());
+        let all = [disclosure("a", text("one")), disclosure("bb", Value::Array(vec![text(""), text("two")])), disclosure("ccc", text("3"))];
+        let sealed = subjects.seal(SUBJECT, &ENTRY, "a\nbb\nccc", &all.each_ref()).unwrap();
+        assert_eq!(opened(&subjects, "a\nbb\nccc", &sealed).unwrap(), all);
+        for names in ["a\nccc\nbb", "a\nbb", "a\nbb\nccc\nd", "", "a"] {
+            assert!(opened(&subjects, names, &sealed).is_none(), "{names:?}");
+        }
+        // sealed under the right names, with another number of parts in it
+        let fewer = subjects.seal(SUBJECT, &ENTRY, "a\nbb\nccc", &[&all[0], &all[1]]).unwrap();
+        assert!(opened(&subjects, "a\nbb\nccc", &fewer).is_none());
+    }
+
+    /// Salt and value with nothing before them, bound to entry and name.
+    #[test]
+    fn a_row_that_an_earlier_program_wrote_opens() {
+        let scratch = Scratch::new();
+        let subjects = subjects(&scratch);
+        let key = subjects.state().key_or_fresh(SUBJECT).unwrap();
+        let (plain, bound) = ([[9; 16].as_slice(), br#"["x"]"#].concat(), [[1; 16].as_slice(), b"tools"].concat());
+        let sealed = cipher(&key).unwrap().encrypt(&XNonce::from([5; NONCE_BYTES]), Payload { msg: &plain, aad: &bound }).unwrap();
+        let found = opened(&subjects, "tools", &[[5; NONCE_BYTES].as_slice(), &sealed].concat()).unwrap();
+        let expected =
+            Disclosure { name: "tools".to_owned(), salt: Salt::new([9; 16]), value: Value::Array(vec![Value::Text("x".to_owned())]) };
+        assert_eq!(found, [expected]);
+    }
+}

@@ -2,7 +2,6 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use sha2::{Digest as _, Sha256};
 
 use crate::json::Value;
 
@@ -27,8 +26,7 @@ pub struct Disclosure {
 
 /// Commits to a field's name and value under a salt.
 pub fn commit(salt: &Salt, name: &str, value: &Value) -> Commitment {
-    let committed = Value::Array(vec![Value::Text(salt.to_string()), Value::Text(name.to_owned()), value.clone()]);
-    Commitment(Sha256::digest(committed.canonical()).into())
+    Commitment(Value::digest_of([&Value::Text(salt.to_string()), &Value::Text(name.to_owned()), value]))
 }
 
 impl Disclosure {

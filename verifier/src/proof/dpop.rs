@@ -5,6 +5,7 @@
 
 mod jws;
 mod key;
+mod sign;
 mod url;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -18,6 +19,7 @@ use crate::{
 };
 
 pub use key::{DpopKey, P256Key};
+pub use sign::sign_p256;
 pub use url::normal_url;
 
 /// A request as the verifier has it before it, and as the holder signs it.

@@ -4,6 +4,7 @@
 //! Connections that are open go on.
 
 mod certificate;
+mod client;
 mod validity;
 
 use std::{
@@ -20,6 +21,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use self::certificate::{Files, Served};
+pub use self::client::{TlsClient, TlsConnection};
 use super::{Listener, metrics::Metrics};
 use crate::{clock::Clock, config, keys::KeyError};
 

@@ -1,13 +1,10 @@
 //! A token on its way out (RFC 6749 §5.1, RFC 8693 §2.2.1).
 
-use axum::{
-    Json,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use narrows_policies::{GrantType, RequestedType};
-use serde_json::{Map, Value, json};
+use narrows_verifier::json::{Key, Value};
 
 use super::parameters::{ACCESS_TOKEN, BISCUIT, JWT};
 use crate::{
@@ -17,33 +14,32 @@ use crate::{
 
 /// The answer with its extension member, leaf and receipt.
 pub(super) fn answer(issued: &Issued, grant: GrantType, asked: Option<&Details>) -> Response {
+    let text = |text: &str| Value::Text(text.to_owned());
     let granted = asked.map_or_else(|| details::granted(&issued.granted), |asked| asked.granted(&issued.granted));
-    let granted: Value = serde_json::from_str(&granted.canonical()).unwrap_or_default();
-    let mut body = Map::new();
-    let mut add = |name: &str, value: Value| body.insert(name.to_owned(), value);
-    add("access_token", json!(issued.token.as_str()));
+    let narrows = Value::object([
+        ("task", text(&issued.task.to_string())),
+        ("entry", text(&issued.entry.to_string())),
+        ("leaf", text(&STANDARD.encode(&issued.leaf))),
+        ("receipt", text(&issued.receipt)),
+    ]);
+    let mut body = vec![
+        ("access_token", text(&issued.token)),
+        // to clients of others a holder's own proof is unknown; at our tools it stands beside DPoP
+        ("token_type", text(if issued.bound { "DPoP" } else { "Bearer" })),
+        ("expires_in", Value::Integer(i64::try_from(issued.expires_in).unwrap_or(i64::MAX))),
+        ("authorization_details", granted),
+        ("narrows", narrows),
+    ];
     if grant == GrantType::TokenExchange {
-        add("issued_token_type", json!(token_type(issued.form)));
+        body.push(("issued_token_type", text(token_type(issued.form))));
     }
-    // to clients of others a holder's own proof is unknown; at our tools it stands beside DPoP
-    add("token_type", json!(if issued.bound { "DPoP" } else { "Bearer" }));
-    add("expires_in", json!(issued.expires_in));
     // an empty scope is no scope (RFC 6749 §3.3), and strict clients refuse it
     if !issued.scope.is_empty() {
-        add("scope", json!(issued.scope));
+        body.push(("scope", text(&issued.scope)));
     }
-    add("authorization_details", granted);
-    add(
-        "narrows",
-        json!({
-            "task": issued.task.to_string(),
-            "entry": issued.entry.to_string(),
-            "leaf": STANDARD.encode(&issued.leaf),
-            "receipt": issued.receipt,
-        }),
-    );
+    let body = Value::Object(body.into_iter().map(|(name, value)| (Key(name.to_owned()), value)).collect());
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")];
-    (headers, Json(body)).into_response()
+    (headers, body.canonical()).into_response()
 }
 
 fn token_type(form: RequestedType) -> &'static str {

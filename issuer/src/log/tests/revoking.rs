@@ -238,7 +238,7 @@ async fn a_table_that_is_not_what_the_leaves_say_is_found() {
         ("INSERT INTO revocation VALUES ('block', zeroblob(32), NULL, 9999999999, 2);".to_owned(), 2),
         ("INSERT INTO revocation VALUES ('block', zeroblob(32), NULL, 9999999999, 0);".to_owned(), 0),
         // without its disclosure, a leaf still says that there is a row
-        ("DELETE FROM disclosure WHERE name = 'holder'; DELETE FROM revocation WHERE kind = 'key';".to_owned(), 6),
+        ("DELETE FROM disclosure WHERE instr(name, 'holder') > 0; DELETE FROM revocation WHERE kind = 'key';".to_owned(), 6),
     ] {
         std::fs::write(place.database(), &sound).unwrap();
         tamper(&place.database(), &sql);
@@ -265,7 +265,7 @@ async fn a_leaf_needs_its_row_only_while_something_that_it_reaches_can_live() {
     };
     assert_eq!(later(3, UNTIL_S + FORGET_AFTER_S + 1).await, Ok(0));
     // when the leaf does not say any more how long it matters, the longest time counts
-    gone("DELETE FROM disclosure WHERE name IN ('until', 'holder');");
+    gone("DELETE FROM disclosure WHERE instr(name, 'until') > 0;");
     assert_eq!(later(4, UNTIL_S + FORGET_AFTER_S + 2).await, Err(Some(1)));
     assert_eq!(later(5, NOW_S + LONGEST_REACH_S + FORGET_AFTER_S + 1).await, Ok(0));
 }

@@ -221,3 +221,12 @@ fn a_text_that_is_no_compact_jws_is_refused() {
         assert_eq!(check(&text, &request()).err(), Some(Reason::DpopMalformed), "{text}");
     }
 }
+
+#[test]
+fn a_signature_by_a_p256_secret_is_one_by_its_key() {
+    let (signature, key) = sign_p256(&[7; 32], b"message").unwrap();
+    let (x, y) = key.split_at(32);
+    let read = DpopKey::p256(x, y).unwrap();
+    assert!(read.verifies(b"message", &signature) && !read.verifies(b"another", &signature));
+    assert!(sign_p256(&[0; 32], b"message").is_none() && sign_p256(&[0xff; 32], b"message").is_none());
+}

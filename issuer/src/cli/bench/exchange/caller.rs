@@ -3,14 +3,27 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
+use narrows_issuer::http::tls::{TlsClient, TlsConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+/// Where the service is, and over what it is spoken to.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) address: SocketAddr,
+    pub(super) tls: Option<TlsClient>,
+}
+
 /// A connection to the service; a new one when the service closes it.
 pub(super) struct Caller {
-    address: SocketAddr,
-    stream: TcpStream,
+    way: Way,
+    stream: Stream,
     buffer: Vec<u8>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsConnection>),
 }
 
 /// What came back.
@@ -21,15 +34,19 @@ pub(super) struct Answer {
 }
 
 impl Caller {
-    pub(super) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+    pub(super) async fn connect(way: &Way) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(way.address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { address, stream, buffer: Vec::with_capacity(MAX_ANSWER) })
+        let stream = match &way.tls {
+            None => Stream::Plain(stream),
+            Some(tls) => Stream::Tls(Box::new(tls.connect(stream).await.context("no TLS connection")?)),
+        };
+        Ok(Self { way: way.clone(), stream, buffer: Vec::with_capacity(MAX_ANSWER) })
     }
 
     /// Sends the bytes of a request and reads its answer.
     pub(super) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer> {
-        self.stream.write_all(request).await?;
+        self.stream.send(request).await?;
         self.buffer.clear();
         let head_end = loop {
             if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -46,15 +63,34 @@ impl Caller {
         }
         let body = self.buffer.get(head_end + 4..).unwrap_or_default().to_vec();
         if header(&head, "connection") == Some("close") {
-            *self = Self::connect(self.address).await?;
+            *self = Self::connect(&self.way).await?;
         }
         Ok(Answer { status, head, body })
     }
 
     async fn read_more(&mut self) -> anyhow::Result<()> {
         ensure!(self.buffer.len() < 2 * MAX_ANSWER, "an answer without end");
-        ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the service hung up");
+        ensure!(self.stream.receive(&mut self.buffer).await? > 0, "the service hung up");
         Ok(())
+    }
+}
+
+impl Stream {
+    async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.write_all(bytes).await,
+            Self::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+        }
+    }
+
+    async fn receive(&mut self, buffer: &mut Vec<u8>) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read_buf(buffer).await,
+            Self::Tls(stream) => stream.read_buf(buffer).await,
+        }
     }
 }
 

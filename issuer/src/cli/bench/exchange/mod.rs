@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use narrows::{IssuerClient, UnverifiedToken};
+use narrows::{IssuerKeys, UnverifiedToken};
+use narrows_issuer::config::Tls;
 
 use super::machine::{check_callers, fsync, machine, ms};
 use crate::cli::serve::Scratch;
 use caller::{Answer, Caller};
-use requests::{Client, Provider};
+use requests::{Client, Provider, Signatures};
 use served::Served;
 
 /// The flags of `narrows bench load`.
@@ -32,6 +33,15 @@ pub(in crate::cli) struct Load {
     /// The directory whose disk is used; without it, the temporary one
     #[arg(long, value_name = "DIR")]
     on: Option<PathBuf>,
+    /// By which keys logins, client assertions and DPoP proofs are signed
+    #[arg(long, value_enum, default_value_t = Signatures::Ed25519)]
+    signatures: Signatures,
+    /// Serve over TLS with this certificate for `localhost`, in PEM, which the callers trust: its own issuer, or followed by it
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 /// What a caller asks for.
@@ -58,12 +68,15 @@ impl Load {
     }
 
     async fn measure(&self, place: &std::path::Path) -> anyhow::Result<()> {
-        let (provider, client) = (Provider::new(), Client::new());
-        let served = Served::start(place, &provider, &client).await?;
+        let (provider, client) = (Provider::new(self.signatures), Client::new(self.signatures));
+        let tls = self.tls_cert.clone().zip(self.tls_key.clone()).map(|(certificate, key)| Tls { certificate, key });
+        let served = Served::start(place, &provider, &client, tls.as_ref()).await?;
         say!("{}\nnarrows {}, log in {}", machine(), env!("CARGO_PKG_VERSION"), place.display());
         say!(
-            "each exchange: login (EdDSA), private_key_jwt (EdDSA) and DPoP (Ed25519, with nonce) verified; token signed; leaf durable; \
-             receipt\nthe callers' signatures are made before the clock starts; callers and service share the cores\n"
+            "{}; each exchange: login, private_key_jwt and DPoP with nonce verified, all {:?}; token signed; leaf durable; \
+             receipt\nthe callers' signatures are made before the clock starts; callers and service share the cores\n",
+            if tls.is_some() { "TLS, one handshake a caller before the clock starts, whose CPU counts" } else { "no TLS" },
+            self.signatures,
         );
         say!("| callers | exchanges/s | p50 ms | p99 ms | fsync p50 ms | service CPU µs each | callers' CPU µs each | RSS MB |");
         say!("|---|---|---|---|---|---|---|---|");
@@ -101,7 +114,7 @@ impl Load {
         }
         let mut connected = Vec::with_capacity(callers);
         for share in shares {
-            connected.push((Caller::connect(served.address).await?, share));
+            connected.push((Caller::connect(&served.way).await?, share));
         }
         let (own, started) = (served::cpu_of("self")?, Instant::now());
         let mut running = tokio::task::JoinSet::new();
@@ -140,7 +153,8 @@ struct Round {
 
 /// Each caller's last answer is a capability of this issuer, with a leaf.
 async fn verify(served: &Served, answers: &[Answer]) -> anyhow::Result<()> {
-    let keys = IssuerClient::new(&served.issuer)?.discover().await?;
+    let keys = served.get("/.well-known/narrows-keys").await?;
+    let keys = IssuerKeys::parse(&keys.body)?;
     for answer in answers {
         let body: serde_json::Value = serde_json::from_slice(&answer.body)?;
         let text = body.get("access_token").and_then(|token| token.as_str()).context("an answer without token")?;

@@ -1,32 +1,38 @@
 //! The service under load: `narrows serve` in a process of its own, so that its memory and its share of the CPU are its own.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use narrows_issuer::clock::system_clock;
-use narrows_issuer::config::Config;
+use narrows_issuer::config::{Config, Tls};
+use narrows_issuer::http::tls::TlsClient;
 use narrows_issuer::init::{InitOptions, init};
 use narrows_issuer::service;
 use rand_core::OsRng;
 
-use super::caller::{Answer, Caller};
+use super::caller::{Answer, Caller, Way};
 use super::requests::{AUDIENCE, CLIENT, Client, PROVIDER, Provider};
 
 /// The running service; ends with this.
 pub(super) struct Served {
     process: Child,
-    pub(super) address: SocketAddr,
+    pub(super) way: Way,
     pub(super) issuer: String,
 }
 
 impl Served {
-    pub(super) async fn start(place: &Path, provider: &Provider, client: &Client) -> anyhow::Result<Self> {
+    pub(super) async fn start(place: &Path, provider: &Provider, client: &Client, tls: Option<&Tls>) -> anyhow::Result<Self> {
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-        let issuer = format!("http://{address}");
+        let issuer = match tls {
+            None => format!("http://{address}"),
+            Some(_) => format!("https://{TLS_NAME}:{}", address.port()),
+        };
+        let trusted = tls.map(|tls| TlsClient::trusting(&tls.certificate, TLS_NAME)).transpose();
+        let way = Way { address, tls: trusted.context("the certificate can't be used")? };
         let options = InitOptions {
             data_dir: place.to_owned(),
             issuer: issuer.clone(),
@@ -37,7 +43,7 @@ impl Served {
         };
         let made = init(&options, &mut OsRng)?;
         let (keys, pack) = (place.join("login-keys.json"), place.join("bench.toml"));
-        fs::write(&keys, provider.key_set().to_string())?;
+        fs::write(&keys, provider.key_set()?.to_string())?;
         fs::write(&pack, PACK.replace("AUDIENCE", AUDIENCE).replace("CLIENT", CLIENT))?;
         let mut text = fs::read_to_string(&made.config_file)?;
         text = text.replace("policy.toml", "bench.toml");
@@ -46,9 +52,13 @@ impl Served {
              [telemetry]\nfilter = \"warn\"\n\n\
              [[client]]\nid = \"{CLIENT}\"\nauth_method = \"private_key_jwt\"\njwks = '{}'\ndpop_bound_access_tokens = true\n\n\
              [[trusted_issuer]]\nissuer = \"{PROVIDER}\"\naudiences = [\"{CLIENT}\"]\njwks_file = {}\n",
-            client.key_set(),
+            client.key_set()?,
             toml::Value::from(keys.display().to_string()),
         ));
+        if let Some(tls) = tls {
+            let path = |path: &Path| anyhow::Ok(toml::Value::from(path.canonicalize()?.display().to_string()));
+            text.push_str(&format!("\n[tls]\ncertificate = {}\nkey = {}\n", path(&tls.certificate)?, path(&tls.key)?));
+        }
         fs::write(&made.config_file, text)?;
         service::init_log(&Config::load(&made.config_file)?, false, system_clock()())?;
         let process = Command::new(std::env::current_exe()?)
@@ -58,7 +68,7 @@ impl Served {
             .stdout(Stdio::null())
             .spawn()
             .context("the service does not start")?;
-        let mut served = Self { process, address, issuer };
+        let mut served = Self { process, way, issuer };
         served.wait().await?;
         Ok(served)
     }
@@ -78,7 +88,7 @@ impl Served {
     /// The nonce that proofs must carry: that of a refusal, as every client learns it.
     pub(super) async fn nonce(&self, provider: &Provider, client: &Client) -> anyhow::Result<String> {
         let request = client.request(provider, &self.issuer, 0, "none", now_s())?;
-        let answer = Caller::connect(self.address).await?.ask(&request).await?;
+        let answer = Caller::connect(&self.way).await?.ask(&request).await?;
         Ok(answer.header("dpop-nonce").with_context(|| format!("no nonce: {} {}", answer.status, answer.reason()))?.to_owned())
     }
 
@@ -101,9 +111,9 @@ impl Served {
         Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
     }
 
-    async fn get(&self, path: &str) -> anyhow::Result<Answer> {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
-        Caller::connect(self.address).await?.ask(request.as_bytes()).await
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.way.address);
+        Caller::connect(&self.way).await?.ask(request.as_bytes()).await
     }
 }
 
@@ -127,6 +137,9 @@ pub(super) fn cpu_of(process: &str) -> anyhow::Result<Duration> {
 pub(super) fn now_s() -> u64 {
     system_clock()() / 1000
 }
+
+/// The name that the certificate must have.
+pub(super) const TLS_NAME: &str = "localhost";
 
 const PACK: &str = r#"pack = "bench"
 version = 1

@@ -1,0 +1,3 @@
+-- From here on a row of `disclosure` holds all that is disclosed of its entry: `name` has the names, in order and a line each, and
+-- `sealed` their salts and values, sealed together. Rows of before, with one name, are the same with a single one, and stay. The
+-- step changes nothing but the version, so that a program of before does not misread what is written now.
