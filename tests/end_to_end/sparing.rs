@@ -63,7 +63,7 @@ async fn follow(issuer: &Issuer, keys: &IssuerKeys, guard: &Guard) {
 
 /// What a tool answers to a call with this token and this receipt.
 async fn call(tools: &ToolClient, keys: &IssuerKeys, kept: &Kept, recorded: Option<&Recorded>) -> Option<Reason> {
-    let held = Held::new(&kept.text, holder(&kept.seed), &keys.roots).ok().expect("under the keys of before");
+    let held = Held::new(&kept.text, holder(&kept.seed), &keys.roots).expect("under the keys of before");
     let held = match recorded {
         Some(recorded) => held.keeping(recorded),
         None => held,
