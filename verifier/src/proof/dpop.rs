@@ -5,7 +5,7 @@
 
 mod jws;
 mod key;
-mod sign;
+pub mod sign;
 mod url;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -19,7 +19,6 @@ use crate::{
 };
 
 pub use key::{DpopKey, P256Key};
-pub use sign::sign_p256;
 pub use url::normal_url;
 
 /// A request as the verifier has it before it, and as the holder signs it.

@@ -224,6 +224,7 @@ fn a_text_that_is_no_compact_jws_is_refused() {
 
 #[test]
 fn a_signature_by_a_p256_secret_is_one_by_its_key() {
+    use sign::sign_p256;
     let (signature, key) = sign_p256(&[7; 32], b"message").unwrap();
     let (x, y) = key.split_at(32);
     let read = DpopKey::p256(x, y).unwrap();

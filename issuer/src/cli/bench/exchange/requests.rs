@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey};
-use narrows_verifier::proof::dpop::sign_p256;
+use narrows_verifier::proof::dpop::sign::sign_p256;
 use serde_json::{Value, json};
 
 use crate::cli::bench::appends::random;
