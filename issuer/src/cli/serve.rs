@@ -23,7 +23,10 @@ use narrows_issuer::{
     telemetry,
 };
 use rand_core::OsRng;
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use zeroize::Zeroizing;
 
 use super::output;
@@ -149,6 +152,9 @@ pub(super) async fn open_development(listen: SocketAddr, data: PathBuf) -> anyho
 
 /// Serves until SIGTERM or SIGINT.
 async fn run(config: &Config, listener: TcpListener, admin: Option<TcpListener>, service: Service) -> anyhow::Result<Drained> {
+    let (stop, stop_administration) = (stop_signal()?, stop_signal()?);
+    // its own watchers come later, and until one is there a process ends by it
+    let _hangup = signal(SignalKind::hangup())?;
     let (clock, metrics) = (Arc::clone(&service.app.clock), Arc::clone(&service.app.metrics));
     let certified = |listener, files: &Option<config::Tls>| {
         files.as_ref().map(|files| Tls::open(listener, files, Arc::clone(&clock), Arc::clone(&metrics))).transpose()
@@ -160,14 +166,14 @@ async fn run(config: &Config, listener: TcpListener, admin: Option<TcpListener>,
     let following: Vec<_> = [&tls, &admin_tls].into_iter().flatten().map(|tls| tokio::spawn(follow_certificate(Arc::clone(tls)))).collect();
     let administering = service.admin.zip(admin).map(|(router, listener)| {
         let (limits, metrics) = (config.limits.clone(), Arc::clone(&service.app.metrics));
-        tokio::spawn(async move { serve_over(admin_tls, listener, router, &limits, metrics, stopped()).await })
+        tokio::spawn(async move { serve_over(admin_tls, listener, router, &limits, metrics, stop_administration).await })
     });
     let witnessing = service.app.witnesses.clone().map(|witnesses| {
         let log = Arc::clone(&service.app.log);
         tokio::spawn(async move { witnesses.run(log).await })
     });
     let retaining = tokio::spawn(service::retain(Arc::clone(&service.app)));
-    let drained = serve_over(tls, listener, service.router, &config.limits, Arc::clone(&service.app.metrics), stopped()).await;
+    let drained = serve_over(tls, listener, service.router, &config.limits, Arc::clone(&service.app.metrics), stop).await;
     // It was told to stop by the same signal, and holds the log as well.
     let administered = match administering {
         Some(task) => task.await.unwrap_or(Drained::CutOff(1)),
@@ -193,12 +199,6 @@ async fn follow_certificate(tls: Arc<Tls>) {
 async fn follow_keys(app: Arc<App>) {
     if let Err(error) = keyring::follow(app).await {
         tracing::error!(%error, "can't listen for SIGHUP, orders about keys take a restart");
-    }
-}
-
-async fn stopped() {
-    if let Err(error) = stop_signal().await {
-        tracing::error!(%error, "can't listen for signals");
     }
 }
 

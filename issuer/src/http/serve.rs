@@ -120,16 +120,20 @@ where
     }
 }
 
-/// Ends when the process is asked to stop, by SIGTERM or SIGINT.
+/// Ends when the process is asked to stop, by SIGTERM or SIGINT. They are watched from the call on, so that whoever gets an answer
+/// of the service can stop it well.
 ///
 /// # Errors
 /// The signals can't be watched.
-pub async fn stop_signal() -> io::Result<()> {
+pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 #[derive(PartialEq, Eq)]

@@ -65,15 +65,11 @@ impl Witness {
         drop(key);
         crate::cli::block_on(async {
             telemetry::start(&Telemetry::default())?;
+            let stop = stop_signal()?;
             let listener = TcpListener::bind(self.listen).await.with_context(|| format!("can't listen on {}", self.listen))?;
             say!("witness {} on http://{}", cosigner.key(), listener.local_addr()?);
             let (limits, metrics) = (witness::limits(), Arc::new(Metrics::new(witness::ROUTES)));
             let routes = witness::router(Arc::clone(&cosigner), &limits, Arc::clone(&metrics));
-            let stop = async {
-                if let Err(error) = stop_signal().await {
-                    tracing::error!(%error, "can't listen for signals");
-                }
-            };
             match serve(listener, routes, &limits, metrics, stop).await {
                 Drained::Whole => Ok(()),
                 Drained::CutOff(requests) => bail!("{requests} requests were cut off"),
