@@ -39,7 +39,7 @@ pub(super) struct Consent<'a> {
 ///
 /// # Errors
 /// What the verifier refuses; `EXPIRED`, `ISSUED_AHEAD`, `TOKEN_SEALED`, `REVOKED`; `HOLDER_THUMBPRINT` for a holder that can't
-/// sign our statements; `BEARER_ABOVE_CEILING` for a new token without a holder; a `PROOF_…` reason; `STATE_NOT_CARRIED`,
+/// sign our statements; `BEARER_ABOVE_CEILING` for a new token without a holder; a `PROOF_…` reason; `STATE_NOT_CARRIED`, `HOP_DEPTH`,
 /// `LINEAGE_TOO_LONG`.
 pub(super) fn verify(app: &App, client: &Client, token: &str, consent: &Consent<'_>, now_s: u64) -> Result<Parent, Reason> {
     let token = UnverifiedToken::from_text(token).and_then(|token| token.verify(&app.roots())).map_err(|refusal| refusal.reason)?;
@@ -65,6 +65,7 @@ pub(super) fn verify(app: &App, client: &Client, token: &str, consent: &Consent<
     };
     let once = check_narrow(consent.proof, &claims, token.holder.key()?, now_s)?;
     refuse_state(&token)?;
+    refuse_overrun(&token)?;
     let lineage = lineage(&token)?;
     Ok(Parent { token, lineage, once })
 }
@@ -125,6 +126,14 @@ fn refuse_state(token: &VerifiedToken) -> Result<(), Reason> {
     let counts = |caveat: &Caveat| matches!(caveat.needs(), Some(Needs::Counter | Needs::Spend));
     let counted = token.blocks.iter().any(|block| block.caveats.iter().any(counts));
     if counted { Err(Reason::StateNotCarried) } else { Ok(()) }
+}
+
+/// A plain block may allow fewer hops than were made already. Such a token permits nothing any more, and what is made of it has made
+/// no hop yet, so it would permit something again.
+fn refuse_overrun(token: &VerifiedToken) -> Result<(), Reason> {
+    let overrun = |caveat: &Caveat| matches!(caveat, Caveat::Depth(max) if (*max as usize) < token.depth());
+    let overrun = token.blocks.iter().any(|block| block.caveats.iter().any(overrun));
+    if overrun { Err(Reason::HopDepth) } else { Ok(()) }
 }
 
 /// All blocks, so that revoking any one of them reaches what is made from them.

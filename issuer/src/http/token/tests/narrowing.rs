@@ -204,6 +204,17 @@ async fn a_token_that_is_not_sound_is_not_narrowed() {
 }
 
 #[tokio::test]
+async fn a_token_that_permits_nothing_since_it_made_more_hops_than_it_may_is_not_brought_back() {
+    let desk = Desk::open();
+    let hopped = hop(&token(&desk).await, "[]");
+    let over = plain(&hopped, r#"[{"kind":"depth","max":0}]"#);
+    desk.send(&desk.narrowing(&over, 12, 13, &[READ])).await.refused(400, "invalid_request", "HOP_DEPTH", "one hop of none");
+    let spent = plain(&hopped, r#"[{"kind":"depth","max":1}]"#);
+    let new = desk.verify(&desk.send(&desk.narrowing(&spent, 12, 13, &[READ])).await.token());
+    assert!(new.blocks[0].caveats.contains(&caveats(r#"[{"kind":"depth","max":0}]"#)[0]), "no hop is left");
+}
+
+#[tokio::test]
 async fn what_a_new_block_would_forget_is_not_carried_into_one() {
     let desk = Desk::open();
     for caveat in [
