@@ -23,10 +23,11 @@ use super::trusting;
 async fn kill_nine_under_load_loses_nothing_that_was_answered() {
     let (mut issuer, provider) = trusting("").await;
     let (_, keys) = issuer.sdk().await;
-    let login = provider.login("alice");
     let (mut ledger, begun) = (Ledger::default(), Instant::now());
     let rounds: u32 = std::env::var("NARROWS_KILL_ROUNDS").map_or(10, |rounds| rounds.parse().expect("a number of rounds"));
     for round in 1..=rounds {
+        // a thousand rounds take longer than a login is good for
+        let login = provider.login("alice");
         // at any time: before the first answer, within a commit, between commit and answer
         let enough = OsRng.next_u32() as usize % 60;
         let answers = Arc::new(Mutex::new(Vec::new()));
