@@ -64,7 +64,7 @@ async fn kill_nine_under_load_loses_nothing_that_was_answered() {
             println!("{round} kills, {answers} answers received, {leaves} leaves, 0 answered leaves missing, {seconds} s");
         }
     }
-    issuer.granted(&HolderKey::generate(), &login).await;
+    issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
     let report = check_database(&issuer.database(), &keys.log, Evidence { receipts: &ledger.answered, checkpoints: &[] }).unwrap();
     assert_eq!(report.receipts, ledger.answered.len() as u64);
 }
