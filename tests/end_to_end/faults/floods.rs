@@ -37,6 +37,7 @@ async fn a_flood_over_a_slow_disk_is_answered_whole() {
     let mut clients = JoinSet::new();
     for wave in 1..=WAVES {
         let disk = SlowDisk::hold(&issuer);
+        let size = issuer.log_size().await;
         for _ in 0..WAVE {
             let request = issuer.request(&HolderKey::generate(), &login).request(&http, &issuer.at("/oauth/token"));
             clients.spawn(async move { try_send(request).await.expect("an answer") });
@@ -44,7 +45,6 @@ async fn a_flood_over_a_slow_disk_is_answered_whole() {
         while connections(&issuer).await < wave * WAVE && disk.is_held() {}
         disk.let_go();
         // the writer gets hold of the file again
-        let size = issuer.log_size().await;
         while issuer.log_size().await == size {
             get(&issuer.at("/readyz")).await.granted();
         }
