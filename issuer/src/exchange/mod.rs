@@ -28,7 +28,7 @@ pub use client_credentials::client_credentials;
 pub use error::ExchangeError;
 pub use issue::Issued;
 pub use jwt_bearer::jwt_bearer;
-pub use token_exchange::{ActorToken, SubjectToken, SubjectType, TokenExchange, token_exchange};
+pub use token_exchange::{ActorToken, NarrowProof, SubjectToken, SubjectType, TokenExchange, token_exchange};
 
 /// Who sent a request, and the key that its DPoP proof is by.
 pub struct Sender {

@@ -32,8 +32,14 @@ pub struct TokenExchange {
     /// Who acts; without it, the client.
     pub actor: Option<ActorToken>,
     /// The consent of the newest holder of a token of ours.
-    pub narrow_proof: Option<String>,
-    /// What the request asks for, as that consent names it.
+    pub narrow_proof: Option<NarrowProof>,
+}
+
+/// The consent of a holder to what a request makes of its token.
+pub struct NarrowProof {
+    /// The proof.
+    pub text: String,
+    /// What the request asks for, as the proof is to name it.
     pub request_digest: [u8; 32],
 }
 
@@ -93,8 +99,8 @@ pub async fn token_exchange(
             from_outside(subject, is_access_token, actor, sender.dpop.as_ref())?
         }
         None => {
-            let proof = request.narrow_proof.as_deref().ok_or(Reason::ProofMissing)?;
-            let consent = Consent { proof, request_digest: request.request_digest, new_holder: bound.holder };
+            let proof = request.narrow_proof.ok_or(Reason::ProofMissing)?;
+            let consent = Consent { proof: &proof.text, request_digest: proof.request_digest, new_holder: bound.holder };
             let parent = narrowing::verify(app, &sender.client.client, &request.subject.token, &consent, now)?;
             // Whoever stole a key could make a token, and have the next key sign one like it before the first is given up.
             if minted(app, &parent.token)?.is_none() {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::super::{error::ApiError, form::Form};
 use crate::{
     details,
-    exchange::{ActorToken, Binding, SubjectToken, SubjectType, TokenExchange, Wanted},
+    exchange::{ActorToken, Binding, NarrowProof, SubjectToken, SubjectType, TokenExchange, Wanted},
     federation::TokenType,
     jose,
 };
@@ -76,8 +76,9 @@ pub(super) fn read_exchange(form: &Form) -> Result<TokenExchange, ApiError> {
     Ok(TokenExchange {
         subject: SubjectToken { token, kind },
         actor,
-        narrow_proof: form.optional("narrow_proof")?.map(str::to_owned),
-        request_digest: narrow_request_digest(form.pairs()),
+        narrow_proof: form
+            .optional("narrow_proof")?
+            .map(|text| NarrowProof { text: text.to_owned(), request_digest: narrow_request_digest(form.pairs()) }),
     })
 }
 
