@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hmac::{Hmac, Mac as _};
 use narrows_verifier::Reason;
@@ -77,6 +77,14 @@ impl Index {
     /// # Errors
     /// `LEAF_MALFORMED` or `LOG_UNREADABLE`; what is indexed so far stays.
     pub fn catch_up(&self, log: &Path) -> Result<u64, LogError> {
+        // Less than a page was all that there was.
+        while self.read_part(log)? >= usize::from(TILE_WIDTH) {}
+        Ok(self.lock().cursor()?.next)
+    }
+
+    /// A part of what [`Index::catch_up`] reads, and how many leaves that were. Each has a view of its own: as long as one is open, the
+    /// log's journal can't be begun anew, and grows.
+    fn read_part(&self, log: &Path) -> Result<usize, LogError> {
         let snapshot = Snapshot::open(log)?;
         let rows = snapshot.rows();
         if !self.belongs_to(&rows)? {
@@ -86,8 +94,8 @@ impl Index {
         // Before the leaf that says so is read: a cursor behind that leaf means that nothing of what has gone is found any more.
         self.drop_pruned(minimum)?;
         self.forget_expired(&rows)?;
-        let mut erased = false;
-        loop {
+        let (begun, mut erased, mut read) = (Instant::now(), false, 0);
+        while begun.elapsed() < PART_TIME {
             // Held for one page at a time, so that nobody who asks waits for the whole log.
             let mut file = self.lock();
             let cursor = file.cursor()?;
@@ -101,11 +109,35 @@ impl Index {
                 entries.push((stored.index, terms(&leaf, &opening(&rows, stored, &leaf)?, &cursor.key)));
             }
             file.add(&entries, next, &hash)?;
+            read += page.len();
         }
         if erased {
             self.forget(&rows, 0..u64::MAX)?;
         }
-        Ok(self.lock().cursor()?.next)
+        Ok(read)
+    }
+
+    /// Forgets what the log has let go of, also where the leaf that says so is not read yet.
+    pub(crate) fn let_go(&self, log: &Path) -> Result<(), LogError> {
+        let snapshot = Snapshot::open(log)?;
+        let rows = snapshot.rows();
+        if !self.belongs_to(&rows)? {
+            return self.clear();
+        }
+        let minimum = rows.minimum_index()?;
+        self.drop_pruned(minimum)?;
+        self.forget_expired(&rows)?;
+        let mut next = self.lock().cursor()?.next.max(minimum);
+        loop {
+            let page = rows.leaves(next, TILE_WIDTH)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            next = last.index + 1;
+            for stored in &page {
+                if parse(stored)?.kind == Kind::Erasure {
+                    return self.forget(&rows, 0..u64::MAX);
+                }
+            }
+        }
     }
 
     /// Forgets names whose disclosure is gone: the log records an erasure, but a disclosure may also have expired.
@@ -243,24 +275,23 @@ impl Index {
 }
 
 impl Indexer {
-    /// Starts the thread. It looks for new leaves each second, and more often while there are many, so that it never takes a core
-    /// from those who wait for an answer for long. What it has not seen yet, a search reads by itself.
+    /// Starts the thread. It looks for new leaves each second, and more often while there are many, at a lower priority than those
+    /// who wait for an answer. What it has not seen yet, a search reads by itself.
     ///
     /// # Errors
     /// `LOG_UNREADABLE` when no thread can be had.
     pub fn start(index: Arc<Index>, log: PathBuf) -> Result<Self, LogError> {
         let (stop, stopped) = sync_channel(1);
         let work = move || {
+            give_way();
             report(index.forget_withheld(&log));
-            let mut reached = report(index.catch_up(&log)).unwrap_or(0);
-            let (mut stopping, mut interval) = (false, INTERVAL);
-            while !stopping {
-                stopping = !matches!(stopped.recv_timeout(interval), Err(RecvTimeoutError::Timeout));
-                // also at the end, so that what the log has let go of stays in no file of a service that is stopped
-                let before = reached;
-                reached = report(index.catch_up(&log)).unwrap_or(before);
-                interval = if reached.saturating_sub(before) < BUSY_LEAVES { INTERVAL } else { BUSY_INTERVAL };
+            let mut wait = Duration::ZERO;
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
+                let read = report(index.read_part(&log)).unwrap_or(0);
+                wait = if read < BUSY_LEAVES { INTERVAL } else { BUSY_INTERVAL };
             }
+            // What the log has let go of stays in no file of a service that is stopped; what is not read yet can wait.
+            report(index.let_go(&log));
         };
         let thread = std::thread::Builder::new().name("narrows-index".to_owned()).spawn(work).map_err(StoreError::failed)?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
@@ -274,6 +305,15 @@ impl Drop for Indexer {
             // A thread that panicked has nothing left to end.
             let _ = thread.join();
         }
+    }
+}
+
+/// Lets whoever waits for an answer go before this thread: what it does can be done later.
+fn give_way() {
+    // elsewhere than on Linux, the call is about the whole process
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(BACKGROUND) {
+        tracing::debug!(%error, "the search index runs at the priority of the service");
     }
 }
 
@@ -378,7 +418,14 @@ const NAME_BYTES: usize = 16;
 const ID_BYTES: usize = 16;
 const INTERVAL: Duration = Duration::from_secs(1);
 const BUSY_INTERVAL: Duration = Duration::from_millis(100);
-const BUSY_LEAVES: u64 = 64;
+const BUSY_LEAVES: usize = 64;
+
+/// After so long, the next page is for another view of the log.
+const PART_TIME: Duration = Duration::from_millis(100);
+
+/// How much nicer than the service: a tenth of its share while all cores are taken, and nothing less while one is free.
+#[cfg(target_os = "linux")]
+const BACKGROUND: i32 = 10;
 
 /// Rows that one step of a search takes out of the index.
 const PROPOSALS: u32 = 512;

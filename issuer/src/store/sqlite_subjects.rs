@@ -129,6 +129,10 @@ impl Subjects {
 
     /// Whether the person has a key, so that something may be disclosed about it, or had one that may still be in the file.
     pub(crate) fn knows(&self, subject: Pseudonym) -> Result<bool, StoreError> {
+        // What is about nobody, such as the states of keys, is not one person's to take away.
+        if subject == NOBODY {
+            return Ok(false);
+        }
         let state = self.state();
         let Some(connection) = &state.connection else { return Ok(false) };
         let mut statement =

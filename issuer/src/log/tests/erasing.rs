@@ -2,6 +2,7 @@ use narrows_verifier::Reason;
 use narrows_verifier::log::{Leaf, verify};
 
 use super::*;
+use crate::audit::Index;
 use crate::log::{Erasure, Pseudonym, erase, pseudonym};
 use crate::store::sqlite_tamper::{number, tamper};
 
@@ -126,6 +127,38 @@ async fn a_key_destroyed_while_the_log_runs_is_in_no_file_and_the_log_goes_on() 
     appended(&log, leaf(11), Vec::new()).await;
     drop(log);
     assert_eq!(place.check().unwrap().erased, 3);
+}
+
+#[tokio::test]
+async fn an_index_that_ends_forgets_an_erased_name_also_where_it_is_behind() {
+    let place = Place::new();
+    let log = place.log();
+    mint_for(&log, 1, PLANTED[0]).await;
+    let file = place.database().with_file_name("index.db");
+    let index = Index::open(&file).unwrap();
+    assert_eq!(index.catch_up(&place.database()).unwrap(), 2);
+    let named = || number(&file, "SELECT count(DISTINCT idx) FROM term WHERE field >= 32");
+    let alice = log.pseudonym(PROVIDER, PLANTED[0]).unwrap();
+    let leaf = Leaf { id: entry(9), task: None, blocks: Vec::new(), ..derivation(Kind::Erasure, 9, &[]) };
+    appended(&log, leaf, vec![SideRow::Erase(alice), SideRow::Shred(alice)]).await;
+    assert_eq!(named(), 1, "the control");
+    index.let_go(&place.database()).unwrap();
+    assert_eq!(named(), 0);
+    assert_eq!(index.catch_up(&place.database()).unwrap(), 3);
+    assert_eq!(index.compare(&place.database()).unwrap(), 3);
+}
+
+#[tokio::test]
+async fn nobody_is_no_person_whose_disclosures_can_be_erased() {
+    let place = Place::new();
+    let log = place.log();
+    let leaf = committing(derivation(Kind::Mint, 1, &["alice"]), &[]);
+    appended(&log, leaf, vec![SideRow::Disclosure(disclosure("chain/0", "alice")), SideRow::Subject(crate::store::NOBODY)]).await;
+    assert!(!log.knows(crate::store::NOBODY).unwrap());
+    drop(log);
+    let asked = erase(&place.database(), signer(), clock(NOW_MS), patient(), &erasure(crate::store::NOBODY)).await;
+    assert_eq!(asked.unwrap_err().reason(), Reason::SubjectUnknown);
+    assert_eq!(number(&place.database(), "SELECT count(*) FROM disclosure WHERE sealed IS NULL"), 0);
 }
 
 #[tokio::test]

@@ -381,6 +381,23 @@ async fn what_went_is_in_no_file() {
     assert_eq!(number(&aged.place.database(), "SELECT count(*) FROM task WHERE subject <> zeroblob(16)"), 0);
 }
 
+#[tokio::test]
+async fn an_index_that_ends_holds_nothing_that_went_also_where_it_is_behind() {
+    let mut aged = Aged::new();
+    let log = aged.open();
+    aged.fill(&log, 600).await;
+    let (database, file) = (aged.place.database(), aged.place.database().with_file_name("index.db"));
+    let index = Index::open(&file).unwrap();
+    index.catch_up(&database).unwrap();
+    aged.pass(50);
+    aged.retain(&log, &short(true)).await;
+    assert!(number(&file, NAMED_OR_PRUNED) > 0, "the control");
+    index.let_go(&database).unwrap();
+    assert_eq!(number(&file, NAMED_OR_PRUNED), 0);
+    assert_eq!(index.compare(&database).unwrap(), 601, "it reaches as far as before");
+    assert_eq!(index.catch_up(&database).unwrap(), 604);
+}
+
 /// As a crash leaves it between the commit and the emptying of the journal.
 #[tokio::test]
 async fn a_journal_that_was_not_emptied_is_at_the_next_start() {
