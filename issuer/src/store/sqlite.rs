@@ -236,8 +236,9 @@ pub(super) fn make_durable(connection: &Connection) -> Result<(), StoreError> {
         .execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA foreign_keys = ON;")?;
     let _: i64 = connection.query_row("PRAGMA secure_delete = ON", [], |row| row.get(0))?;
     let set = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
-    // Enough for the pages that commits come back to, and a journal that is folded into the file seldom: each time costs two
-    // synchronisations and writes most pages once, however often they changed.
+    // Enough for the pages that commits come back to; a larger cache costs, since SQLite looks through all of it when a commit has
+    // split a page. And a journal that is folded into the file seldom: each time costs two synchronisations and writes most pages
+    // once, however often they changed.
     connection.execute_batch(&format!("PRAGMA cache_size = -{CACHE_KIB};"))?;
     let _: i64 = connection.query_row(&format!("PRAGMA wal_autocheckpoint = {JOURNAL_PAGES}"), [], |row| row.get(0))?;
     if set("synchronous")? < 2 {
@@ -331,7 +332,7 @@ const MIGRATIONS: &[&str] = &[
 
 const READERS: usize = 4;
 
-const CACHE_KIB: u32 = 32 * 1024;
+const CACHE_KIB: u32 = 8 * 1024;
 
 /// 32 MB; a start reads them once.
 const JOURNAL_PAGES: u32 = 8192;
