@@ -31,7 +31,7 @@ use crate::{
         router::{ROUTES, Routes, router},
     },
     jose::TokenSigner,
-    keyring::{Keyring, Place},
+    keyring::{KeySet, Keyring, Place, rebuild},
     keys::{KeyRole, SecretKey},
     log::{
         ANCHOR_LAG_MS, AnchorPlace, DISK_RESERVE_MB, Log, LogError, LogSigner, Opening, Previous, Retainer, RetentionPolicy, Settings,
@@ -167,14 +167,16 @@ fn witnesses(config: &Config, log: &Log, log_key: &VerifierKey, metrics: &Arc<Me
     witnesses.map(|witnesses| Some(Arc::new(witnesses))).map_err(|error| at_fault(error.reason(), error.detail()))
 }
 
-/// Makes the log with its first leaf, and the file with its public key beside it.
+/// Makes the log with its first leaf and that of the key that signs tokens, and the file with the log's public key beside it.
 ///
 /// # Errors
-/// `LOG_EXISTS`, or what the disk says.
+/// `LOG_EXISTS`, a reason of key files, or what the disk says.
 pub fn init_log(config: &Config, dev: bool, now_ms: u64) -> Result<VerifierKey, StartError> {
     let signer = log_signer(config)?;
     let opening = Opening { id: EntryId(random()), trace: TraceId(random()), t_ms: now_ms, dev };
-    Log::init(&log_file(config), &signer, opening)
+    // Whoever puts another key in the place of the first one is found out, as later.
+    let keys = KeySet::first(config, now_ms / 1000).map_err(key_error)?.rows();
+    Log::init_with_keys(&log_file(config), &signer, opening, &keys)
         .map_err(|error| at_fault(error.reason(), format!("the log can't be made: {}", error.detail())))?;
     let key = signer.verifier_key().clone();
     write_log_key(config, &key)?;
@@ -210,8 +212,10 @@ pub fn begin_log_anew(config: &Config, origin: &str, cause: String, now_ms: u64)
     let mut kept = kept.unwrap_or_default();
     // A log of before it had them, or one that can't be read: then the file alone says what became of keys.
     let place = Place::new(&config.data_dir);
-    if let (true, Some(set)) = (kept.keys.is_empty(), place.set().map_err(key_error)?) {
-        kept.keys = set.rows();
+    let set = place.set().map_err(key_error)?;
+    let unchanged = set.is_none();
+    if kept.keys.is_empty() {
+        kept.keys = set.map_or_else(|| KeySet::first(config, now_ms / 1000), Ok).map_err(key_error)?.rows();
     }
     let mut renamed = config.clone();
     origin.clone_into(&mut renamed.log.origin);
@@ -227,6 +231,10 @@ pub fn begin_log_anew(config: &Config, origin: &str, cause: String, now_ms: u64)
     Log::init_after(&database, &signer, opening, &Previous { checkpoint, cause, kept })
         .map_err(|error| at_fault(error.reason(), format!("the log can't be made: {}", error.detail())))?;
     place.spare_nothing().map_err(key_error)?;
+    // Without a file, the key would be taken to have begun with the new log.
+    if unchanged {
+        rebuild(&renamed, false, now_ms / 1000).map_err(key_error)?;
+    }
     write_log_key(config, signer.verifier_key())?;
     Ok(BegunAnew { key: signer.verifier_key().clone(), old: beside(&database, ASIDE), revocations_lost })
 }

@@ -148,23 +148,24 @@ async fn every_search_finds_the_same_with_and_without_its_index() {
     let trace = denied.header("narrows-trace").to_owned();
     let key = vkey(&issuer);
     let questions: Vec<(String, Vec<u64>)> = vec![
-        (format!("task={task}"), vec![1, 2]),
-        (format!("task={task}&kind=hop"), vec![2]),
-        (format!("block={block}"), vec![1, 2]),
-        (format!("parent={block}"), vec![2]),
-        (format!("trace={trace}"), vec![3]),
-        ("verdict=block".into(), vec![3]),
-        ("reason=POLICY_DENIED".into(), vec![3]),
-        ("kind=mint".into(), vec![1, 3, 4]),
-        ("kind=mint&verdict=allow&principal=alice".into(), vec![1, 4]),
-        ("principal=bob".into(), vec![3]),
+        (format!("task={task}"), vec![2, 3]),
+        (format!("task={task}&kind=hop"), vec![3]),
+        (format!("block={block}"), vec![2, 3]),
+        (format!("parent={block}"), vec![3]),
+        (format!("trace={trace}"), vec![4]),
+        ("verdict=block".into(), vec![4]),
+        ("reason=POLICY_DENIED".into(), vec![4]),
+        ("kind=mint".into(), vec![2, 4, 5]),
+        ("kind=mint&verdict=allow&principal=alice".into(), vec![2, 5]),
+        ("principal=bob".into(), vec![4]),
         ("principal=nobody".into(), vec![]),
-        ("agent=executor".into(), vec![2]),
-        ("agent=planner&kind=hop".into(), vec![2]),
-        ("tool=crm.read&after=1".into(), vec![3, 4]),
+        ("agent=executor".into(), vec![3]),
+        ("agent=planner&kind=hop".into(), vec![3]),
+        ("tool=crm.read&after=2".into(), vec![4, 5]),
         ("kind=log.open".into(), vec![0]),
-        ("kind=mint&before=4".into(), vec![1, 3]),
-        ("kind=mint&from=1970-01-01T00:00:00Z".into(), vec![1, 3, 4]),
+        ("kind=key".into(), vec![1]),
+        ("kind=mint&before=5".into(), vec![2, 4]),
+        ("kind=mint&from=1970-01-01T00:00:00Z".into(), vec![2, 4, 5]),
         ("kind=mint&to=1".into(), vec![]),
     ];
     // the service may or may not have indexed these; the file is read without any index
@@ -172,7 +173,7 @@ async fn every_search_finds_the_same_with_and_without_its_index() {
         let (bundle, verified) = evidence(&asked(&issuer, IDA, &format!("/v1/audit/search?{question}")).await, &key);
         assert_eq!((indices(&verified), bundle.next), (expected.clone(), None), "{question}");
         let pairs = question.split('&').flat_map(|pair| pair.split_once('=')).flat_map(|(name, value)| [format!("--{name}"), value.into()]);
-        let offline = audit(&issuer, "search", pairs.chain(["--json".into(), "--before".into(), "5".into()]).collect::<Vec<_>>());
+        let offline = audit(&issuer, "search", pairs.chain(["--json".into(), "--before".into(), "6".into()]).collect::<Vec<_>>());
         if !question.contains("before") {
             assert_eq!(indices(&verify_text(&offline.succeeded(), &key)), *expected, "{question}, offline");
         }
@@ -194,7 +195,7 @@ async fn every_search_finds_the_same_with_and_without_its_index() {
         let Some(next) = bundle.next else { break };
         page = format!("/v1/audit/search?kind=mint&limit=1&after={next}");
     }
-    assert_eq!(found, [1, 3, 4], "page by page");
+    assert_eq!(found, [2, 4, 5], "page by page");
     assert!(other["narrows"]["entry"].is_string());
 }
 
@@ -210,14 +211,14 @@ async fn an_index_that_lies_is_named_and_adds_nothing_to_an_answer() {
     let fsck = || run(["audit", "fsck", "--data", &data]);
     let rebuild = || run(["audit", "index", "rebuild", "--data", &data]).succeeded();
     rebuild();
-    assert!(compare().succeeded().contains("first 4 leaves"));
-    assert!(fsck().succeeded().contains("index        4 leaves"));
+    assert!(compare().succeeded().contains("first 5 leaves"));
+    assert!(fsck().succeeded().contains("index        5 leaves"));
     for (sql, leaf) in [
-        ("INSERT INTO term (field, value, idx) VALUES (1, CAST('hop' AS BLOB), 2)", "at leaf 2"),
-        ("DELETE FROM term WHERE idx = 1 AND field = 4", "at leaf 1"),
-        ("UPDATE term SET idx = 3 WHERE idx = 2 AND field = 5", "at leaf 2"),
+        ("INSERT INTO term (field, value, idx) VALUES (1, CAST('hop' AS BLOB), 3)", "at leaf 3"),
+        ("DELETE FROM term WHERE idx = 2 AND field = 4", "at leaf 2"),
+        ("UPDATE term SET idx = 4 WHERE idx = 3 AND field = 5", "at leaf 3"),
         ("INSERT INTO term (field, value, idx) VALUES (1, CAST('mint' AS BLOB), 9)", "at leaf 9"),
-        ("UPDATE cursor SET next = 9", "at leaf 4"),
+        ("UPDATE cursor SET next = 9", "at leaf 5"),
     ] {
         rebuild();
         index(&issuer).execute_batch(sql).unwrap();
@@ -231,19 +232,19 @@ async fn an_index_that_lies_is_named_and_adds_nothing_to_an_answer() {
     index(&issuer)
         .execute_batch(
             "INSERT INTO term (field, value, idx) VALUES (1, CAST('hop' AS BLOB), 2), (1, CAST('hop' AS BLOB), 77);
-             INSERT INTO term SELECT field, value, 0 FROM term WHERE field = 32 AND idx = 1;",
+             INSERT INTO term SELECT field, value, 0 FROM term WHERE field = 32 AND idx = 2;",
         )
         .unwrap();
     issuer.start().await;
-    let (_, hops) = evidence(&asked(&issuer, IDA, "/v1/audit/search?kind=hop&before=4").await, &vkey(&issuer));
+    let (_, hops) = evidence(&asked(&issuer, IDA, "/v1/audit/search?kind=hop&before=5").await, &vkey(&issuer));
     assert_eq!(indices(&hops), Vec::<u64>::new());
     let (_, named) = evidence(&asked(&issuer, IDA, "/v1/audit/search?principal=alice").await, &vkey(&issuer));
-    assert_eq!(indices(&named), [1, 2, 3]);
+    assert_eq!(indices(&named), [2, 3, 4]);
     issuer.stop();
     fs::write(issuer.data().join("index.db"), "not a database").unwrap();
     issuer.start().await;
     let (_, named) = evidence(&asked(&issuer, IDA, "/v1/audit/search?principal=alice").await, &vkey(&issuer));
-    assert_eq!(indices(&named), [1, 2, 3], "a damaged index is made anew");
+    assert_eq!(indices(&named), [2, 3, 4], "a damaged index is made anew");
 }
 
 #[tokio::test]
@@ -260,13 +261,13 @@ async fn an_auditor_reads_over_http_what_the_owner_reads_from_the_file() {
         run([&["audit", verb], &place[..], more].concat())
     };
     let told = over_http("head", &[]).succeeded();
-    assert!(told.contains("leaves        2") && told.contains("from leaf 0"), "{told}");
+    assert!(told.contains("leaves        3") && told.contains("from leaf 0"), "{told}");
     let head: Value = serde_json::from_str(&over_http("head", &["--json"]).succeeded()).unwrap();
-    assert_eq!((&head["size"], head["checkpoint"].as_str()), (&json!(2), Some(over_http("head", &["--checkpoint"]).succeeded().as_str())));
+    assert_eq!((&head["size"], head["checkpoint"].as_str()), (&json!(3), Some(over_http("head", &["--checkpoint"]).succeeded().as_str())));
     assert!(over_http("show", &[&entry]).succeeded().contains("kind     mint"));
     let told = over_http("show", &[&entry, "--names"]).succeeded();
     assert!(told.contains("alice") && told.contains("proven to be in the log"), "{told}");
-    assert!(audit(&issuer, "show", vec!["1".into(), "--names".into()]).succeeded().contains("alice"));
+    assert!(audit(&issuer, "show", vec!["2".into(), "--names".into()]).succeeded().contains("alice"));
     let told = over_http("tail", &["--count", "2"]).succeeded();
     assert!(told.contains("audit.read") && told.contains("2 leaves, each proven"), "{told}");
     let leaf = issuer.keep("leaf", evidence_of(&answer));
@@ -279,7 +280,7 @@ async fn an_auditor_reads_over_http_what_the_owner_reads_from_the_file() {
     let check = ["audit", "verify", receipt.to_str().unwrap(), "--leaf", leaf.to_str().unwrap(), "--vkey", &key];
     run(check).succeeded();
     let checked: Value = serde_json::from_str(&run([&check[..], &["--json"]].concat()).succeeded()).unwrap();
-    assert_eq!((&checked["result"], &checked["index"]), (&json!("in_order"), &json!(1)));
+    assert_eq!((&checked["result"], &checked["index"]), (&json!("in_order"), &json!(2)));
     let checked: Value = serde_json::from_str(&audit(&issuer, "verify", vec!["--json".into()]).succeeded()).unwrap();
     assert_eq!((&checked["result"], &checked["key_pinned"]), (&json!("in_order"), &json!(false)));
     let told = over_http("fsck", &[]).succeeded();
@@ -374,7 +375,7 @@ async fn a_log_is_followed_leaf_by_leaf() {
     let (issuer, provider) = audited("").await;
     let data = issuer.data().to_string_lossy().into_owned();
     let follow = |more: &'static [&'static str]| {
-        let words: Vec<String> = ["audit", "tail", "--data", &data, "--follow", "--until", "4", "--count", "1"].map(str::to_owned).into();
+        let words: Vec<String> = ["audit", "tail", "--data", &data, "--follow", "--until", "5", "--count", "1"].map(str::to_owned).into();
         tokio::task::spawn_blocking(move || run(words.into_iter().chain(more.iter().map(|word| (*word).to_owned()))))
     };
     let (lines, bundles) = (follow(&[]), follow(&["--json"]));
@@ -383,11 +384,11 @@ async fn a_log_is_followed_leaf_by_leaf() {
     }
     let told = lines.await.unwrap().succeeded();
     let shown: Vec<&str> = told.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(shown.ends_with(&["3"]) && shown.windows(2).all(|pair| pair[0] < pair[1]), "each leaf once, in order: {told}");
+    assert!(shown.ends_with(&["4"]) && shown.windows(2).all(|pair| pair[0] < pair[1]), "each leaf once, in order: {told}");
     let key = vkey(&issuer);
     let bundles = bundles.await.unwrap().succeeded();
     let seen: Vec<u64> = bundles.lines().flat_map(|bundle| indices(&verify_text(bundle, &key))).collect();
-    assert!(seen.ends_with(&[3]) && seen.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{seen:?}");
+    assert!(seen.ends_with(&[4]) && seen.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{seen:?}");
     assert_eq!(run(["audit", "tail", "--data", &data, "--until", "4"]).code, Some(2), "an end is of something that goes on");
 }
 
@@ -427,7 +428,7 @@ async fn exported_evidence_is_checked_where_nobody_knows_the_issuer() {
     let (of_task, whole) = (file("task.json"), file("whole.json"));
     let source = ["--url", issuer.url(), "--vkey", &key, "--credential", admin.to_str().unwrap()];
     let told = run([&["audit", "export"], &source[..], &["--task", task, "--names", "--out", &of_task]].concat()).succeeded();
-    assert!(told.contains("1 leaves under the checkpoint of 3"), "{told}");
+    assert!(told.contains("1 leaves under the checkpoint of 4"), "{told}");
     run([&["audit", "export"], &source[..], &["--out", &whole]].concat()).succeeded();
     assert_eq!(run([&["audit", "export"], &source[..], &["--out", &whole]].concat()).code, Some(1), "nothing is overwritten");
     issuer.stop();

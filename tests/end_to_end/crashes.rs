@@ -137,7 +137,7 @@ async fn the_leaf_gauge_does_not_fall_over_a_restart() {
     issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
     for _ in 0..2 {
         let text = get(&issuer.at("/metrics")).await.text();
-        assert!(text.lines().any(|line| line == "narrows_log_leaves 2"), "{text}");
+        assert!(text.lines().any(|line| line == "narrows_log_leaves 3"), "{text}");
         issuer.stop();
         issuer.start().await;
     }

@@ -228,6 +228,13 @@ async fn a_leaf_about_a_key_that_nobody_can_read_stops_the_start_until_an_operat
     issuer.audit(&[]).succeeded();
 }
 
+fn begin_anew(issuer: &Issuer) {
+    let config = issuer.config().to_string_lossy().into_owned();
+    let anew = ["audit", "recover", "--config", &config, "--new-origin", "narrows.example/second", "--cause", "the disk was lost"];
+    issuer.run(&anew).succeeded();
+    issuer.configure("[log]\norigin = \"narrows.example/second\"\n", PACK);
+}
+
 #[tokio::test]
 async fn the_states_of_keys_outlive_the_log_in_which_they_were_said() {
     let (mut issuer, _provider) = trusting("").await;
@@ -237,10 +244,7 @@ async fn the_states_of_keys_outlive_the_log_in_which_they_were_said() {
     ordered(&issuer, &["activate", &next]).await.succeeded();
     let (_, after) = issuer.sdk().await;
     issuer.stop();
-    let config = issuer.config().to_string_lossy().into_owned();
-    let anew = ["audit", "recover", "--config", &config, "--new-origin", "narrows.example/second", "--cause", "the disk was lost"];
-    issuer.run(&anew).succeeded();
-    issuer.configure("[log]\norigin = \"narrows.example/second\"\n", PACK);
+    begin_anew(&issuer);
     issuer.start().await;
     let (_, second) = issuer.sdk().await;
     assert_eq!(states(&second), states(&after));
@@ -250,6 +254,19 @@ async fn the_states_of_keys_outlive_the_log_in_which_they_were_said() {
     issuer.audit(&[]).succeeded();
     fs::remove_file(issuer.data().join("issuer-keys.json")).unwrap();
     issuer.start_refused().refused("KEY_SET_MISSING");
+}
+
+#[tokio::test]
+async fn a_key_that_was_never_changed_goes_on_in_the_log_that_follows() {
+    let (mut issuer, _provider) = trusting("").await;
+    let (_, before) = issuer.sdk().await;
+    issuer.stop();
+    begin_anew(&issuer);
+    issuer.start().await;
+    let (_, after) = issuer.sdk().await;
+    assert_eq!(after.roots.keys(), before.roots.keys(), "also since when it signs");
+    issuer.stop();
+    issuer.audit(&[]).succeeded();
 }
 
 #[tokio::test]
@@ -338,6 +355,14 @@ async fn a_key_or_state_that_was_swapped_stops_the_start() {
     let other = Issuer::init();
     fs::copy(other.data().join("issuer.key"), issuer.data().join("issuer.key")).unwrap();
     issuer.start_refused().refused("KEY_SET_MALFORMED");
+}
+
+#[test]
+fn the_first_key_is_proved_by_the_log_before_any_was_changed() {
+    let (issuer, other) = (Issuer::init(), Issuer::init());
+    issuer.configure("", PACK);
+    fs::copy(other.data().join("issuer.key"), issuer.data().join("issuer.key")).unwrap();
+    issuer.start_refused().refused("KEY_SET_BEHIND");
 }
 
 #[tokio::test]

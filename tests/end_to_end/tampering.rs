@@ -35,7 +35,7 @@ async fn a_changed_log_is_found_out() {
     };
     let all: Vec<&str> = answers.iter().flat_map(|(file, _)| ["--answer", file]).collect();
     let told = issuer.audit(&[&all[..], &["--checkpoint", checkpoint]].concat()).succeeded();
-    assert!(told.contains("leaves       6,") && told.contains("receipts     5 of 5"), "{told}");
+    assert!(told.contains("leaves       7,") && told.contains("receipts     5 of 5"), "{told}");
 
     let newest = "(SELECT max(idx) FROM leaf)";
     for (case, sql, reason, start_sees_it) in [
@@ -43,7 +43,7 @@ async fn a_changed_log_is_found_out() {
         ("an older leaf's byte", flip("2"), "LOG_LEAF_CHANGED", true),
         ("a leaf's stored hash", "UPDATE leaf SET hash = zeroblob(32) WHERE idx = 3".into(), "LOG_LEAF_CHANGED", true),
         ("a tree hash too many", "INSERT INTO node VALUES (8, 0, zeroblob(32))".into(), "LOG_HASH_CHANGED", false),
-        ("the newest checkpoint's text", resign("6"), "CHECKPOINT_SIGNATURE", true),
+        ("the newest checkpoint's text", resign("7"), "CHECKPOINT_SIGNATURE", true),
         ("an older checkpoint's text", resign("3"), "CHECKPOINT_SIGNATURE", false),
         ("the tail", format!("DELETE FROM leaf WHERE idx = {newest}"), "LOG_TAIL_MISSING", true),
         ("the middle", "DELETE FROM leaf WHERE idx = 2".into(), "LOG_LEAF_MISSING", true),

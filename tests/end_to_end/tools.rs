@@ -145,5 +145,5 @@ async fn a_receipt_of_another_token_is_refused() {
         "bob",
     );
     let log_check = narrows_issuer::log::check_database(&issuer.database(), &keys.log, Default::default()).unwrap();
-    assert_eq!(log_check.size, 5);
+    assert_eq!(log_check.size, 6);
 }

@@ -134,16 +134,16 @@ async fn two_teams_witness_each_other_and_their_receipts_are_upgraded() {
     let answer = one.granted(&HolderKey::generate(), &login_one.login("alice")).await;
     let (receipt, leaf) = evidence(&answer);
     assert_eq!(trust.verify_receipt(&receipt, &leaf).unwrap_err().reason, Reason::WitnessQuorum);
-    let note = witnessed(&one, &trust, 2).await;
+    let note = witnessed(&one, &trust, 3).await;
     assert_eq!(note.lines().filter(|line| line.starts_with("— ")).count(), 2, "{note}");
     let entry = narrows::EntryId::from_hex(answer["narrows"]["entry"].as_str().unwrap()).unwrap();
     let recorded = narrows::Recorded { entry, leaf: leaf.clone(), receipt };
     let upgraded = client.witnessed(&recorded, &trust).await.unwrap();
-    assert_eq!(trust.verify_receipt(&upgraded.receipt, &leaf).unwrap().index, 1);
-    let by_index = get(&one.at("/v1/receipts/1?witnessed")).await;
+    assert_eq!(trust.verify_receipt(&upgraded.receipt, &leaf).unwrap().index, 2);
+    let by_index = get(&one.at("/v1/receipts/2?witnessed")).await;
     assert_eq!((by_index.status, by_index.text()), (200, upgraded.receipt.clone()));
     let plain = get(&one.at(&format!("/v1/receipts/{entry}"))).await;
-    assert_eq!(narrows_verifier::log::verify(&plain.text(), &leaf, trust.logs()).unwrap().index, 1);
+    assert_eq!(narrows_verifier::log::verify(&plain.text(), &leaf, trust.logs()).unwrap().index, 2);
     for (path, status, reason) in [
         ("/v1/receipts/99", 404, "ROUTE_UNKNOWN"),
         ("/v1/receipts/01", 404, "ROUTE_UNKNOWN"),
@@ -164,8 +164,8 @@ async fn two_teams_witness_each_other_and_their_receipts_are_upgraded() {
     refused.refused_as(503, "temporarily_unavailable", "WITNESS_QUORUM", "without its witness");
     assert_eq!(refused.header("retry-after"), "5");
     of_one.start(&[&log_two]).await;
-    let note = witnessed(&two, &other, 3).await;
-    assert_eq!(size_of(&note), 3, "the leaf that gave nobody anything is in the log");
+    let note = witnessed(&two, &other, 4).await;
+    assert_eq!(size_of(&note), 4, "the leaf that gave nobody anything is in the log");
 
     // Of one's leaves, two's monitor sees what one's witness saw.
     let hash: String = {
@@ -201,7 +201,7 @@ async fn a_tool_can_demand_that_witnesses_saw_the_delegation() {
         other => panic!("not refused: {other:?}"),
     }
     witness.start(&[&log]).await;
-    witnessed(&issuer, &trust, 2).await;
+    witnessed(&issuer, &trust, 3).await;
     let upgraded = client.witnessed(&plain, &trust).await.unwrap();
     tools.call(&call(&upgraded)).await.unwrap();
 }
@@ -215,7 +215,7 @@ async fn where_witnesses_are_required_no_reading_is_answered_before_they_saw_its
     issuer.start().await;
     let trust = policy(&log, 1, &[&witness]);
     let read = async |path: &str| send(client().get(issuer.at(path)).bearer_auth("ida-reads")).await;
-    let paths = ["/v1/audit/search", "/v1/audit/export", "/log/tile/entries/000.p/1"];
+    let paths = ["/v1/audit/search", "/v1/audit/export", "/log/tile/entries/000.p/2"];
     for (number, path) in (1..).zip(paths) {
         assert_eq!(read(path).await.status, 200, "{path}");
         let seen = get(&issuer.at("/log/checkpoint")).await.text();
@@ -226,7 +226,7 @@ async fn where_witnesses_are_required_no_reading_is_answered_before_they_saw_its
         read(path).await.refused(503, "WITNESS_QUORUM", path);
     }
     witness.start(&[&log]).await;
-    witnessed(&issuer, &trust, 7).await;
+    witnessed(&issuer, &trust, 8).await;
 }
 
 const DEMANDING: &str = r#"
@@ -245,13 +245,13 @@ async fn without_its_witnesses_a_log_goes_on_in_the_open() {
     issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
     let trust = policy(&log, 1, &[&gone]);
     for _ in 0..1_000 {
-        if issuer.log_size().await == 2 {
+        if issuer.log_size().await == 3 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let note = get(&issuer.at("/log/checkpoint")).await.text();
-    assert_eq!((size_of(&note), trust.verify_checkpoint(&note).unwrap_err().reason), (2, Reason::WitnessQuorum));
+    assert_eq!((size_of(&note), trust.verify_checkpoint(&note).unwrap_err().reason), (3, Reason::WitnessQuorum));
     let metrics = get(&issuer.at("/metrics")).await.text();
     assert!(metrics.contains("narrows_log_witnessed_leaves 0\n") && !metrics.contains("narrows_witness_fail_open_total 0\n"), "{metrics}");
     let unwitnessed = get(&issuer.at("/v1/receipts/1?witnessed")).await;
@@ -267,7 +267,7 @@ async fn a_restored_backup_is_found_out_by_the_witness_and_by_kept_receipts() {
     let trust = policy(&log, 1, &[&witness]);
     issuer.start().await;
     issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
-    witnessed(&issuer, &trust, 2).await;
+    witnessed(&issuer, &trust, 3).await;
     issuer.stop();
     let backup = issuer.keep("backup.db", fs::read(issuer.database()).unwrap());
     let anchor = issuer.keep("backup.anchor", fs::read(issuer.data().join("log.anchor")).unwrap());
@@ -275,7 +275,7 @@ async fn a_restored_backup_is_found_out_by_the_witness_and_by_kept_receipts() {
     issuer.start().await;
     let lost = issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
     let kept = issuer.keep("kept.json", lost.to_string());
-    witnessed(&issuer, &trust, 3).await;
+    witnessed(&issuer, &trust, 4).await;
     issuer.stop();
     let restore = |cache: Option<&std::path::Path>| {
         fs::copy(&backup, issuer.database()).unwrap();
@@ -331,22 +331,22 @@ async fn an_insider_with_the_key_gets_no_cosignature_and_leaves_a_proof() {
     for _ in 0..4 {
         issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
     }
-    let honest = witnessed(&issuer, &trust, 5).await;
+    let honest = witnessed(&issuer, &trust, 6).await;
     let insider = Insider::of(&issuer);
     let keys = trust.logs();
 
-    let fork = insider.fork(&issuer, 5, 2);
+    let fork = insider.fork(&issuer, 6, 2);
     verify_checkpoint(&fork.note, keys).unwrap();
     let ask = |old_size, proof: Vec<Hash>, note: &str| AddCheckpoint { old_size, proof, checkpoint: note }.encode();
-    assert_eq!(witness.ask(&ask(5, Vec::new(), &fork.note)).await.status, 422);
-    let conflict = witness.ask(&ask(4, fork.consistency(4), &fork.note)).await;
-    assert_eq!((conflict.status, conflict.header("content-type"), conflict.text().as_str()), (409, "text/x.tlog.size", "5\n"));
+    assert_eq!(witness.ask(&ask(6, Vec::new(), &fork.note)).await.status, 422);
+    let conflict = witness.ask(&ask(5, fork.consistency(5), &fork.note)).await;
+    assert_eq!((conflict.status, conflict.header("content-type"), conflict.text().as_str()), (409, "text/x.tlog.size", "6\n"));
     let shorter = insider.fork(&issuer, 3, 99);
     assert_eq!(witness.ask(&ask(0, Vec::new(), &shorter.note)).await.status, 409, "a cut tail, re-signed");
     assert_eq!(witness.ask(&ask(3, Vec::new(), &shorter.note)).await.status, 409);
     witness.kill();
     witness.start(&[&log]).await;
-    assert_eq!(witness.ask(&ask(5, Vec::new(), &fork.note)).await.status, 422, "a restart forgets nothing");
+    assert_eq!(witness.ask(&ask(6, Vec::new(), &fork.note)).await.status, 422, "a restart forgets nothing");
 
     assert_eq!(trust.verify_checkpoint(&fork.note).unwrap_err().reason, Reason::WitnessQuorum);
     let Ok(Comparison::Split(proof)) = compare(&honest, &fork.note, &[], keys) else { panic!("two roots of one size") };
@@ -354,11 +354,11 @@ async fn an_insider_with_the_key_gets_no_cosignature_and_leaves_a_proof() {
     // The fork of another size convicts as well, with a path out of its own tree.
     let smaller = insider.fork(&issuer, 4, 2);
     issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
-    let larger = witnessed(&issuer, &trust, 6).await;
-    let path = insider.fork(&issuer, 6, 99).path(4);
+    let larger = witnessed(&issuer, &trust, 7).await;
+    let path = insider.fork(&issuer, 7, 99).path(4);
     let Ok(Comparison::Split(proof)) = compare(&larger, &smaller.note, &path, keys) else { panic!("no tree has both") };
     proof.verify(keys).unwrap();
-    assert_eq!(compare(&larger, &shorter.note, &insider.fork(&issuer, 6, 99).path(3), keys), Ok(Comparison::Consistent));
+    assert_eq!(compare(&larger, &shorter.note, &insider.fork(&issuer, 7, 99).path(3), keys), Ok(Comparison::Consistent));
 }
 
 /// Attack 9: two people are shown two logs, and each branch finds the witnesses that it can.
@@ -374,8 +374,8 @@ async fn of_a_split_view_one_branch_at_most_has_a_quorum() {
     for _ in 0..2 {
         issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
     }
-    let shown_to_one = witnessed(&issuer, &trust, 3).await;
-    let fork = Insider::of(&issuer).fork(&issuer, 3, 1);
+    let shown_to_one = witnessed(&issuer, &trust, 4).await;
+    let fork = Insider::of(&issuer).fork(&issuer, 4, 2);
     let mut shown_to_two = fork.note.clone();
     for witness in &all {
         let answer = witness.ask(&AddCheckpoint { old_size: 0, proof: Vec::new(), checkpoint: &fork.note }.encode()).await;
@@ -386,7 +386,7 @@ async fn of_a_split_view_one_branch_at_most_has_a_quorum() {
     assert_eq!(shown_to_two.lines().filter(|line| line.starts_with("— ")).count(), 2, "the third had seen nothing before");
     assert_eq!(trust.verify_checkpoint(&shown_to_two).unwrap_err().reason, Reason::WitnessQuorum);
     assert_eq!(trust.shortfall(&shown_to_two).unwrap().unwrap().to_string(), "`q` has 1 of 2, without `w0`, `w1`");
-    assert_eq!(trust.verify_checkpoint(&shown_to_one).unwrap().size, 3);
+    assert_eq!(trust.verify_checkpoint(&shown_to_one).unwrap().size, 4);
     let Ok(Comparison::Split(proof)) = compare(&shown_to_one, &shown_to_two, &[], trust.logs()) else { panic!("two roots of one size") };
     proof.verify(trust.logs()).unwrap();
 }

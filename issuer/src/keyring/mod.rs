@@ -59,12 +59,7 @@ impl Keyring {
     /// the log says something else; `ROOT_SET` where a key is in the configuration as well.
     pub fn open(config: &Config, since: u64, logged: &[KeyRow]) -> Result<Self, KeyError> {
         let place = Place::new(&config.data_dir);
-        let file = config.issuer_key_file();
-        let first = || {
-            let key = SecretKey::open(&file, KeyRole::Issuer, &Unlock::read(&config.keys)?)?;
-            Ok(KeySet::of(mint_of(&key, since).root(), file.clone()))
-        };
-        let set = proved::hold(place.set()?, first, logged, &place.waiting())?;
+        let set = proved::hold(place.set()?, || KeySet::first(config, since), logged, &place.waiting())?;
         let others: Vec<_> = config.root_key.iter().filter_map(|key| key.read().ok()).collect();
         let own = |other: &RootKey| logged.iter().any(|row| &row.key == other.key.as_bytes());
         if others.iter().any(|other| own(other) && other.state != RootState::Tainted) {
@@ -110,6 +105,18 @@ impl Keyring {
 
     fn follow(&self, ring: Arc<Ring>) {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
+    }
+}
+
+impl KeySet {
+    /// The configured key alone, which signs from `since` on.
+    ///
+    /// # Errors
+    /// A reason of key files.
+    pub fn first(config: &Config, since: u64) -> Result<Self, KeyError> {
+        let file = config.issuer_key_file();
+        let key = SecretKey::open(&file, KeyRole::Issuer, &Unlock::read(&config.keys)?)?;
+        Ok(Self::of(mint_of(&key, since).root(), file))
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) fn opens(leaf: Leaf, previous: &Previous) -> Beginning {
 /// The leaves that follow it, one for each client and each key.
 pub(super) fn follow(kept: &Kept, opening: Opening) -> Vec<Beginning> {
     let clients = kept.clients.iter().map(|registration| client(registration, opening));
-    let keys = kept.keys.iter().map(|row| key(row, opening));
+    // An index says nothing in another log: nothing below it is spared any more.
+    let keys = kept.keys.iter().map(|row| key(KeyRow { spared_below: None, asked: BY.to_owned(), ..row.clone() }, opening));
     clients.chain(keys).collect()
 }
 
@@ -47,9 +48,8 @@ fn client(registration: &Registration, opening: Opening) -> Beginning {
     (leaf, rows)
 }
 
-fn key(row: &KeyRow, opening: Opening) -> Beginning {
-    // An index says nothing in another log: nothing below it is spared any more.
-    let row = KeyRow { spared_below: None, asked: BY.to_owned(), ..row.clone() };
+/// The leaf of a key that is there from the start.
+pub(super) fn key(row: KeyRow, opening: Opening) -> Beginning {
     let (leaf, disclosures) = key_leaf(&row, opening.dev);
     let rows = disclosures.into_iter().map(SideRow::Disclosure).chain([SideRow::Subject(NOBODY), SideRow::RootKey(row)]);
     (leaf, rows.collect())

@@ -123,8 +123,17 @@ impl Log {
     /// # Errors
     /// `LOG_EXISTS`, `LOG_BUSY`, `LOG_NOT_DURABLE`, or what the store met.
     pub fn init(path: &Path, signer: &LogSigner, opening: Opening) -> Result<(), LogError> {
+        Self::init_with_keys(path, signer, opening, &[])
+    }
+
+    /// As [`Log::init`], with a leaf for each of the keys that sign tokens from the start.
+    ///
+    /// # Errors
+    /// As [`Log::init`].
+    pub fn init_with_keys(path: &Path, signer: &LogSigner, opening: Opening, keys: &[KeyRow]) -> Result<(), LogError> {
         let first = (first_leaf(signer, opening), Vec::new());
-        Self::begin(path, signer, opening, &[first], &Kept::default())
+        let leaves: Vec<_> = std::iter::once(first).chain(keys.iter().map(|row| carried::key(row.clone(), opening))).collect();
+        Self::begin(path, signer, opening, &leaves, &Kept::default())
     }
 
     /// As [`Log::init`], for a log that follows another, which its first leaf names with its end and the cause.

@@ -161,8 +161,8 @@ async fn every_route_asks_every_role_and_each_answer_is_a_leaf() {
                 (true, _) => answer.refused(status, reason, &place(name)),
             }
         }
-        // a key has a leaf of its own, beside that of the act, and so has with the first change the one that signs
-        let keys = if *act == Act::PrepareKey { 2 } else { 0 };
+        // a key has a leaf of its own, beside that of the act
+        let keys = if *act == Act::PrepareKey { 1 } else { 0 };
         assert_eq!(bench.issuer.log_size().await, before + OPERATORS.len() as u64 + keys, "{}", act.name());
         // and the service itself has none of these
         let elsewhere = send(client().request(

@@ -34,9 +34,9 @@ async fn days_later_leaves_and_names_are_gone_and_every_receipt_still_holds() {
 
     // forty days at once, as for a service that was stopped; then the day that the log waits
     place.turn(40 * DAY);
-    until(&place, |head| head["retention"]["leaf"] == 271).await;
+    until(&place, |head| head["retention"]["leaf"] == 272).await;
     place.turn(41 * DAY);
-    let head = until(&place, |head| head["minimum_index"] == 256 && head["retention"]["leaf"] == 273).await;
+    let head = until(&place, |head| head["minimum_index"] == 256 && head["retention"]["leaf"] == 274).await;
     assert_eq!(head["retention"]["applied"], head["retention"]["digest"]);
 
     let (first, last) = (&old[0].1, &old.last().unwrap().1);
@@ -105,7 +105,7 @@ async fn what_is_denied_stays_for_the_operator_who_can_also_let_it_go_at_once() 
         plan.contains("leaves below 256 are pruned") && plan.contains("would expire") && plan.contains("nothing was changed"),
         "{plan}"
     );
-    assert!(audit(&place.issuer, "fsck", Vec::new()).succeeded().contains("leaves       261, each hashed anew"));
+    assert!(audit(&place.issuer, "fsck", Vec::new()).succeeded().contains("leaves       262, each hashed anew"));
     let done = place.retain(&[]).succeeded();
     assert!(done.contains("leaves below 256 are pruned") && done.contains("keys         1 of people"), "{done}");
     let told = audit(&place.issuer, "fsck", Vec::new()).succeeded();

@@ -77,7 +77,7 @@ async fn a_lost_log_is_followed_by_one_that_says_so() {
     recover(&issuer, &anew("narrows.example/third")).refused("LOG_EXISTS");
     issuer.configure("[log]\norigin = \"narrows.example/second\"\n", narrows_tests::issuer::PACK);
     issuer.start().await;
-    assert_eq!(issuer.log_size().await, 1);
+    assert_eq!(issuer.log_size().await, 2);
     let told = issuer.audit(&[]).succeeded();
     assert!(told.contains("narrows.example/second"), "{told}");
 }
