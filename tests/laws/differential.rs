@@ -12,7 +12,7 @@ use super::{
     generate::{OwnedCall, Tree, call, tree, verify},
 };
 
-/// At least so many calls are put to both in an ordinary run of so many cases; `PROPTEST_CASES` scales both.
+/// At least so many calls are put to both in an ordinary run of so many cases; `NARROWS_LAW_SCALE` scales both.
 const CALLS_COMPARED: u64 = 20_000;
 const CASES: u32 = 300;
 

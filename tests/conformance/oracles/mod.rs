@@ -2,7 +2,7 @@
 //!
 //! Each script in `tests/oracles/` was written from the rule's text in docs/token-format.md and on another library. It reads
 //! a case a line and answers a line; the verifier must give the same answer to every case: known bypasses, and texts made
-//! from pieces that parsers stumble on. `PROPTEST_CASES` scales the number of made cases.
+//! from pieces that parsers stumble on. `NARROWS_LAW_SCALE` multiplies the number of made cases.
 
 mod inputs;
 mod made;
