@@ -231,11 +231,11 @@ pub fn begin_log_anew(config: &Config, origin: &str, cause: String, now_ms: u64)
     Log::init_after(&database, &signer, opening, &Previous { checkpoint, cause, kept })
         .map_err(|error| at_fault(error.reason(), format!("the log can't be made: {}", error.detail())))?;
     place.spare_nothing().map_err(key_error)?;
-    // Without a file, the key would be taken to have begun with the new log.
+    write_log_key(config, signer.verifier_key())?;
+    // Without a file, the key would be taken to have begun with the new log. Where this fails, so does a start, until it is done.
     if unchanged {
         rebuild(&renamed, false, now_ms / 1000).map_err(key_error)?;
     }
-    write_log_key(config, signer.verifier_key())?;
     Ok(BegunAnew { key: signer.verifier_key().clone(), old: beside(&database, ASIDE), revocations_lost })
 }
 
