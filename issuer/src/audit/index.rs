@@ -127,17 +127,8 @@ impl Index {
         let minimum = rows.minimum_index()?;
         self.drop_pruned(minimum)?;
         self.forget_expired(&rows)?;
-        let mut next = self.lock().cursor()?.next.max(minimum);
-        loop {
-            let page = rows.leaves(next, TILE_WIDTH)?;
-            let Some(last) = page.last() else { return Ok(()) };
-            next = last.index + 1;
-            for stored in &page {
-                if parse(stored)?.kind == Kind::Erasure {
-                    return self.forget(&rows, 0..u64::MAX);
-                }
-            }
-        }
+        let next = self.lock().cursor()?.next;
+        if erases_from(&rows, next.max(minimum))? { self.forget(&rows, 0..u64::MAX) } else { Ok(()) }
     }
 
     /// Forgets names whose disclosure is gone: the log records an erasure, but a disclosure may also have expired.
@@ -162,11 +153,12 @@ impl Index {
         let rows = snapshot.rows();
         let file = self.lock();
         let cursor = file.cursor()?;
-        // Rows of pruned leaves and expired names stay until the index has read the leaf that says so.
+        // Rows of pruned leaves and names that are gone stay until the index has read the leaf that says so.
         let (read, unread) = stated(&rows)?.map_or((None, None), |logged| match logged.index < cursor.next {
             true => (Some(logged.state), None),
             false => (None, Some(logged.state)),
         });
+        let erased = erases_from(&rows, cursor.next.max(rows.minimum_index()?)).map_err(unreadable)?;
         let minimum = read.map_or(0, |state| state.minimum);
         let (mut at, mut seen) = (rows.minimum_index()?, file.count_before(rows.minimum_index()?)?);
         if minimum > 0 && seen > 0 {
@@ -183,8 +175,11 @@ impl Index {
                 let found = file.terms(stored.index)?;
                 let still_named = || {
                     let expired = unread.as_ref().is_some_and(|state| stored.index < state.expired_below(leaf.kind.as_str()));
-                    let nameless = found.iter().filter(|(field, _)| *field < Field::Principal as u8);
-                    expired && nameless.eq(expected.iter().filter(|(field, _)| *field < Field::Principal as u8))
+                    // names too many, but none too few, which would hide the leaf
+                    let mut more = found.iter().filter(|term| !expected.contains(term));
+                    (expired || erased)
+                        && expected.iter().all(|term| found.contains(term))
+                        && more.all(|(field, _)| *field >= Field::Principal as u8)
                 };
                 if found != expected && !still_named() {
                     return Err(changed(Some(stored.index), "the index holds other rows for the leaf than it gives"));
@@ -304,6 +299,20 @@ impl Drop for Indexer {
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has nothing left to end.
             let _ = thread.join();
+        }
+    }
+}
+
+/// Whether somebody was erased by this leaf or a later one.
+fn erases_from(rows: &Rows<'_>, mut next: u64) -> Result<bool, LogError> {
+    loop {
+        let page = rows.leaves(next, TILE_WIDTH)?;
+        let Some(last) = page.last() else { return Ok(false) };
+        next = last.index + 1;
+        for stored in &page {
+            if parse(stored)?.kind == Kind::Erasure {
+                return Ok(true);
+            }
         }
     }
 }

@@ -142,6 +142,7 @@ async fn an_index_that_ends_forgets_an_erased_name_also_where_it_is_behind() {
     let leaf = Leaf { id: entry(9), task: None, blocks: Vec::new(), ..derivation(Kind::Erasure, 9, &[]) };
     appended(&log, leaf, vec![SideRow::Erase(alice), SideRow::Shred(alice)]).await;
     assert_eq!(named(), 1, "the control");
+    assert_eq!(index.compare(&place.database()).unwrap(), 2, "it has not read of the erasure yet");
     index.let_go(&place.database()).unwrap();
     assert_eq!(named(), 0);
     assert_eq!(index.catch_up(&place.database()).unwrap(), 3);
