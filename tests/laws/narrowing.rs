@@ -123,7 +123,8 @@ impl Desk {
         let text = format!(
             "issuer = \"{ISSUER}\"\nlisten = \"127.0.0.1:1\"\ndata_dir = \"{}\"\n[log]\norigin = \"narrows.example/log\"\n\
              [[client]]\nid = \"app\"\nauth_method = \"client_secret_basic\"\nsecret_hashes = [\"{hash}\"]\n\
-             grants = [\"token_exchange\", \"client_credentials\"]\n",
+             grants = [\"token_exchange\", \"client_credentials\"]\n\
+             [limits]\nmax_client_tokens_per_minute = 1000000\nmax_subject_tokens_per_minute = 1000000\n",
             scratch.join("").display()
         );
         let config = Config::parse(&text).unwrap();
