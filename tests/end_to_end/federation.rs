@@ -130,7 +130,7 @@ fn issuer_test_says_why_a_token_is_refused_and_never_shows_it() {
     let setup = Setup::new();
     let cases = [
         (json!({}), "accepted", "", true),
-        (json!({ "exp": now() - 60 }), "JWT_EXPIRED at `exp`", "exp  60 s ago", false),
+        (json!({ "exp": now() - 60 }), "JWT_EXPIRED at `exp`", "exp  6", false),
         (json!({ "aud": "others" }), "JWT_AUDIENCE at `aud`", "aud  others", false),
         (json!({ "iss": "https://evil.example" }), "JWT_ISSUER at `iss`", "issuer   none", false),
         (json!({ "sub": "" }), "JWT_SUBJECT at `sub`", "", false),
