@@ -23,6 +23,7 @@ pub mod jose;
 pub mod keyring;
 pub mod keys;
 pub mod log;
+mod machine;
 pub mod mint;
 pub mod policy;
 pub mod rate;

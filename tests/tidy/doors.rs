@@ -10,7 +10,7 @@ const DOORS: [(&str, &[&str]); 15] = [
     ("rusqlite", &["issuer/src/store/sqlite"]),
     ("chacha20poly1305", &["issuer/src/age/", "issuer/src/store/sqlite_subjects.rs"]),
     ("scrypt", &["issuer/src/age/"]),
-    ("rustix", &["issuer/src/log/disk.rs"]),
+    ("rustix", &["issuer/src/machine.rs"]),
     ("jsonwebtoken", &["issuer/src/jose/"]),
     ("reqwest", &["issuer/src/egress/", "sdk/src/http.rs"]),
     ("tokio_rustls", &["issuer/src/http/tls/"]),

@@ -16,6 +16,7 @@ use sha2::Sha256;
 use super::scan::opening;
 use crate::app::random;
 use crate::log::{Finding, LogError, expiring, parse, stated};
+use crate::machine::give_way;
 use crate::store::{IndexFile, Rows, Snapshot, StoreError, StoredLeaf, Term};
 
 /// An index file. It only proposes leaves; whoever asks reads each of them in the log.
@@ -317,15 +318,6 @@ fn erases_from(rows: &Rows<'_>, mut next: u64) -> Result<bool, LogError> {
     }
 }
 
-/// Lets whoever waits for an answer go before this thread: what it does can be done later.
-fn give_way() {
-    // elsewhere than on Linux, the call is about the whole process
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(BACKGROUND) {
-        tracing::debug!(%error, "the search index runs at the priority of the service");
-    }
-}
-
 /// Nothing that authority hangs on: searches go on by reading leaves.
 fn report<T>(done: Result<T, LogError>) -> Option<T> {
     if let Err(error) = &done {
@@ -431,10 +423,6 @@ const BUSY_LEAVES: usize = 64;
 
 /// After so long, the next page is for another view of the log.
 const PART_TIME: Duration = Duration::from_millis(100);
-
-/// How much nicer than the service: a tenth of its share while all cores are taken, and nothing less while one is free.
-#[cfg(target_os = "linux")]
-const BACKGROUND: i32 = 10;
 
 /// Rows that one step of a search takes out of the index.
 const PROPOSALS: u32 = 512;

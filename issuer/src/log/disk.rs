@@ -8,17 +8,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::lanes::Lane;
+use crate::machine::free_bytes;
 
 /// Tells the bytes that are free where the log is.
 pub(super) type FreeSpace = Arc<dyn Fn() -> io::Result<u64> + Send + Sync>;
 
-/// The bytes that an unprivileged process can still write on the file system of `path`.
+/// Those of the file system of `path`.
 pub(super) fn free_space(path: &Path) -> FreeSpace {
     let path = path.to_path_buf();
-    Arc::new(move || {
-        let found = rustix::fs::statvfs(&path)?;
-        Ok(found.f_bavail.saturating_mul(found.f_frsize))
-    })
+    Arc::new(move || free_bytes(&path))
 }
 
 /// What one batch may still write, by lane.
