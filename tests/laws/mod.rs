@@ -27,5 +27,12 @@ use proptest::test_runner::Config;
 /// So many cases, scaled by the environment.
 pub(crate) fn cases(count: u32) -> Config {
     let scale = std::env::var("NARROWS_LAW_SCALE").map_or(1, |text| text.parse().expect("NARROWS_LAW_SCALE is no number"));
-    Config { cases: count.saturating_mul(scale), failure_persistence: None, ..Config::default() }
+    let once = Config::default();
+    Config {
+        cases: count.saturating_mul(scale),
+        max_local_rejects: once.max_local_rejects.saturating_mul(scale),
+        max_global_rejects: once.max_global_rejects.saturating_mul(scale),
+        failure_persistence: None,
+        ..once
+    }
 }
