@@ -270,6 +270,23 @@ async fn a_key_that_was_never_changed_goes_on_in_the_log_that_follows() {
 }
 
 #[tokio::test]
+async fn where_nothing_of_the_old_log_can_be_read_the_configured_key_begins_with_the_new_one() {
+    let (mut issuer, _provider) = trusting("").await;
+    let (_, before) = issuer.sdk().await;
+    issuer.stop();
+    fs::write(issuer.database(), "not a database").unwrap();
+    begin_anew(&issuer);
+    issuer.start().await;
+    let (_, after) = issuer.sdk().await;
+    assert_eq!(states(&after), states(&before));
+    assert!(after.roots.keys()[0].not_before >= before.roots.keys()[0].not_before);
+    issuer.stop();
+    issuer.audit(&[]).succeeded();
+    fs::copy(Issuer::init().data().join("issuer.key"), issuer.data().join("issuer.key")).unwrap();
+    issuer.start_refused().refused("KEY_SET_MALFORMED");
+}
+
+#[tokio::test]
 async fn steps_that_are_not_possible_are_refused_with_their_reason() {
     let (issuer, _provider) = trusting("").await;
     let (_, keys) = issuer.sdk().await;
