@@ -126,7 +126,8 @@ impl KeySource {
 
     fn parse(&self, document: &[u8]) -> Result<KeySet, Reason> {
         let keys = if self.bundle { KeySet::parse_bundle(document) } else { KeySet::parse(document) };
-        keys.inspect_err(|_| tracing::warn!(issuer = %self.issuer, "a trusted issuer's key set is malformed or too large"))
+        let keys = keys.inspect_err(|_| tracing::warn!(issuer = %self.issuer, "a trusted issuer's key set is malformed or too large"));
+        Ok(keys?.remembering())
     }
 }
 

@@ -10,12 +10,15 @@ use super::algorithm::{KeyFamily, SignatureAlgorithm};
 use super::compact::UnverifiedJwt;
 use super::fault::Fault;
 use super::json::parse_object;
+use super::seen::Seen;
 
 /// The public keys of exactly one issuer or client. Sets are never merged: two issuers may use the same `kid`.
 #[derive(Default)]
 pub struct KeySet {
     keys: Vec<PublishedKey>,
     refresh_hint_s: Option<u64>,
+    /// Tokens that these keys were found to have signed, where it is worth remembering.
+    seen: Option<Seen>,
 }
 
 struct PublishedKey {
@@ -72,7 +75,13 @@ impl KeySet {
         };
         let keys: Option<Vec<_>> = keys.iter().map(Value::as_object).collect();
         let keys = keys.ok_or(Reason::IssuerDocument)?.into_iter().filter_map(read).collect();
-        Ok(Self { keys, refresh_hint_s: set.get("spiffe_refresh_hint").and_then(Value::as_u64) })
+        Ok(Self { keys, refresh_hint_s: set.get("spiffe_refresh_hint").and_then(Value::as_u64), seen: None })
+    }
+
+    /// The same keys, which remember whose signature they were: for tokens that come again, such as a login for each of its tasks.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self { seen: Some(Seen::new()), ..self }
     }
 
     /// After how many seconds a bundle asks to be read again (`spiffe_refresh_hint`).
@@ -90,8 +99,16 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// Checks that the token was signed by the one key that its `kid` and this algorithm, which is its own, leave.
+    pub(super) fn check(&self, token: &UnverifiedJwt<'_>, algorithm: SignatureAlgorithm) -> Result<(), Fault> {
+        let key = self.select(token.header.key_id.as_deref(), algorithm)?;
+        let verifies = || key.verifies(token, algorithm);
+        let good = self.seen.as_ref().map_or_else(verifies, |seen| seen.good(token, verifies));
+        if good { Ok(()) } else { Err(Reason::JwtSignature.into()) }
+    }
+
     /// The one key that a token with this `kid` and algorithm can have been signed with.
-    pub(super) fn select(&self, key_id: Option<&str>, algorithm: SignatureAlgorithm) -> Result<&VerifyingKey, Fault> {
+    fn select(&self, key_id: Option<&str>, algorithm: SignatureAlgorithm) -> Result<&VerifyingKey, Fault> {
         let named = |key: &&PublishedKey| key_id.is_none() || key.key_id.as_deref() == key_id;
         let mut fitting = self.keys.iter().filter(named).filter_map(|key| key.fitting(algorithm));
         match (fitting.next(), fitting.next()) {

@@ -13,6 +13,7 @@ mod fault;
 mod json;
 mod keys;
 mod profile;
+mod seen;
 mod signer;
 mod spiffe;
 mod verify;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use narrows_verifier::{Reason, proof::Once};
+use narrows_verifier::proof::Once;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -37,10 +37,7 @@ pub struct VerifiedJwt {
 /// `JWT_SUBJECT`, `JWT_TYPE`, `JWT_CLIENT`.
 pub fn verify(token: UnverifiedJwt<'_>, profile: &Profile<'_>, keys: &KeySet, now_s: u64) -> Result<VerifiedJwt, Fault> {
     let algorithm = profile.admit(&token)?;
-    let key = keys.select(token.header.key_id.as_deref(), algorithm)?;
-    if !key.verifies(&token, algorithm) {
-        return Err(Reason::JwtSignature.into());
-    }
+    keys.check(&token, algorithm)?;
     let checked = claims::check(&token.claims, profile, now_s)?;
     Ok(VerifiedJwt {
         issuer: profile.issuer().to_owned(),
