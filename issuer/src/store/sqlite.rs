@@ -328,6 +328,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sqlite_schema_pauses.sql"),
     include_str!("sqlite_schema_keys.sql"),
     include_str!("sqlite_schema_disclosures.sql"),
+    include_str!("sqlite_schema_rows_in_order.sql"),
 ];
 
 const READERS: usize = 4;

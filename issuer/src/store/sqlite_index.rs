@@ -97,9 +97,10 @@ impl IndexFile {
     /// Adds the terms of the leaves from the cursor on and moves it, in one transaction.
     pub(crate) fn add(&mut self, leaves: &[(u64, Vec<Term>)], next: u64, last: &Hash) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
-        for (index, terms) in leaves {
-            insert(&transaction, *index, terms)?;
-        }
+        // Side by side as they will lie: each comes close to the one before.
+        let mut rows: Vec<(&Term, u64)> = leaves.iter().flat_map(|(index, terms)| terms.iter().map(|term| (term, *index))).collect();
+        rows.sort_unstable();
+        insert(&transaction, rows)?;
         transaction.prepare_cached("UPDATE cursor SET next = ?1, last = ?2")?.execute((signed(next)?, last.as_bytes()))?;
         Ok(transaction.commit()?)
     }
@@ -142,7 +143,7 @@ impl IndexFile {
     pub(crate) fn replace(&mut self, index: u64, terms: &[Term]) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
         transaction.prepare_cached("DELETE FROM term WHERE idx = ?1")?.execute([signed(index)?])?;
-        insert(&transaction, index, terms)?;
+        insert(&transaction, terms.iter().map(|term| (term, index)))?;
         Ok(transaction.commit()?)
     }
 
@@ -174,9 +175,10 @@ impl IndexFile {
     }
 }
 
-fn insert(transaction: &Transaction<'_>, index: u64, terms: &[Term]) -> Result<(), StoreError> {
+fn insert<'a>(transaction: &Transaction<'_>, rows: impl IntoIterator<Item = (&'a Term, u64)>) -> Result<(), StoreError> {
     let mut statement = transaction.prepare_cached("INSERT OR IGNORE INTO term (field, value, idx) VALUES (?1, ?2, ?3)")?;
-    terms.iter().try_for_each(|(field, value)| statement.execute((field, value, signed(index)?)).map(drop).map_err(StoreError::from))
+    let mut insert = |((field, value), index): (&Term, u64)| statement.execute((field, value, signed(index)?)).map_err(StoreError::from);
+    rows.into_iter().try_for_each(|row| insert(row).map(drop))
 }
 
 const VERSION: i64 = 2;

@@ -159,7 +159,7 @@ async fn a_log_of_the_first_schema_is_read_as_it_is_and_goes_on() {
     assert_eq!(std::fs::read(aged.place.database()).unwrap(), bytes, "reading changes nothing");
 
     let log = aged.open();
-    assert_eq!(number(&aged.place.database(), "PRAGMA user_version"), 7);
+    assert_eq!(number(&aged.place.database(), "PRAGMA user_version"), 8);
     aged.fill(&log, 300).await;
     aged.pass(50);
     assert_eq!(aged.retain(&log, &short(true)).await, 512);
