@@ -115,8 +115,10 @@ impl App {
         TaskId(timed_id((self.clock)(), random()))
     }
 
-    pub(crate) fn fresh_salt(&self) -> Salt {
-        Salt::new(random())
+    /// A few at once: they are asked for one by one, and the system answers many as fast as one.
+    pub(crate) fn fresh_salts(&self) -> Vec<Salt> {
+        let bytes: [u8; 8 * 16] = random();
+        bytes.as_chunks().0.iter().copied().map(Salt::new).collect()
     }
 
     pub(crate) fn fresh_secret(&self) -> Zeroizing<String> {

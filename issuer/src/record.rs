@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use narrows_verifier::{
     Reason,
     json::Value,
-    log::{Commitment, Disclosure, Leaf, commit},
+    log::{Commitment, Disclosure, Leaf, Salt},
     proof::Once,
 };
 
 use crate::{
-    app::App,
+    app::{App, random},
     exchange::ExchangeError,
-    log::{Outcome, SideRow},
+    log::{Committed, Outcome, SideRow},
 };
 
 /// Fields of a leaf as salted commitments, with the disclosures that open them.
@@ -20,12 +20,13 @@ pub(crate) struct Record<'a> {
     app: &'a App,
     chain: Vec<Commitment>,
     fields: BTreeMap<String, Commitment>,
-    disclosures: Vec<Disclosure>,
+    disclosures: Vec<Committed>,
+    salts: Vec<Salt>,
 }
 
 impl<'a> Record<'a> {
     pub(crate) fn new(app: &'a App) -> Self {
-        Self { app, chain: Vec::new(), fields: BTreeMap::new(), disclosures: Vec::new() }
+        Self { app, chain: Vec::new(), fields: BTreeMap::new(), disclosures: Vec::new(), salts: Vec::new() }
     }
 
     pub(crate) fn chain(&mut self, value: Value) {
@@ -38,10 +39,18 @@ impl<'a> Record<'a> {
         self.fields.insert(name.to_owned(), commitment);
     }
 
+    fn fresh_salt(&mut self) -> Salt {
+        if self.salts.is_empty() {
+            self.salts = self.app.fresh_salts();
+        }
+        self.salts.pop().unwrap_or_else(|| Salt::new(random()))
+    }
+
     fn commit(&mut self, name: &str, value: Value) -> Commitment {
-        let salt = self.app.fresh_salt();
-        let commitment = commit(&salt, name, &value);
-        self.disclosures.push(Disclosure { name: name.to_owned(), salt, value });
+        let salt = self.fresh_salt();
+        let committed = Committed::new(Disclosure { name: name.to_owned(), salt, value });
+        let commitment = committed.commitment();
+        self.disclosures.push(committed);
         commitment
     }
 }
@@ -61,7 +70,7 @@ pub(crate) async fn append_unwitnessed(
 ) -> Result<(u64, Vec<u8>, String), ExchangeError> {
     leaf.chain = record.chain;
     leaf.fields = record.fields;
-    rows.extend(record.disclosures.into_iter().map(SideRow::Disclosure));
+    rows.extend(record.disclosures.into_iter().map(SideRow::Committed));
     match app.log.append(leaf, rows).await? {
         Outcome::Appended { index, leaf, receipt } => {
             app.metrics.set_log_size(index + 1);

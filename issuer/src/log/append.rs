@@ -1,7 +1,7 @@
 //! What callers hand to the log with a leaf, what comes back, and which requests are refused before anything is written.
 
 use narrows_verifier::Reason;
-use narrows_verifier::log::{BlockId, Disclosure, Leaf, TaskId};
+use narrows_verifier::log::{BlockId, Commitment, Disclosure, Leaf, TaskId, commit};
 
 use super::retention::{Bound, Work};
 use super::root_keys::refusal_of_key;
@@ -14,6 +14,8 @@ use crate::store::{Batch, KeyRow, MintedRow, NOBODY, Pseudonym, Rows, StoreError
 pub enum SideRow {
     /// Opens one of the leaf's commitments until it is deleted.
     Disclosure(Disclosure),
+    /// The same with the commitment that was made from it, which need not be made again.
+    Committed(Committed),
     /// Whom the disclosures of this leaf are about, and those of later leaves of its task. Without it, it is whom the task is for.
     Subject(Pseudonym),
     /// Takes the values out of all disclosures about a person.
@@ -81,6 +83,25 @@ pub enum SideRow {
         /// The reason to answer when it was spent before.
         reason: Reason,
     },
+}
+
+/// A disclosure and the commitment that it opens.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    disclosure: Disclosure,
+    commitment: Commitment,
+}
+
+impl Committed {
+    /// Commits to what is disclosed.
+    pub fn new(disclosure: Disclosure) -> Self {
+        Self { commitment: commit(&disclosure.salt, &disclosure.name, &disclosure.value), disclosure }
+    }
+
+    /// What the leaf says.
+    pub const fn commitment(&self) -> Commitment {
+        self.commitment
+    }
 }
 
 /// What became of a request.
@@ -154,10 +175,10 @@ pub(super) fn admit(rows: &Rows<'_>, leaf: &Leaf, index: u64, side_rows: &[SideR
 
 pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_rows: &[SideRow], now_s: u64) -> Result<(), StoreError> {
     let subject = subject(batch, leaf, side_rows)?;
-    let disclosures = side_rows.iter().filter_map(|row| if let SideRow::Disclosure(disclosure) = row { Some(disclosure) } else { None });
-    batch.insert_disclosures(&leaf.id, subject, disclosures)?;
+    batch.insert_disclosures(&leaf.id, subject, side_rows.iter().filter_map(disclosure))?;
     side_rows.iter().try_for_each(|row| match row {
-        SideRow::Disclosure(_) | SideRow::Subject(_) | SideRow::Shred(_) | SideRow::Stands(_) | SideRow::NotForSubject { .. } => Ok(()),
+        SideRow::Disclosure(_) | SideRow::Committed(_) => Ok(()),
+        SideRow::Subject(_) | SideRow::Shred(_) | SideRow::Stands(_) | SideRow::NotForSubject { .. } => Ok(()),
         SideRow::Erase(subject) => batch.erase_disclosures(*subject, now_s),
         SideRow::NewTask { task, expires_s, max_hops } => batch.insert_task(task, *expires_s, *max_hops, subject),
         SideRow::TaskHop { task } => batch.count_hop(task),
@@ -172,6 +193,13 @@ pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_r
     })
 }
 
+fn disclosure(row: &SideRow) -> Option<&Disclosure> {
+    match row {
+        SideRow::Disclosure(disclosure) | SideRow::Committed(Committed { disclosure, .. }) => Some(disclosure),
+        _ => None,
+    }
+}
+
 /// Whom a leaf's disclosures are about.
 fn subject(batch: &Batch<'_>, leaf: &Leaf, side_rows: &[SideRow]) -> Result<Pseudonym, StoreError> {
     let named = side_rows.iter().find_map(|row| if let SideRow::Subject(subject) = row { Some(*subject) } else { None });
@@ -184,7 +212,8 @@ fn subject(batch: &Batch<'_>, leaf: &Leaf, side_rows: &[SideRow]) -> Result<Pseu
 
 fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Option<Reason>, StoreError> {
     Ok(match row {
-        SideRow::Disclosure(disclosure) => refusal_of_disclosure(leaf, disclosure),
+        SideRow::Disclosure(disclosure) => refusal_of_disclosure(leaf, disclosure, |commitment| disclosure.opens(commitment)),
+        SideRow::Committed(Committed { disclosure, commitment }) => refusal_of_disclosure(leaf, disclosure, |it| it == commitment),
         SideRow::NewTask { task, .. } => rows.task(task)?.map(|_| Reason::TaskExists),
         SideRow::TaskHop { task } => match rows.task(task)? {
             None => Some(Reason::TaskUnknown),
@@ -243,9 +272,9 @@ pub(super) fn spend(batch: &Batch<'_>, side_rows: &[SideRow]) -> Result<Option<R
 }
 
 /// What the full check would not accept must never be stored: the log would look forged to whoever checks it later.
-fn refusal_of_disclosure(leaf: &Leaf, disclosure: &Disclosure) -> Option<Reason> {
+fn refusal_of_disclosure(leaf: &Leaf, disclosure: &Disclosure, opens: impl FnOnce(&Commitment) -> bool) -> Option<Reason> {
     match leaf.commitment(&disclosure.name) {
-        Some(commitment) if disclosure.opens(commitment) => is_readable(disclosure).err(),
+        Some(commitment) if opens(commitment) => is_readable(disclosure).err(),
         _ => Some(Reason::DisclosureMismatch),
     }
 }

@@ -53,7 +53,7 @@ use lanes::{Capacity, Lane, Lanes};
 // The public interface is:
 pub(crate) use crate::store::NOBODY;
 pub use crate::store::{KeyRow, ListedTask, MintedRow, Pseudonym};
-pub use append::{Outcome, SideRow};
+pub use append::{Committed, Outcome, SideRow};
 pub use erase::{Erasure, erase, pseudonym};
 pub use error::LogError;
 pub use pieces::{MadeTile, Pieces, check_pieces};
