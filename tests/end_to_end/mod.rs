@@ -4,6 +4,7 @@ mod administration;
 mod attach;
 mod auditing;
 mod bad_requests;
+mod benches;
 mod command_line;
 mod crashes;
 mod demo;

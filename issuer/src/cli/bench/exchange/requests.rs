@@ -19,6 +19,22 @@ pub(super) struct Client {
     agents: [u8; 32],
 }
 
+/// Where tokens are asked for.
+pub(super) struct Endpoint {
+    /// Whom assertions are addressed to.
+    pub(super) issuer: String,
+    /// The token endpoint below it.
+    pub(super) path: String,
+}
+
+/// What a request is for.
+pub(super) enum Asked<'a> {
+    /// A token for the person of this login.
+    Exchange(&'a str),
+    /// A token for the client itself.
+    OfItsOwn,
+}
+
 /// By which keys logins, assertions and proofs are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Signatures {
@@ -42,7 +58,7 @@ impl Provider {
         self.key.set()
     }
 
-    fn login(&self, person: usize, now_s: u64) -> anyhow::Result<String> {
+    pub(super) fn login(&self, person: usize, now_s: u64) -> anyhow::Result<String> {
         let claims = json!({
             "iss": PROVIDER, "sub": format!("person-{person}"), "aud": CLIENT, "iat": now_s - 1, "exp": now_s + 900,
             "jti": URL_SAFE_NO_PAD.encode(random::<16>()),
@@ -60,31 +76,45 @@ impl Client {
         self.key.set()
     }
 
-    /// One exchange of a person's login, as the bytes that go over the wire.
-    pub(super) fn request(&self, provider: &Provider, issuer: &str, person: usize, nonce: &str, now_s: u64) -> anyhow::Result<Vec<u8>> {
+    /// One request for a token, as the bytes that go over the wire. `person` is whose agent asks.
+    pub(super) fn request(
+        &self,
+        endpoint: &Endpoint,
+        asked: &Asked<'_>,
+        person: usize,
+        nonce: &str,
+        now_s: u64,
+    ) -> anyhow::Result<Vec<u8>> {
         let claims = json!({
-            "iss": CLIENT, "sub": CLIENT, "aud": issuer, "iat": now_s, "exp": now_s + 240, "jti": URL_SAFE_NO_PAD.encode(random::<16>()),
+            "iss": CLIENT, "sub": CLIENT, "aud": endpoint.issuer, "iat": now_s, "exp": now_s + 240,
+            "jti": URL_SAFE_NO_PAD.encode(random::<16>()),
         });
         let assertion = self.key.jwt(json!({ "kid": KEY_ID, "typ": "JWT" }), &claims)?;
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")
-            .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:id_token")
-            .append_pair("subject_token", &provider.login(person, now_s)?)
-            .append_pair("audience", AUDIENCE)
-            .append_pair("scope", "crm")
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        match asked {
+            Asked::Exchange(login) => form
+                .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")
+                .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:id_token")
+                .append_pair("subject_token", login),
+            Asked::OfItsOwn => form.append_pair("grant_type", "client_credentials"),
+        };
+        let form = form
+            .append_pair("resource", AUDIENCE)
+            .append_pair("scope", SCOPE)
             .append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
             .append_pair("client_assertion", &assertion)
             .finish();
-        let host = issuer.split_once("://").map_or(issuer, |(_, host)| host);
+        let Endpoint { issuer, path } = endpoint;
+        let host = issuer.split_once("://").map_or(issuer.as_str(), |(_, host)| host);
         Ok(format!(
-            "POST /oauth/token HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-www-form-urlencoded\r\ndpop: {}\r\ncontent-length: {}\r\n\r\n{form}",
-            self.dpop(issuer, person, nonce, now_s)?,
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-www-form-urlencoded\r\ndpop: {}\r\ncontent-length: {}\r\n\r\n{form}",
+            self.dpop(endpoint, person, nonce, now_s)?,
             form.len(),
         )
         .into_bytes())
     }
 
-    fn dpop(&self, issuer: &str, person: usize, nonce: &str, now_s: u64) -> anyhow::Result<String> {
+    fn dpop(&self, endpoint: &Endpoint, person: usize, nonce: &str, now_s: u64) -> anyhow::Result<String> {
         let mut seed = self.agents;
         for (byte, of) in seed.iter_mut().zip(person.to_be_bytes()) {
             *byte ^= of;
@@ -92,7 +122,8 @@ impl Client {
         let key = Key { kind: self.key.kind, secret: seed };
         let header = json!({ "typ": "dpop+jwt", "jwk": key.public()? });
         let claims = json!({
-            "jti": URL_SAFE_NO_PAD.encode(random::<16>()), "htm": "POST", "htu": format!("{issuer}/oauth/token"), "iat": now_s, "nonce": nonce,
+            "jti": URL_SAFE_NO_PAD.encode(random::<16>()), "htm": "POST", "iat": now_s,
+            "htu": format!("{}{}", endpoint.issuer, endpoint.path), "nonce": nonce,
         });
         key.jwt(header, &claims)
     }
@@ -148,6 +179,8 @@ pub(super) const PROVIDER: &str = "https://login.example";
 pub(super) const CLIENT: &str = "bench";
 /// The tool server that the capabilities are for.
 pub(super) const AUDIENCE: &str = "https://crm.example";
+/// What is asked for there.
+pub(super) const SCOPE: &str = "crm";
 
 const KEY_ID: &str = "1";
 const NO_KEY: &str = "random bytes that are no key, which happens once in 2^32 times";

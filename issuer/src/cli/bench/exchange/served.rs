@@ -15,13 +15,13 @@ use narrows_issuer::service;
 use rand_core::OsRng;
 
 use super::caller::{Answer, Caller, Way};
-use super::requests::{AUDIENCE, CLIENT, Client, PROVIDER, Provider};
+use super::requests::{AUDIENCE, CLIENT, Client, Endpoint, PROVIDER, Provider, SCOPE};
 
 /// The running service; ends with this.
 pub(super) struct Served {
     process: Child,
     pub(super) way: Way,
-    pub(super) issuer: String,
+    pub(super) endpoint: Endpoint,
 }
 
 impl Served {
@@ -44,13 +44,14 @@ impl Served {
         let made = init(&options, &mut OsRng)?;
         let (keys, pack) = (place.join("login-keys.json"), place.join("bench.toml"));
         fs::write(&keys, provider.key_set()?.to_string())?;
-        fs::write(&pack, PACK.replace("AUDIENCE", AUDIENCE).replace("CLIENT", CLIENT))?;
+        fs::write(&pack, PACK.replace("AUDIENCE", AUDIENCE).replace("CLIENT", CLIENT).replace("SCOPE", SCOPE))?;
         let mut text = fs::read_to_string(&made.config_file)?;
         text = text.replace("policy.toml", "bench.toml");
         text.push_str(&format!(
             "\n[limits]\nmax_client_tokens_per_minute = 10000000\nmax_subject_tokens_per_minute = 10000000\n\n\
              [telemetry]\nfilter = \"warn\"\n\n\
-             [[client]]\nid = \"{CLIENT}\"\nauth_method = \"private_key_jwt\"\njwks = '{}'\ndpop_bound_access_tokens = true\n\n\
+             [[client]]\nid = \"{CLIENT}\"\nauth_method = \"private_key_jwt\"\njwks = '{}'\ndpop_bound_access_tokens = true\n\
+             grants = [\"token_exchange\", \"client_credentials\"]\n\n\
              [[trusted_issuer]]\nissuer = \"{PROVIDER}\"\naudiences = [\"{CLIENT}\"]\njwks_file = {}\n",
             client.key_set()?,
             toml::Value::from(keys.display().to_string()),
@@ -68,7 +69,7 @@ impl Served {
             .stdout(Stdio::null())
             .spawn()
             .context("the service does not start")?;
-        let mut served = Self { process, way, issuer };
+        let mut served = Self { process, way, endpoint: Endpoint { issuer, path: "/oauth/token".to_owned() } };
         served.wait().await?;
         Ok(served)
     }
@@ -85,13 +86,6 @@ impl Served {
         bail!("the service was not ready within {} s", PATIENCE.as_secs())
     }
 
-    /// The nonce that proofs must carry: that of a refusal, as every client learns it.
-    pub(super) async fn nonce(&self, provider: &Provider, client: &Client) -> anyhow::Result<String> {
-        let request = client.request(provider, &self.issuer, 0, "none", now_s())?;
-        let answer = Caller::connect(&self.way).await?.ask(&request).await?;
-        Ok(answer.header("dpop-nonce").with_context(|| format!("no nonce: {} {}", answer.status, answer.reason()))?.to_owned())
-    }
-
     /// Leaves in the log, by its checkpoint.
     pub(super) async fn log_size(&self) -> anyhow::Result<u64> {
         let checkpoint = self.get("/log/checkpoint").await?;
@@ -99,16 +93,9 @@ impl Served {
         Ok(text.lines().nth(1).context("no checkpoint")?.parse()?)
     }
 
-    /// CPU time of the service so far.
-    pub(super) fn cpu(&self) -> anyhow::Result<Duration> {
-        cpu_of(&self.process.id().to_string())
-    }
-
-    /// The most memory that the service has had.
-    pub(super) fn peak_bytes(&self) -> anyhow::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no peak in /proc")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    /// The process.
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
@@ -123,14 +110,6 @@ impl Drop for Served {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// CPU time of a process, all its threads together, in the kernel and outside.
-pub(super) fn cpu_of(process: &str) -> anyhow::Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    let fields = stat.rsplit_once(") ").context("no fields in /proc")?.1;
-    let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }
 
 /// Seconds since the epoch.
@@ -149,16 +128,14 @@ max_life_seconds = 900
 max_depth = 3
 
 [[scope]]
-name = "crm"
+name = "SCOPE"
 tools = ["crm.read", "crm.list"]
 
 [[rule]]
-name = "everybody at the login service, for reading"
+name = "everybody at the login service and the client itself, for reading"
 when = 'client("CLIENT"), audience("AUDIENCE")'
 audiences = ["AUDIENCE"]
 tools = ["crm.read", "crm.list"]
 "#;
 
-/// `USER_HZ`, which Linux shows to programs as 100 on every architecture that this runs on.
-const TICKS_PER_SECOND: u64 = 100;
 const PATIENCE: Duration = Duration::from_secs(20);
