@@ -11,9 +11,9 @@ use narrows_verifier::{Reason, RootState};
 use super::append::{Outcome, SideRow};
 use super::error::LogError;
 use super::verify::Finding;
-use super::{Log, NOBODY};
+use super::{Log, LoggedEntry, NOBODY, logged};
 use crate::app::random;
-use crate::keys::KeyRole;
+use crate::keys::{KeyRole, root_key_id};
 use crate::store::{Database, KeyRow, Rows, StoreError, state_from_name};
 
 impl Log {
@@ -37,6 +37,18 @@ impl Log {
     /// `LOG_UNREADABLE`.
     pub fn root_keys(&self) -> Result<Vec<KeyRow>, LogError> {
         Ok(self.readers.read(|rows| rows.root_keys())?.into_iter().map(|(row, _)| row).collect())
+    }
+
+    /// The newest leaf about the key of this number, with its id and a receipt under the newest checkpoint.
+    ///
+    /// # Errors
+    /// `ENTRY_PRUNED`, `LOG_UNREADABLE`.
+    pub fn key_entry(&self, kid: u32) -> Result<Option<(EntryId, LoggedEntry)>, LogError> {
+        self.readers.read_with(|rows| {
+            let newest = rows.root_keys()?.into_iter().rev().find(|(row, _)| root_key_id(&row.key) == kid);
+            let stored = newest.map(|(_, index)| rows.leaf(index)).transpose()?.flatten();
+            stored.map(|stored| Ok((stored.entry, logged(rows, stored)?))).transpose()
+        })
     }
 
     /// A leaf about a key of which nothing says what it means, if there is one.

@@ -6,8 +6,10 @@ use narrows::HolderKey;
 use narrows_issuer::admin::Method;
 use narrows_tests::{
     http::{Answer, get},
+    issuer::evidence,
     witness::Witness,
 };
+use narrows_verifier::log::{Kind, Leaf, Policy};
 use serde_json::{Value, json};
 
 use super::{Bench, secret_of};
@@ -59,8 +61,17 @@ async fn a_custodian_replaces_the_key_that_signs_and_each_step_is_in_the_log_by_
     let tainted = bench.ask(Method::Post, &path, Some(&security), Some(&sparing)).await.granted();
     assert_eq!((tainted["kid"].as_str(), states(&tainted)[&first].as_str()), (Some(first.as_str()), "tainted"));
     bench.step("sam", &next, "activate").await.refused(403, "ADMIN_ROLE", "a new key is for custodians");
-    bench.step("kim", &next, "activate").await.granted();
+    let activated = bench.step("kim", &next, "activate").await.granted();
     assert_eq!(bench.states().await, are([(&first, "tainted"), (&next, "active")]));
+    let (_, keys) = bench.issuer.sdk().await;
+    let leaves = [&tainted, &activated].map(|answer| {
+        let (receipt, leaf) = evidence(answer);
+        let index = Policy::from(vec![keys.log.clone()]).verify_receipt(&receipt, &leaf).expect("a receipt of the leaf").index;
+        let leaf = Leaf::parse(&leaf).unwrap();
+        assert_eq!((leaf.kind, answer["entry"].as_str()), (Kind::Key, Some(leaf.id.to_string().as_str())));
+        index
+    });
+    assert!(leaves[0] < leaves[1]);
     bench.issuer.granted(&HolderKey::generate(), &bench.provider.login("alice")).await;
     bench.step("kim", &first, "retire").await.refused(409, "KEY_STILL_NEEDED", "a token of it may be alive");
     let raised = json!({ "spare_below": 2 });

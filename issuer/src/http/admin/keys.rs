@@ -6,6 +6,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::HeaderMap;
 use narrows_verifier::Reason;
@@ -18,6 +19,7 @@ use crate::{
     app::App,
     http::{error::ApiError, router::published_keys},
     jose::TokenSigner,
+    log::LoggedEntry,
 };
 
 /// What may be said of a key that is given up.
@@ -55,12 +57,16 @@ pub(super) async fn taint(
     step(&app, KeyStep::Taint(kid, spare_below)).await
 }
 
-/// Its leaves are those of any change of keys, of kind `key`. By whom, the leaf of the act says.
+/// Its leaves are those of any change of keys, of kind `key`; the answer has the one about the key that was named. By whom, the leaf
+/// of the act says.
 async fn step(app: &Arc<App>, step: KeyStep) -> Result<Response, ApiError> {
     let kid = change_key(app, step).await.map_err(refusal)?;
+    let logged = app.log.key_entry(kid).map_err(|error| refusal(error.into()))?;
+    let (entry, LoggedEntry { leaf, receipt, .. }) = logged.ok_or_else(|| refusal(Reason::Internal.into()))?;
     let mut told = keys(app);
     if let Some(members) = told.as_object_mut() {
-        members.insert("kid".to_owned(), kid.to_string().into());
+        let more = [("kid", kid.to_string()), ("entry", entry.to_string()), ("leaf", STANDARD.encode(leaf)), ("receipt", receipt)];
+        members.extend(more.map(|(name, value)| (name.to_owned(), value.into())));
     }
     Ok(answer(told))
 }

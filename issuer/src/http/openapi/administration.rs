@@ -213,6 +213,9 @@ fn keys() -> Schema {
         .open();
     object()
         .maybe("kid", matching("^[0-9]+$", "the key that has changed"))
+        .maybe("entry", hex(32, "the id of the leaf that says so"))
+        .maybe("leaf", text("the bytes of the leaf, in base64"))
+        .maybe("receipt", text("c2sp.org/tlog-proof@v1"))
         .with("issuer", list(key, "those that sign tokens"))
         .with("log", open())
         .with("feed", list(open(), "those that sign the feed"))
