@@ -94,8 +94,8 @@ impl World {
             p256.jwk("no-use"),
         ]});
         Self {
-            keys: KeySet::parse(published.to_string().as_bytes()).unwrap(),
-            bundle_keys: KeySet::parse_bundle(bundle.to_string().as_bytes()).unwrap(),
+            keys: KeySet::parse(published.to_string().as_bytes()).unwrap().remembering(),
+            bundle_keys: KeySet::parse_bundle(bundle.to_string().as_bytes()).unwrap().remembering(),
             rsa,
             p256,
             p384,
