@@ -1,6 +1,6 @@
 //! The log as auditors read it: over HTTP under a credential, offline from its file, and from evidence carried away.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use narrows::{Held, HolderKey, UnverifiedToken};
 use narrows_issuer::clients::secret_hash;
@@ -390,42 +390,6 @@ async fn a_log_is_followed_leaf_by_leaf() {
     let seen: Vec<u64> = bundles.lines().flat_map(|bundle| indices(&verify_text(bundle, &key))).collect();
     assert!(seen.ends_with(&[4]) && seen.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{seen:?}");
     assert_eq!(run(["audit", "tail", "--data", &data, "--until", "4"]).code, Some(2), "an end is of something that goes on");
-}
-
-#[tokio::test]
-async fn a_follower_ends_when_the_log_becomes_another_one() {
-    let (mut issuer, provider) = audited("").await;
-    let grow = async |issuer: &Issuer, times: usize| {
-        for _ in 0..times {
-            issuer.granted(&HolderKey::generate(), &provider.login("alice")).await;
-        }
-    };
-    issuer.stop();
-    let begun = Backup::of(&issuer);
-    issuer.start().await;
-    // longer than what the follower sees and its own readings there make of it
-    grow(&issuer, 30).await;
-    issuer.stop();
-    let other = Backup::of(&issuer);
-    begun.restore(&issuer);
-    issuer.start().await;
-    grow(&issuer, 2).await;
-    let (key, secret) = (vkey(&issuer).to_string(), issuer.keep("ida.secret", IDA).to_string_lossy().into_owned());
-    let state = issuer.keep("unused", "").with_file_name("state");
-    let place = ["--url", issuer.url(), "--vkey", &key, "--credential", &secret, "--state", state.to_str().unwrap()];
-    let words: Vec<String> = [&["audit", "tail", "--follow"], &place[..]].concat().into_iter().map(str::to_owned).collect();
-    let follower = tokio::task::spawn_blocking(move || run(words));
-    while !state.exists() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    issuer.stop();
-    let seen = fs::read_to_string(&state).unwrap();
-    other.restore(&issuer);
-    issuer.start().await;
-    let told = follower.await.unwrap();
-    assert!(told.errors.contains(&seen), "what it saw is shown: {told:?}");
-    told.refused("SPLIT_VIEW");
-    assert_eq!(fs::read_to_string(&state).unwrap(), seen, "and is kept");
 }
 
 #[tokio::test]

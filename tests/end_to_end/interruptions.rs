@@ -63,6 +63,30 @@ async fn a_follower_ends_at_once_where_the_log_came_back_shorter() {
 }
 
 #[tokio::test]
+async fn a_follower_ends_at_once_where_the_log_came_back_another_one() {
+    let (mut issuer, provider) = audited("").await;
+    issuer.stop();
+    let begun = Backup::of(&issuer);
+    issuer.start().await;
+    // longer than what the follower sees of the other branch, its own readings among it
+    grow(&issuer, &provider, 30).await;
+    issuer.stop();
+    let other = Backup::of(&issuer);
+    begun.restore(&issuer);
+    issuer.start().await;
+    grow(&issuer, &provider, 2).await;
+    let mut follower = Follower::start(&issuer, &["--count", "9"]);
+    follower.take(4);
+    issuer.stop();
+    follower.waits();
+    other.restore(&issuer);
+    issuer.start().await;
+    let ran = follower.ended();
+    assert!(ran.errors.contains("seen before:") && ran.errors.contains("shown now:"), "both notes are shown: {}", ran.errors);
+    ran.refused("SPLIT_VIEW");
+}
+
+#[tokio::test]
 async fn a_follower_does_not_wait_for_who_never_answered() {
     let (mut issuer, _) = audited("").await;
     let follower = Follower::start(&issuer, &[]);
