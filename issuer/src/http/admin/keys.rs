@@ -57,15 +57,21 @@ pub(super) async fn taint(
     step(&app, KeyStep::Taint(kid, spare_below)).await
 }
 
-/// Its leaves are those of any change of keys, of kind `key`; the answer has the one about the key that was named. By whom, the leaf
-/// of the act says.
+/// Its leaves are those of any change of keys, of kind `key`; the answer has the newest about the key that was named. By whom, the
+/// leaf of the act says.
 async fn step(app: &Arc<App>, step: KeyStep) -> Result<Response, ApiError> {
     let kid = change_key(app, step).await.map_err(refusal)?;
-    let logged = app.log.key_entry(kid).map_err(|error| refusal(error.into()))?;
-    let (entry, LoggedEntry { leaf, receipt, .. }) = logged.ok_or_else(|| refusal(Reason::Internal.into()))?;
+    let logged = match app.log.key_entry(kid) {
+        // nothing changed by this step, and what did long ago is not handed out any more
+        Err(error) if error.reason() == Reason::EntryPruned => None,
+        found => found.map_err(|error| refusal(error.into()))?,
+    };
+    let evidence = logged.map(|(entry, LoggedEntry { leaf, receipt, .. })| {
+        [("entry", entry.to_string()), ("leaf", STANDARD.encode(leaf)), ("receipt", receipt)]
+    });
     let mut told = keys(app);
     if let Some(members) = told.as_object_mut() {
-        let more = [("kid", kid.to_string()), ("entry", entry.to_string()), ("leaf", STANDARD.encode(leaf)), ("receipt", receipt)];
+        let more = evidence.into_iter().flatten().chain([("kid", kid.to_string())]);
         members.extend(more.map(|(name, value)| (name.to_owned(), value.into())));
     }
     Ok(answer(told))

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::ToSocketAddrs as _;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
@@ -68,8 +69,16 @@ pub(super) fn verify(answers: &[Answer]) -> anyhow::Result<()> {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // it may have ended by itself
         drop(self.process.stdin.take());
+        let asked = Instant::now();
+        while matches!(self.process.try_wait(), Ok(None)) && asked.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // it may have ended by itself
+        let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
+
+/// With a peer that was asked to end.
+const PATIENCE: Duration = Duration::from_secs(5);
