@@ -70,7 +70,7 @@ pub(crate) async fn append_unwitnessed(
 ) -> Result<(u64, Vec<u8>, String), ExchangeError> {
     leaf.chain = record.chain;
     leaf.fields = record.fields;
-    rows.extend(record.disclosures.into_iter().map(SideRow::Committed));
+    rows.extend(record.disclosures.into_iter().map(SideRow::Disclosure));
     match app.log.append(leaf, rows).await? {
         Outcome::Appended { index, leaf, receipt } => {
             app.metrics.set_log_size(index + 1);

@@ -201,7 +201,7 @@ fn mint(number: u64) -> (Leaf, Vec<SideRow>) {
         pack: Some(PackDigest([5; 32])),
         ..Leaf::draft(Kind::Mint, EntryId([high, low, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]), TRACE)
     };
-    (leaf, vec![SideRow::Disclosure(name)])
+    (leaf, vec![SideRow::disclosure(name)])
 }
 
 fn signer() -> LogSigner {

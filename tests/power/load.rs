@@ -91,7 +91,7 @@ impl Caller {
         };
         let spent = SideRow::SingleUse { key: bytes(&mut self.chance), expires_s: u64::MAX, reason: Reason::ProofReplayed };
         let mut rows = vec![SideRow::Subject(person), SideRow::NewTask { task, expires_s: u64::MAX, max_hops: 1000 }, spent.clone()];
-        rows.extend(["chain/0", "client"].map(|name| SideRow::Disclosure(opened(name))));
+        rows.extend(["chain/0", "client"].map(|name| SideRow::disclosure(opened(name))));
         self.append(leaf, rows).await?;
         let mut ledger = self.ledger.lock().unwrap();
         ledger.spent.push(spent);
@@ -103,7 +103,7 @@ impl Caller {
     async fn report(&mut self, task: TaskId) -> Option<()> {
         let block_id = BlockId::new(bytes(&mut self.chance));
         let leaf = Leaf { task: Some(task), blocks: vec![block_id], ..drafted(&Kind::Hop, &mut self.chance) };
-        let rows = vec![SideRow::TaskHop { task }, SideRow::Derivation { block_id }, SideRow::Disclosure(opened("caveats"))];
+        let rows = vec![SideRow::TaskHop { task }, SideRow::Derivation { block_id }, SideRow::disclosure(opened("caveats"))];
         self.append(leaf.clone(), rows.clone()).await?;
         if self.chance.once_in(4) {
             // again, and its old leaf is answered

@@ -13,9 +13,7 @@ use crate::store::{Batch, KeyRow, MintedRow, NOBODY, Pseudonym, Rows, StoreError
 #[derive(Clone, Debug)]
 pub enum SideRow {
     /// Opens one of the leaf's commitments until it is deleted.
-    Disclosure(Disclosure),
-    /// The same with the commitment that was made from it, which need not be made again.
-    Committed(Committed),
+    Disclosure(Committed),
     /// Whom the disclosures of this leaf are about, and those of later leaves of its task. Without it, it is whom the task is for.
     Subject(Pseudonym),
     /// Takes the values out of all disclosures about a person.
@@ -85,7 +83,14 @@ pub enum SideRow {
     },
 }
 
-/// A disclosure and the commitment that it opens.
+impl SideRow {
+    /// What is disclosed of a leaf.
+    pub fn disclosure(disclosure: Disclosure) -> Self {
+        Self::Disclosure(Committed::new(disclosure))
+    }
+}
+
+/// A disclosure and the commitment that it opens: made where it is handed over, since the writer's time is everybody's.
 #[derive(Clone, Debug)]
 pub struct Committed {
     disclosure: Disclosure,
@@ -94,12 +99,12 @@ pub struct Committed {
 
 impl Committed {
     /// Commits to what is disclosed.
-    pub fn new(disclosure: Disclosure) -> Self {
+    pub(crate) fn new(disclosure: Disclosure) -> Self {
         Self { commitment: commit(&disclosure.salt, &disclosure.name, &disclosure.value), disclosure }
     }
 
     /// What the leaf says.
-    pub const fn commitment(&self) -> Commitment {
+    pub(crate) const fn commitment(&self) -> Commitment {
         self.commitment
     }
 }
@@ -175,10 +180,10 @@ pub(super) fn admit(rows: &Rows<'_>, leaf: &Leaf, index: u64, side_rows: &[SideR
 
 pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_rows: &[SideRow], now_s: u64) -> Result<(), StoreError> {
     let subject = subject(batch, leaf, side_rows)?;
-    batch.insert_disclosures(&leaf.id, subject, side_rows.iter().filter_map(disclosure))?;
+    let disclosures = side_rows.iter().filter_map(|row| if let SideRow::Disclosure(it) = row { Some(&it.disclosure) } else { None });
+    batch.insert_disclosures(&leaf.id, subject, disclosures)?;
     side_rows.iter().try_for_each(|row| match row {
-        SideRow::Disclosure(_) | SideRow::Committed(_) => Ok(()),
-        SideRow::Subject(_) | SideRow::Shred(_) | SideRow::Stands(_) | SideRow::NotForSubject { .. } => Ok(()),
+        SideRow::Disclosure(_) | SideRow::Subject(_) | SideRow::Shred(_) | SideRow::Stands(_) | SideRow::NotForSubject { .. } => Ok(()),
         SideRow::Erase(subject) => batch.erase_disclosures(*subject, now_s),
         SideRow::NewTask { task, expires_s, max_hops } => batch.insert_task(task, *expires_s, *max_hops, subject),
         SideRow::TaskHop { task } => batch.count_hop(task),
@@ -193,13 +198,6 @@ pub(super) fn write_side_rows(batch: &Batch<'_>, index: u64, leaf: &Leaf, side_r
     })
 }
 
-fn disclosure(row: &SideRow) -> Option<&Disclosure> {
-    match row {
-        SideRow::Disclosure(disclosure) | SideRow::Committed(Committed { disclosure, .. }) => Some(disclosure),
-        _ => None,
-    }
-}
-
 /// Whom a leaf's disclosures are about.
 fn subject(batch: &Batch<'_>, leaf: &Leaf, side_rows: &[SideRow]) -> Result<Pseudonym, StoreError> {
     let named = side_rows.iter().find_map(|row| if let SideRow::Subject(subject) = row { Some(*subject) } else { None });
@@ -212,8 +210,7 @@ fn subject(batch: &Batch<'_>, leaf: &Leaf, side_rows: &[SideRow]) -> Result<Pseu
 
 fn refusal(rows: &Rows<'_>, leaf: &Leaf, row: &SideRow, now_s: u64) -> Result<Option<Reason>, StoreError> {
     Ok(match row {
-        SideRow::Disclosure(disclosure) => refusal_of_disclosure(leaf, disclosure, |commitment| disclosure.opens(commitment)),
-        SideRow::Committed(Committed { disclosure, commitment }) => refusal_of_disclosure(leaf, disclosure, |it| it == commitment),
+        SideRow::Disclosure(committed) => refusal_of_disclosure(leaf, committed),
         SideRow::NewTask { task, .. } => rows.task(task)?.map(|_| Reason::TaskExists),
         SideRow::TaskHop { task } => match rows.task(task)? {
             None => Some(Reason::TaskUnknown),
@@ -272,9 +269,9 @@ pub(super) fn spend(batch: &Batch<'_>, side_rows: &[SideRow]) -> Result<Option<R
 }
 
 /// What the full check would not accept must never be stored: the log would look forged to whoever checks it later.
-fn refusal_of_disclosure(leaf: &Leaf, disclosure: &Disclosure, opens: impl FnOnce(&Commitment) -> bool) -> Option<Reason> {
+fn refusal_of_disclosure(leaf: &Leaf, Committed { disclosure, commitment }: &Committed) -> Option<Reason> {
     match leaf.commitment(&disclosure.name) {
-        Some(commitment) if opens(commitment) => is_readable(disclosure).err(),
+        Some(said) if said == commitment => is_readable(disclosure).err(),
         _ => Some(Reason::DisclosureMismatch),
     }
 }

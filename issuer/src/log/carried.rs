@@ -51,7 +51,7 @@ fn client(registration: &Registration, opening: Opening) -> Beginning {
 /// The leaf of a key that is there from the start.
 pub(super) fn key(row: KeyRow, opening: Opening) -> Beginning {
     let (leaf, disclosures) = key_leaf(&row, opening.dev);
-    let rows = disclosures.into_iter().map(SideRow::Disclosure).chain([SideRow::Subject(NOBODY), SideRow::RootKey(row)]);
+    let rows = disclosures.into_iter().map(SideRow::disclosure).chain([SideRow::Subject(NOBODY), SideRow::RootKey(row)]);
     (leaf, rows.collect())
 }
 
@@ -61,7 +61,7 @@ fn disclosures<const N: usize>(members: [(&str, Value); N]) -> Vec<Disclosure> {
 
 fn committing(mut leaf: Leaf, disclosures: Vec<Disclosure>) -> Beginning {
     leaf.fields.extend(disclosures.iter().map(|it| (it.name.clone(), commit(&it.salt, &it.name, &it.value))));
-    (leaf, disclosures.into_iter().map(SideRow::Disclosure).chain([SideRow::Subject(NOBODY)]).collect())
+    (leaf, disclosures.into_iter().map(SideRow::disclosure).chain([SideRow::Subject(NOBODY)]).collect())
 }
 
 /// The commitment of a first leaf that follows another log.

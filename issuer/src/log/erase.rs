@@ -71,6 +71,6 @@ fn entry(erasure: &Erasure, dev: bool) -> (Leaf, Vec<SideRow>) {
         dev,
         ..Leaf::draft(Kind::Erasure, EntryId::new((erasure.random)()), TraceId::new((erasure.random)()))
     };
-    let rows = disclosures.into_iter().map(SideRow::Disclosure).chain([SideRow::Erase(erasure.subject)]);
+    let rows = disclosures.into_iter().map(SideRow::disclosure).chain([SideRow::Erase(erasure.subject)]);
     (leaf, rows.collect())
 }

@@ -24,7 +24,7 @@ impl Log {
     /// `KEY_STATE` for a key that was given up or taken away and would come back, `KEY_SPARE_RAISED`, or what [`Log::append`] met.
     pub async fn append_key(&self, row: &KeyRow, dev: bool) -> Result<u64, LogError> {
         let (leaf, disclosures) = key_leaf(row, dev);
-        let rows = disclosures.into_iter().map(SideRow::Disclosure).chain([SideRow::Subject(NOBODY), SideRow::RootKey(row.clone())]);
+        let rows = disclosures.into_iter().map(SideRow::disclosure).chain([SideRow::Subject(NOBODY), SideRow::RootKey(row.clone())]);
         match self.append(leaf, rows.collect()).await? {
             Outcome::Appended { index, .. } | Outcome::Existing { index, .. } => Ok(index),
             Outcome::Refused(reason) => Err(LogError::new(reason, reason.meaning())),

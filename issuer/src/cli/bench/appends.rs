@@ -106,7 +106,7 @@ fn entry(load: Load, now_ms: u64) -> (Leaf, Vec<SideRow>) {
         SideRow::SingleUse { key: random(), expires_s: now_ms / 1000 + 60, reason: Reason::ProofReplayed },
         SideRow::NewTask { task, expires_s: now_ms / 1000 + 900, max_hops: 64 },
     ];
-    rows.extend(disclosures.into_iter().map(SideRow::Disclosure));
+    rows.extend(disclosures.into_iter().map(SideRow::disclosure));
     (leaf, rows)
 }
 

@@ -110,7 +110,7 @@ pub(super) fn entry(state: Retention, policy: &RetentionPolicy, random: fn() -> 
         dev,
         ..Leaf::draft(Kind::Retention, EntryId::new(random()), TraceId::new(random()))
     };
-    (leaf, vec![SideRow::Disclosure(text)])
+    (leaf, vec![SideRow::disclosure(text)])
 }
 
 /// From an announcement until what it announced may go.

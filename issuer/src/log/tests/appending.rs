@@ -143,13 +143,13 @@ async fn what_a_caller_can_get_wrong_is_refused_without_stopping_the_log() {
     appended(&log, mint(1), Vec::new()).await;
     let named = Leaf { kind: Kind::Other("Alice did it".to_owned()), ..mint(2) };
     let large = Leaf { blocks: vec![block(1); 1000], ..mint(3) };
-    let wrong = vec![SideRow::Disclosure(disclosure("client", "another name"))];
-    let unbound = vec![SideRow::Disclosure(disclosure("nothing", "planner"))];
+    let wrong = vec![SideRow::disclosure(disclosure("client", "another name"))];
+    let unbound = vec![SideRow::disclosure(disclosure("nothing", "planner"))];
     let endless = disclosure("client", &"x".repeat(70_000));
     let oversized = committing(mint(7), &[&endless]);
     let incomplete = Leaf { task: None, ..mint(8) };
     for (draft, rows, reason) in [
-        (oversized, vec![SideRow::Disclosure(endless)], Reason::JsonTooLarge),
+        (oversized, vec![SideRow::disclosure(endless)], Reason::JsonTooLarge),
         (mint(1), Vec::new(), Reason::EntryExists),
         (named, Vec::new(), Reason::LeafMalformed),
         (incomplete, Vec::new(), Reason::LeafKind),
@@ -205,7 +205,7 @@ async fn a_committed_value_whose_disclosure_is_withheld_is_nowhere_on_disk() {
     let withheld = disclosure("tools", secret);
     let shown = disclosure("client", "planner-in-plain-sight");
     let leaf = committing(mint(1), &[&withheld, &shown]);
-    appended(&log, leaf, vec![SideRow::Disclosure(shown)]).await;
+    appended(&log, leaf, vec![SideRow::disclosure(shown)]).await;
     let found = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     for bytes in [place.bytes(), {
         drop(log);

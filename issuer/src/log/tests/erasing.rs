@@ -19,7 +19,7 @@ fn erasure(subject: Pseudonym) -> Erasure {
 async fn mint_for(log: &Log, number: u16, person: &str) -> (String, Vec<u8>) {
     let disclosures = [disclosure("chain/0", person), disclosure("chain/1", PLANTED[1]), disclosure("tools", PLANTED[2])];
     let leaf = committing(derivation(Kind::Mint, number, &[person, PLANTED[1]]), &[&disclosures[2]]);
-    let mut rows: Vec<_> = disclosures.into_iter().map(SideRow::Disclosure).collect();
+    let mut rows: Vec<_> = disclosures.into_iter().map(SideRow::disclosure).collect();
     rows.push(SideRow::Subject(log.pseudonym(PROVIDER, person).unwrap()));
     rows.push(SideRow::NewTask { task: leaf.task.unwrap(), expires_s: u64::MAX, max_hops: 9 });
     let (_, leaf, receipt) = appended(log, leaf, rows).await;
@@ -69,10 +69,10 @@ async fn an_erased_person_is_gone_from_all_copies_and_every_proof_holds() {
     let mut receipts = vec![mint_for(&log, 1, PLANTED[0]).await];
     // a hop of the task is about the same person, whom only the task's row knows
     let hop = derivation(Kind::Hop, 2, &[PLANTED[0], PLANTED[1]]);
-    let hop = appended(&log, hop, vec![SideRow::Disclosure(disclosure("chain/0", PLANTED[0]))]).await;
+    let hop = appended(&log, hop, vec![SideRow::disclosure(disclosure("chain/0", PLANTED[0]))]).await;
     receipts.push((hop.2, hop.1));
     let other = of_task(derivation(Kind::Mint, 3, &["bob", "planner"]), 2);
-    let rows = vec![SideRow::Disclosure(disclosure("chain/0", "bob")), SideRow::Subject(log.pseudonym(PROVIDER, "bob").unwrap())];
+    let rows = vec![SideRow::disclosure(disclosure("chain/0", "bob")), SideRow::Subject(log.pseudonym(PROVIDER, "bob").unwrap())];
     appended(&log, other, rows).await;
     let alice = log.pseudonym(PROVIDER, PLANTED[0]).unwrap();
     let busy = erase(&place.database(), signer(), clock(NOW_MS), patient(), &erasure(alice)).await.unwrap_err();
@@ -154,7 +154,7 @@ async fn nobody_is_no_person_whose_disclosures_can_be_erased() {
     let place = Place::new();
     let log = place.log();
     let leaf = committing(derivation(Kind::Mint, 1, &["alice"]), &[]);
-    appended(&log, leaf, vec![SideRow::Disclosure(disclosure("chain/0", "alice")), SideRow::Subject(crate::store::NOBODY)]).await;
+    appended(&log, leaf, vec![SideRow::disclosure(disclosure("chain/0", "alice")), SideRow::Subject(crate::store::NOBODY)]).await;
     assert!(!log.knows(crate::store::NOBODY).unwrap());
     drop(log);
     let asked = erase(&place.database(), signer(), clock(NOW_MS), patient(), &erasure(crate::store::NOBODY)).await;
@@ -211,7 +211,7 @@ async fn a_sealed_value_that_was_changed_or_moved_is_found() {
         mint_for(&log, 1, PLANTED[0]).await;
         let other = of_task(derivation(Kind::Mint, 3, &[PLANTED[0], "planner"]), 2);
         let rows =
-            vec![SideRow::Disclosure(disclosure("chain/0", PLANTED[0])), SideRow::Subject(log.pseudonym(PROVIDER, PLANTED[0]).unwrap())];
+            vec![SideRow::disclosure(disclosure("chain/0", PLANTED[0])), SideRow::Subject(log.pseudonym(PROVIDER, PLANTED[0]).unwrap())];
         appended(&log, other, rows).await;
         drop(log);
         place.check().unwrap();

@@ -210,7 +210,7 @@ async fn a_journal_cut_anywhere_leaves_a_whole_log() {
     let place = Place::new();
     let log = place.log();
     for number in 0..6 {
-        appended(&log, mint(number), vec![SideRow::Disclosure(disclosure("chain/0", "alice"))]).await;
+        appended(&log, mint(number), vec![SideRow::disclosure(disclosure("chain/0", "alice"))]).await;
     }
     let journal_of = |database: &Path| PathBuf::from(format!("{}-wal", path_text(database)));
     let (database, journal) = (std::fs::read(place.database()).unwrap(), std::fs::read(journal_of(&place.database())).unwrap());

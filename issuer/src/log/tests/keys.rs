@@ -64,8 +64,8 @@ async fn leaves_of_before_the_table_are_read_into_it() {
     let other: Vec<_> = [("key", "AAAA"), ("role", "feed"), ("state", "active")].map(|(name, value)| disclosure(name, value)).into();
     let of_feed = committing(Leaf::draft(Kind::Key, entry(78), TraceId::new([9; 16])), &other.iter().collect::<Vec<_>>());
     let log = place.open();
-    appended(&log, leaf, old.into_iter().map(SideRow::Disclosure).collect()).await;
-    appended(&log, of_feed, other.into_iter().map(SideRow::Disclosure).collect()).await;
+    appended(&log, leaf, old.into_iter().map(SideRow::disclosure).collect()).await;
+    appended(&log, of_feed, other.into_iter().map(SideRow::disclosure).collect()).await;
     drop(log);
     take_back(&place);
     let log = place.open();

@@ -27,7 +27,7 @@ fn leaf(kind: Kind, number: u16, target: &Target) -> (Leaf, Vec<SideRow>) {
         _ => disclosures.push(disclosure("agent", &target.name())),
     }
     let leaf = committing(leaf, &disclosures.iter().collect::<Vec<_>>());
-    (leaf, disclosures.into_iter().map(SideRow::Disclosure).collect())
+    (leaf, disclosures.into_iter().map(SideRow::disclosure).collect())
 }
 
 async fn pause(log: &Log, number: u16, target: &Target) -> Outcome {

@@ -111,7 +111,7 @@ fn minted(log: &Log, number: u16) -> (Leaf, Vec<SideRow>) {
     bytes[..2].copy_from_slice(&number.to_be_bytes());
     let task = TaskId::new(bytes);
     let leaf = Leaf { task: Some(task), ..derivation(Kind::Mint, number, &[&person, "planner"]) };
-    let mut rows: Vec<_> = disclosures.into_iter().map(SideRow::Disclosure).collect();
+    let mut rows: Vec<_> = disclosures.into_iter().map(SideRow::disclosure).collect();
     rows.push(SideRow::Subject(log.pseudonym("https://login.example", &person).unwrap()));
     rows.push(SideRow::NewTask { task, expires_s: NOW_MS / 1000 + 600, max_hops: 9 });
     (leaf, rows)
@@ -243,9 +243,9 @@ async fn each_kind_goes_at_its_own_age_and_pruning_takes_all_that_is_left() {
     let mut aged = Aged::new();
     let log = aged.open();
     let erasure = Leaf { task: None, blocks: Vec::new(), ..derivation(Kind::Erasure, 9000, &[]) };
-    appended(&log, erasure, vec![SideRow::Disclosure(disclosure("basis", "planner"))]).await;
+    appended(&log, erasure, vec![SideRow::disclosure(disclosure("basis", "planner"))]).await;
     let hop = derivation(Kind::Hop, 9001, &["alice", "planner"]);
-    appended(&log, hop, vec![SideRow::Disclosure(disclosure("chain/0", "alice"))]).await;
+    appended(&log, hop, vec![SideRow::disclosure(disclosure("chain/0", "alice"))]).await;
     aged.fill(&log, 253).await;
     let mixed = policy(|it| {
         (it.entries_days, it.disclosures_days) = (Some(60), 30);

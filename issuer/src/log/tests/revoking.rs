@@ -34,7 +34,7 @@ pub(super) fn revocation(number: u16, target: &Target, before_s: Option<u64>) ->
     }
     let leaf = committing(leaf, &disclosures.iter().collect::<Vec<_>>());
     let mut rows = vec![SideRow::Revoke(revoked(target, before_s))];
-    rows.extend(disclosures.into_iter().map(SideRow::Disclosure));
+    rows.extend(disclosures.into_iter().map(SideRow::disclosure));
     (leaf, rows)
 }
 

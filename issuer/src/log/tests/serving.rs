@@ -117,7 +117,7 @@ async fn an_entry_is_found_by_id_and_index_with_a_valid_receipt() {
 async fn a_task_shows_who_delegated_to_whom_as_far_as_names_are_disclosed() {
     let place = Place::new();
     let log = place.log();
-    let shown = |name: &str, value: &str| SideRow::Disclosure(disclosure(name, value));
+    let shown = |name: &str, value: &str| SideRow::disclosure(disclosure(name, value));
     let minted = Leaf { blocks: vec![block(1)], ..mint(1) };
     appended(&log, minted, vec![shown("chain/0", "alice"), shown("chain/1", "planner"), shown("client", "planner")]).await;
     let hop = |number, blocks: &[u8], parent| Leaf {

@@ -206,7 +206,7 @@ async fn receipts_and_fetched_pieces_that_do_not_fit_are_refused() {
 async fn a_disclosure_that_does_not_open_its_commitment_is_no_name() {
     let place = Place::new();
     let log = place.log();
-    appended(&log, mint(1), vec![SideRow::Disclosure(disclosure("chain/0", "alice"))]).await;
+    appended(&log, mint(1), vec![SideRow::disclosure(disclosure("chain/0", "alice"))]).await;
     drop(log);
     tamper(&place.database(), "UPDATE disclosure SET sealed = zeroblob(length(sealed));");
     let finding = task_trees(&place.database(), None, 9).unwrap_err();
